@@ -37,7 +37,9 @@ class Hub:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def install(remote: dict[str, str] | Exception, cached: tuple[str, ...] = (), offline: bool = False) -> Hub:
+    def install(
+        remote: dict[str, str] | Exception, cached: tuple[str, ...] = (), offline: bool = False
+    ) -> Hub:
         fake = Hub(tmp_path / "cache", remote)
         if cached:
             fake.cache.mkdir()

@@ -1,4 +1,5 @@
-"""config.json and generation_config.json: equal to Transformers' reading on good files, named errors on bad ones."""
+"""config.json and generation_config.json: equal to Transformers' reading on good files, named errors on bad
+ones."""
 
 from __future__ import annotations
 
@@ -64,7 +65,9 @@ def test_reads_the_usual_fields() -> None:
 
 
 def test_defaults_of_old_files() -> None:
-    config = parse(num_key_value_heads="absent", torch_dtype="absent", eos_token_id=None, bos_token_id="absent")
+    config = parse(
+        num_key_value_heads="absent", torch_dtype="absent", eos_token_id=None, bos_token_id="absent"
+    )
     assert config.num_key_value_heads == 4 and config.dtype is None
     assert config.eos_token_ids == () and config.bos_token_id is None and not config.tie_word_embeddings
     assert parse(head_dim=24).head_dim == 24
@@ -80,8 +83,14 @@ def test_defaults_of_old_files() -> None:
         ({"rope_scaling": {"type": "linear", "factor": 2}}, RopeConfig(1e4, "linear", 2.0)),
         ({"rope_parameters": {"rope_theta": 3e4}}, RopeConfig(3e4)),
         ({"rope_parameters": {"rope_theta": 3e4, "rope_type": "default"}}, RopeConfig(3e4)),
-        ({"rope_theta": 5e5, "rope_scaling": {"rope_type": "llama3", **LLAMA3}}, RopeConfig(5e5, "llama3", 8, 1, 4, 8192)),
-        ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5, **LLAMA3}}, RopeConfig(5e5, "llama3", 8, 1, 4, 8192)),
+        (
+            {"rope_theta": 5e5, "rope_scaling": {"rope_type": "llama3", **LLAMA3}},
+            RopeConfig(5e5, "llama3", 8, 1, 4, 8192),
+        ),
+        (
+            {"rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5, **LLAMA3}},
+            RopeConfig(5e5, "llama3", 8, 1, 4, 8192),
+        ),
     ],
 )
 def test_rope_in_both_spellings(changes: dict[str, Any], rope: RopeConfig) -> None:
@@ -169,12 +178,18 @@ def test_model_type_stands_in_for_absent_architectures(tmp_path: Path) -> None:
 
 
 def test_registry_names_its_entries() -> None:
-    assert all(name == entry.name and entry.family.startswith("sapwood.models.") for name, entry in architectures.items())
+    assert all(
+        name == entry.name and entry.family.startswith("sapwood.models.")
+        for name, entry in architectures.items()
+    )
 
 
 def test_agrees_with_transformers(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    for rope in ({"rope_type": "default", "rope_theta": 1e5}, {"rope_type": "llama3", "rope_theta": 5e5, **LLAMA3}):
+    for rope in (
+        {"rope_type": "default", "rope_theta": 1e5},
+        {"rope_type": "llama3", "rope_theta": 5e5, **LLAMA3},
+    ):
         theirs = transformers.LlamaConfig(
             hidden_size=96, num_attention_heads=4, num_key_value_heads=1, num_hidden_layers=3, vocab_size=101,
             intermediate_size=130, max_position_embeddings=16384, rope_parameters=rope, tie_word_embeddings=True,
@@ -196,8 +211,12 @@ def test_agrees_with_transformers(tmp_path: Path) -> None:
         st.sampled_from([*GOOD, "rope_scaling", "rope_parameters", "head_dim", "dtype"]),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
-            lambda inner: st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(["rope_type", "type", "factor", "rope_theta"]), inner, max_size=3),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["rope_type", "type", "factor", "rope_theta"]), inner, max_size=3
+                )
+            ),
             max_leaves=5,
         ),
         max_size=4,
@@ -220,7 +239,9 @@ def test_generation_config(tmp_path: Path) -> None:
     assert load_generation_config(tmp_path, 100) == GenerationConfig(
         temperature=0.6, top_k=50, top_p=0.9, max_length=4096, bos_token_id=1, eos_token_ids=(7, 9)
     )
-    path.write_text(json.dumps({"do_sample": False, "temperature": 0.6, "eos_token_id": 7, "max_new_tokens": 5}))
+    path.write_text(
+        json.dumps({"do_sample": False, "temperature": 0.6, "eos_token_id": 7, "max_new_tokens": 5})
+    )
     assert load_generation_config(tmp_path, 100) == GenerationConfig(
         temperature=0.0, max_new_tokens=5, eos_token_ids=(7,)
     )

@@ -29,7 +29,9 @@ def header_bytes(header: object) -> bytes:
     return json.dumps(header).encode()
 
 
-def write(path: Path, header: object, data: bytes = b"", raw: bytes | None = None, count: int | None = None) -> Path:
+def write(
+    path: Path, header: object, data: bytes = b"", raw: bytes | None = None, count: int | None = None
+) -> Path:
     text = header_bytes(header) if raw is None else raw
     path.write_bytes((len(text) if count is None else count).to_bytes(8, "little") + text + data)
     return path
@@ -58,7 +60,14 @@ def test_reads_what_the_reference_package_wrote(tmp_path: Path) -> None:
     assert isinstance(weights, WeightFile)
     assert set(weights) == set(weights.names()) == set(arrays) and len(weights) == len(arrays)
     assert weights.metadata == {"format": "pt"}
-    names = {"float32": "f32", "int8": "i8", "float16": "f16", "bool": "bool", "float64": "f64", "int64": "i64"}
+    names = {
+        "float32": "f32",
+        "int8": "i8",
+        "float16": "f16",
+        "bool": "bool",
+        "float64": "f64",
+        "int64": "i64",
+    }
     for name, array in arrays.items():
         tensor = weights.tensor(name)
         assert (tensor.dtype, tensor.shape) == (names[str(array.dtype)], array.shape)
@@ -250,7 +259,8 @@ entries = st.fixed_dictionaries(
 
 
 def check_promises(raw: bytes, size: int) -> None:
-    """Whatever the bytes are: a WeightsError, or entries that all lie inside of the file and do not overlap."""
+    """Whatever the bytes are: a WeightsError, or entries that all lie inside of the file and do not
+    overlap."""
     try:
         infos, _ = parse_header(raw, size, "fuzz")
     except WeightsError:
@@ -272,7 +282,9 @@ def test_fuzz_structured_header(header: dict[str, object], data_bytes: int) -> N
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.data())
 def test_fuzz_flipped_bytes(data: st.DataObject) -> None:
-    raw = bytearray(header_bytes({"x": entry(), "y": entry("BF16", (2, 3), (8, 20)), "__metadata__": {"a": "b"}}))
+    raw = bytearray(
+        header_bytes({"x": entry(), "y": entry("BF16", (2, 3), (8, 20)), "__metadata__": {"a": "b"}})
+    )
     size = 8 + len(raw) + 20
     check_promises(bytes(raw), size)
     for _ in range(data.draw(st.integers(1, 4))):

@@ -1,7 +1,7 @@
 """The shape of a decoder-only transformer, read from config.json.
 
-`config.json` is data: it is parsed against this schema, keys that change nothing here are ignored, and keys that
-would change the result and are not supported (quantization, biases, other rope scalings) are errors.
+`config.json` is data: it is parsed against this schema, keys that change nothing here are ignored, and keys
+that would change the result and are not supported (quantization, biases, other rope scalings) are errors.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class RopeConfig:
 class ModelConfig:
     """Sizes and constants of one model, all checked. Names follow config.json.
 
-    `dtype` is the checkpoint's ("f32", "f16", "bf16"), None when the file does not say. `eos_token_ids` is empty
-    when the file does not say.
+    `dtype` is the checkpoint's ("f32", "f16", "bf16"), None when the file does not say. `eos_token_ids` is
+    empty when the file does not say.
     """
 
     architecture: str
@@ -97,7 +97,9 @@ def parse_rope(fields: Fields) -> RopeConfig:
     return RopeConfig(theta, kind, factor, low, high, original)
 
 
-def parse_decoder_config(values: Mapping[str, object], architecture: str, file: str = CONFIG_NAME) -> ModelConfig:
+def parse_decoder_config(
+    values: Mapping[str, object], architecture: str, file: str = CONFIG_NAME
+) -> ModelConfig:
     """The common fields of Llama-shaped decoders.
 
     `values` is config.json; `architecture` the name that the registry found in it. Raises ConfigError.
@@ -113,7 +115,9 @@ def parse_decoder_config(values: Mapping[str, object], architecture: str, file: 
     head_dim = fields.integer("head_dim", most=1 << 14, default=None)
     if head_dim is None:
         if hidden_size % num_heads:
-            fields.reject("num_attention_heads", f"a divisor of hidden_size, which is {hidden_size}, or give head_dim")
+            fields.reject(
+                "num_attention_heads", f"a divisor of hidden_size, which is {hidden_size}, or give head_dim"
+            )
         head_dim = hidden_size // num_heads
         if head_dim % 2:
             fields.reject("num_attention_heads", f"an even head size, here hidden_size / heads is {head_dim}")

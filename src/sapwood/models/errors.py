@@ -38,7 +38,9 @@ class ConfigError(ModelError):
 
     code: ClassVar[str] = "M001"
 
-    def __init__(self, message: str, *, file: str, field: str, found: object = None, allowed: str = "") -> None:
+    def __init__(
+        self, message: str, *, file: str, field: str, found: object = None, allowed: str = ""
+    ) -> None:
         self.found = found
         self.allowed = allowed
         super().__init__(message, file=file, field=field)
@@ -53,7 +55,9 @@ class WeightsError(ModelError):
 
     code: ClassVar[str] = "M002"
 
-    def __init__(self, message: str, *, file: str, tensor: str = "", field: str = "", limit: str = "") -> None:
+    def __init__(
+        self, message: str, *, file: str, tensor: str = "", field: str = "", limit: str = ""
+    ) -> None:
         self.tensor = tensor
         self.limit = limit
         where = f"tensor {shown(tensor)}: " if tensor else ""

@@ -1,5 +1,5 @@
-"""Typed reading of JSON from a model directory: a missing key, a wrong type or an impossible value is an error
-that names the key, what was found and what is allowed. No value is ever guessed from a wrong one."""
+"""Typed reading of JSON from a model directory: a missing key, a wrong type or an impossible value is an
+error that names the key, what was found and what is allowed. No value is ever guessed from a wrong one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _REQUIRED: Any = object()
 
 
 def read_json_object(path: str | os.PathLike[str]) -> dict[str, object]:
-    """The JSON object in a file. Raises ConfigError if it is absent, too large, malformed or not an object."""
+    """The JSON object in a file. Raises ConfigError if it is absent, too large, malformed or not an
+    object."""
     file = str(path)
     try:
         if not Path(path).is_file():
@@ -87,7 +88,9 @@ class Fields:
             self.reject(key, allowed)
         return value
 
-    def number(self, key: str, above: float = -math.inf, most: float = math.inf, default: T = _REQUIRED) -> float | T:
+    def number(
+        self, key: str, above: float = -math.inf, most: float = math.inf, default: T = _REQUIRED
+    ) -> float | T:
         """A finite number in (above, most]."""
         allowed = f"a finite number above {above:g}" + (f", at most {most:g}" if most < math.inf else "")
         value = self._get(key, default, allowed)

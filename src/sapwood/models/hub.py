@@ -1,4 +1,5 @@
-"""From a model argument to a directory: a local directory, else the local Hugging Face cache, else the network.
+"""From a model argument to a directory: a local directory, else the local Hugging Face cache, else the
+network.
 
 Only configuration, tokenizer and safetensors files are ever fetched: no code, no pickles. `HF_HUB_OFFLINE`,
 `HF_HOME`, `HF_TOKEN` and `HF_ENDPOINT` mean what they mean to huggingface_hub.
@@ -29,9 +30,9 @@ ALLOWED_FILES = (
 def resolve_model(model: str | os.PathLike[str], revision: str | None = None) -> Path:
     """The directory of a model.
 
-    `model` is a directory or a repository id (`name` or `owner/name`); `revision` a branch, tag or commit of the
-    latter. A complete copy in the local cache is used without asking the network when it is what the revision
-    last resolved to. Raises HubError.
+    `model` is a directory or a repository id (`name` or `owner/name`); `revision` a branch, tag or commit
+    of the latter. A complete copy in the local cache is used without asking the network when it is what the
+    revision last resolved to. Raises HubError.
     """
     if not isinstance(model, str | os.PathLike):
         raise HubError(f"model must be a path or a repository id, found {type(model).__name__}")
@@ -44,7 +45,9 @@ def resolve_model(model: str | os.PathLike[str], revision: str | None = None) ->
             raise HubError("the directory has no config.json", file=str(path), field="model")
         return path
     if path.exists():
-        raise HubError("is a file; give the directory that holds config.json and the weights", file=text, field="model")
+        raise HubError(
+            "is a file; give the directory that holds config.json and the weights", file=text, field="model"
+        )
     if not isinstance(model, str) or text[0] in "./~" or text.count("/") > 1 or "\\" in text:
         raise HubError("there is no such directory", file=text, field="model")
     return _from_hub(text, revision)
@@ -102,7 +105,8 @@ def _from_hub(repo_id: str, revision: str | None) -> Path:
         directory = snapshot(local_files_only=False)
     except errors.GatedRepoError:
         raise HubError(
-            f"{repo_id} is gated: accept its terms on its page and set HF_TOKEN (or run `hf auth login`)", field="model"
+            f"{repo_id} is gated: accept its terms on its page and set HF_TOKEN (or run `hf auth login`)",
+            field="model",
         ) from None
     except errors.RepositoryNotFoundError:
         raise HubError(
@@ -120,6 +124,7 @@ def _from_hub(repo_id: str, revision: str | None) -> Path:
     absent = missing_files(directory)
     if absent:
         raise HubError(
-            f"{repo_id} has no {', '.join(absent[:5])}; only safetensors checkpoints can be loaded", field="model"
+            f"{repo_id} has no {', '.join(absent[:5])}; only safetensors checkpoints can be loaded",
+            field="model",
         )
     return directory

@@ -1,7 +1,7 @@
 """The table of architectures: one entry per name in config.json's `architectures`.
 
-To add a model family: write its file (`<family>.py` with its module class and weight names), add its entry here,
-and its test.
+To add a model family: write its file (`<family>.py` with its module class and weight names), add its entry
+here, and its test.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from sapwood.models.fields import read_json_object
 class Architecture:
     """One architecture.
 
-    `family` is the module that holds the model class of the same `name`; it is imported when a model is built,
-    so that reading a config needs no compiler. `parse_config` maps config.json to a ModelConfig.
+    `family` is the module that holds the model class of the same `name`; it is imported when a model is
+    built, so that reading a config needs no compiler. `parse_config` maps config.json to a ModelConfig.
     """
 
     name: str

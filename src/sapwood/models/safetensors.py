@@ -1,10 +1,11 @@
 """Weights from safetensors files: mapped, checked, never copied.
 
 The format (https://huggingface.co/docs/safetensors): 8 bytes, a little-endian count N; N bytes of JSON,
-`{name: {"dtype", "shape", "data_offsets": [begin, end]}, "__metadata__": {str: str}}`; then one buffer that the
-tensors cover without holes. A header can lie, so every count, offset and length is compared, as a Python int,
-with the size of the file before a view exists. A file that another process cuts *after* it was opened cannot be
-checked (the kernel then kills the reader): replace weight files by renaming, as every downloader does.
+`{name: {"dtype", "shape", "data_offsets": [begin, end]}, "__metadata__": {str: str}}`; then one buffer that
+the tensors cover without holes. A header can lie, so every count, offset and length is compared, as a
+Python int, with the size of the file before a view exists. A file that another process cuts *after* it was
+opened cannot be checked (the kernel then kills the reader): replace weight files by renaming, as every
+downloader does.
 """
 
 from __future__ import annotations
@@ -124,9 +125,13 @@ def _parse_object(raw: bytes, file: str, field: str) -> dict[str, object]:
             f"the {field} names {shown(error.args[0])} twice", file=file, tensor=error.args[0], field=field
         ) from None
     except (ValueError, RecursionError) as error:
-        raise WeightsError(f"the {field} is not valid JSON: {shown(str(error))}", file=file, field=field) from None
+        raise WeightsError(
+            f"the {field} is not valid JSON: {shown(str(error))}", file=file, field=field
+        ) from None
     if not isinstance(value, dict):
-        raise WeightsError(f"the {field} must be a JSON object, found {type(value).__name__}", file=file, field=field)
+        raise WeightsError(
+            f"the {field} must be a JSON object, found {type(value).__name__}", file=file, field=field
+        )
     return value
 
 
@@ -169,7 +174,11 @@ def _parse_entry(name: str, entry: object, data_start: int, data_bytes: int, fil
             limit=f"at most {MAX_RANK} dimensions, integers from 0, that span at most {MAX_BYTES} bytes",
         )
     offsets = entry["data_offsets"]
-    if not isinstance(offsets, list) or len(offsets) != 2 or not all(_natural(n, data_bytes) for n in offsets):
+    if (
+        not isinstance(offsets, list)
+        or len(offsets) != 2
+        or not all(_natural(n, data_bytes) for n in offsets)
+    ):
         raise WeightsError(
             f"data_offsets {shown(offsets)} are outside of the file",
             file=file,
@@ -276,7 +285,9 @@ class WeightFile:
             )
         raw = handle.read(count)
         if len(raw) != count:
-            raise WeightsError(f"truncated: {len(raw)} of {count} header bytes", file=self._file, field="header")
+            raise WeightsError(
+                f"truncated: {len(raw)} of {count} header bytes", file=self._file, field="header"
+            )
         return raw
 
     def names(self) -> tuple[str, ...]:
@@ -297,7 +308,8 @@ class WeightFile:
         address = self._address + info.begin
         itemsize = info.nbytes // max(math.prod(info.shape), 1)
         if itemsize and address % itemsize:
-            # Old writers did not pad the header. Kernels may assume natural alignment, so this one case copies.
+            # Old writers did not pad the header. Kernels may assume natural alignment, so this one case
+            # copies.
             copy = np.frombuffer(data, dtype=np.uint8).copy()
             copy.flags.writeable = False
             data, address = copy.data, copy.__array_interface__["data"][0]
@@ -314,7 +326,9 @@ class WeightFile:
 
 
 def _missing(name: str, file: str, count: int) -> WeightsError:
-    return WeightsError("there is no such tensor", file=file, tensor=name, field="name", limit=f"{count} tensors")
+    return WeightsError(
+        "there is no such tensor", file=file, tensor=name, field="name", limit=f"{count} tensors"
+    )
 
 
 class ShardedWeights:
@@ -328,7 +342,9 @@ class ShardedWeights:
         self.path = Path(index)
         file = str(self.path)
         self._where = self._read_index(file)
-        self._shards = {shard: WeightFile(self.path.parent / shard) for shard in dict.fromkeys(self._where.values())}
+        self._shards = {
+            shard: WeightFile(self.path.parent / shard) for shard in dict.fromkeys(self._where.values())
+        }
         for name, shard in self._where.items():
             if name not in self._shards[shard]:
                 raise WeightsError(
