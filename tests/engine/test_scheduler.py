@@ -226,8 +226,9 @@ def test_config(values: tuple[int, int, int], words: str) -> None:
 class SchedulerMachine(RuleBasedStateMachine):
     """Adds, steps, aborts and preempts at random on a cache that is too small.
 
-    Checked after every rule: no block in two tables, reference counts, budget, order of arrival; at the end that
-    everything finishes with the tokens that it would have had alone, and that the pool is back at its baseline.
+    Checked after every rule: no block in two tables, reference counts, budget, order of arrival; at the end
+    that everything finishes with the tokens that it would have had alone, and that the pool is back at its
+    baseline.
     """
 
     BUDGET, SEQS, LENGTH, BLOCKS, SIZE = 8, 4, 40, 12, 4
