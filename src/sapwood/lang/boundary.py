@@ -1,0 +1,411 @@
+"""The boundary between Python and compiled code: what each argument becomes, and how results come back.
+
+Each Python argument is classified once per specialisation. Numbers and arrays pass as they are, so that the
+emitted entry takes them directly; tuples and structs are flattened by the slow path into numbers and arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sapwood.lang import types as ty
+from sapwood.lang.api.dtypes import Number, scalar_type
+from sapwood.lang.boxed import Boxed
+from sapwood.lang.errors import BadArgument
+from sapwood.lang.infer import layout
+from sapwood.lang.infer.construct import make_struct
+from sapwood.lang.infer.declared import Declared
+from sapwood.lang.ir.ssa import Var
+from sapwood.lang.ops import arith, memory
+from sapwood.lang.types import I64
+from sapwood.lang.values import Agg, Known, Spec, Value
+from sapwood.runtime.array import Array
+from sapwood.runtime.dtypes import DTYPES
+from sapwood.runtime.entry import ConstParam, ScalarParam, TensorParam
+
+
+@dataclass(frozen=True)
+class ScalarArg:
+    scalar: ty.Scalar
+
+    def params(self, name: str) -> list[Any]:
+        return [ScalarParam(name, DTYPES[self.scalar.name])]
+
+    def leaves(self) -> list[ty.Leaf]:
+        return [self.scalar]
+
+    def value(self, w: Any, leaves: Iterator[Var]) -> Value:
+        return next(leaves)
+
+    def flatten(self, x: Any) -> list[Any]:
+        return [x.value if isinstance(x, Boxed) else x]
+
+
+@dataclass(frozen=True)
+class PointerArg:
+    """A Ptr parameter: from Python an address, as an int."""
+
+    elem: ty.Type
+
+    def params(self, name: str) -> list[Any]:
+        return [ScalarParam(name, DTYPES["i64"])]
+
+    def leaves(self) -> list[ty.Leaf]:
+        return [I64]
+
+    def value(self, w: Any, leaves: Iterator[Var]) -> Value:
+        return w.b.emit1(memory.pointer_at, (next(leaves),), ty.Ptr(self.elem))
+
+    def flatten(self, x: Any) -> list[Any]:
+        return [x]
+
+
+@dataclass(frozen=True)
+class TensorArg:
+    elem: ty.Scalar
+    rank: int
+    layout: ty.Layout
+
+    def params(self, name: str) -> list[Any]:
+        return [TensorParam(name, DTYPES[self.elem.name], self.rank, self.layout, False)]
+
+    def leaves(self) -> list[ty.Leaf]:
+        return [ty.Ptr(self.elem), *[I64] * (2 * self.rank)]
+
+    def value(self, w: Any, leaves: Iterator[Var]) -> Value:
+        b = w.b
+        pointer = next(leaves)
+        shape = [next(leaves) for _ in range(self.rank)]
+        given = [next(leaves) for _ in range(self.rank)]
+        strides: list[Value] = list(given)
+        if self.rank and self.layout != "strided":
+            strides[-1] = Known(1)
+        if self.layout == "contiguous":
+            size: Value | None = None
+            for axis in reversed(range(self.rank - 1)):
+                dim = shape[axis + 1]
+                size = dim if size is None else b.emit1(arith.mul, (dim, size), I64)
+                strides[axis] = size
+        return Agg(ty.Tensor(self.elem, self.rank, self.layout), (pointer, *shape, *strides))
+
+    def flatten(self, x: Any) -> list[Any]:
+        return [x]
+
+
+@dataclass(frozen=True)
+class ConstArg:
+    known: Known
+
+    def params(self, name: str) -> list[Any]:
+        return [ConstParam(name, self.known.value)]
+
+    def leaves(self) -> list[ty.Leaf]:
+        return []
+
+    def value(self, w: Any, leaves: Iterator[Var]) -> Value:
+        return self.known
+
+    def flatten(self, x: Any) -> list[Any]:
+        return [self.known.value]
+
+
+@dataclass(frozen=True)
+class TupleArg:
+    items: tuple[Any, ...]
+
+    def params(self, name: str) -> list[Any]:
+        return [p for i, a in enumerate(self.items) for p in a.params(f"{name}[{i}]")]
+
+    def leaves(self) -> list[ty.Leaf]:
+        return [leaf for a in self.items for leaf in a.leaves()]
+
+    def value(self, w: Any, leaves: Iterator[Var]) -> Value:
+        return Agg(ty.Tuple(len(self.items)), tuple(a.value(w, leaves) for a in self.items))
+
+    def flatten(self, x: Any) -> list[Any]:
+        return [f for a, v in zip(self.items, x, strict=True) for f in a.flatten(v)]
+
+
+@dataclass(frozen=True)
+class StructArg:
+    cls: type
+    fields: tuple[tuple[str, Any], ...]
+
+    def params(self, name: str) -> list[Any]:
+        return [p for n, a in self.fields for p in a.params(f"{name}.{n}")]
+
+    def leaves(self) -> list[ty.Leaf]:
+        return [leaf for _, a in self.fields for leaf in a.leaves()]
+
+    def value(self, w: Any, leaves: Iterator[Var]) -> Value:
+        return make_struct(w, self.cls, [a.value(w, leaves) for _, a in self.fields])
+
+    def flatten(self, x: Any) -> list[Any]:
+        return [f for n, a in self.fields for f in a.flatten(getattr(x, n))]
+
+    @property
+    def mutable(self) -> bool:
+        return not self.cls.__sapwood_struct__.frozen  # type: ignore[attr-defined]
+
+
+SIMPLE = ScalarArg | TensorArg | ConstArg | PointerArg
+Fail = Callable[[str], BadArgument]
+
+
+def classify(declared: Declared, x: Any, name: str, function: str, wrap: Callable[[Any], Any]) -> Any:
+    """What the argument `x` becomes for a parameter; raises BadArgument.
+
+    `wrap` makes a compiled function of a Python one (for parameters that are functions).
+    """
+
+    def fail(hint: str = "") -> BadArgument:
+        return BadArgument(
+            None, function=function, name=name, expected=declared, found=_describe(x), hint=hint
+        )
+
+    match declared.kind:
+        case "scalar":
+            return _scalar(declared.args[0], x, fail)
+        case "tensor":
+            return _tensor(declared, x, fail)
+        case "const":
+            kind = declared.args[0]
+            if kind is float and isinstance(x, int) and not isinstance(x, bool):
+                x = float(x)
+            if isinstance(kind, type) and kind is not object and not isinstance(x, kind) and scalar_type(x) is None:
+                raise fail()
+            return ConstArg(Known(x))
+        case "function":
+            if not callable(x):
+                raise fail("pass an @fn function or a lambda")
+            return ConstArg(Known(wrap(x)))
+        case "none":
+            if x is not None:
+                raise fail()
+            return ConstArg(Known(None))
+        case "typevar" | "any":
+            return _any(x, declared, name, function, wrap, fail)
+        case "tuple":
+            if not isinstance(x, tuple) or len(x) != len(declared.args):
+                raise fail(f"it must have {len(declared.args)} items")
+            parts = enumerate(zip(declared.args, x, strict=True))
+            return TupleArg(tuple(classify(d, v, f"{name}[{i}]", function, wrap) for i, (d, v) in parts))
+        case "struct":
+            cls = declared.args[0]
+            if not isinstance(x, cls):
+                raise fail()
+            return _struct(type(x), x, name, function, wrap)
+        case "ptr":
+            if isinstance(x, int) and not isinstance(x, bool):
+                from sapwood.lang.infer.declared import concrete_type
+
+                elem = concrete_type(declared.args[0])
+                if elem is not None:
+                    return PointerArg(elem)
+            raise fail("pass an address as an int, or take a Tensor")
+    raise fail("this type exists in compiled code only")
+
+
+def _describe(x: Any) -> str:
+    if _is_array(x):
+        return f"a {_dtype_text(x)} array of rank {x.ndim}"
+    text = type(x).__name__
+    return f"{text} {x!r}" if isinstance(x, int | float | str) and len(repr(x)) < 40 else text
+
+
+def _dtype_text(x: Any) -> str:
+    return str(getattr(x.dtype, "name", x.dtype)).replace("torch.", "")
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, Array) or (hasattr(x, "ndim") and hasattr(x, "dtype") and hasattr(x, "shape"))
+
+
+def _scalar(scalar: ty.Scalar, x: Any, fail: Fail) -> ScalarArg:
+    if isinstance(x, Boxed):
+        if x.type != scalar:
+            raise fail(f"convert it: {scalar}(x)")
+        return ScalarArg(scalar)
+    if scalar.kind == "bool":
+        if isinstance(x, bool):
+            return ScalarArg(scalar)
+        raise fail("pass True or False")
+    if scalar.is_float:
+        if isinstance(x, float) or isinstance(x, int) and not isinstance(x, bool):
+            return ScalarArg(scalar)
+        if not isinstance(x, bool) and hasattr(type(x), "__float__") and not _is_array(x):
+            return ScalarArg(scalar)
+        if _is_array(x) and x.ndim == 0:
+            return ScalarArg(scalar)
+        raise fail("pass a number")
+    if isinstance(x, bool) or not hasattr(type(x), "__index__") or _is_array(x) and x.ndim:
+        raise fail("pass an int" if not isinstance(x, float) else "pass int(x)")
+    from sapwood.lang.ops.numeric import int_range
+
+    low, high = int_range(scalar)
+    if not low <= int(x) <= high:
+        raise OverflowError(f"{int(x)} does not fit into {scalar} ({low} to {high})")
+    return ScalarArg(scalar)
+
+
+def layout_of(x: Array) -> ty.Layout:
+    """The most special layout that an array has."""
+    if x.ndim == 0:
+        return "contiguous"
+    expected = 1
+    dense = True
+    for size, stride in zip(reversed(x.shape), reversed(x.strides), strict=True):
+        if size != 1 and stride != expected:
+            dense = False
+            break
+        expected *= size
+    if dense or 0 in x.shape:
+        return "contiguous"
+    return "inner" if x.strides[-1] == 1 else "strided"
+
+
+def as_array(x: Any, fail: Fail) -> Array:
+    if isinstance(x, Array):
+        return x
+    try:
+        if hasattr(x, "__dlpack__") and not hasattr(x, "__array_interface__"):
+            return Array.from_dlpack(x)
+        return Array.from_buffer(x)
+    except (TypeError, ValueError, BufferError) as e:
+        raise fail(str(e)) from None
+
+
+def _tensor(declared: Declared, x: Any, fail: Fail) -> TensorArg:
+    elem, rank = declared.args
+    if not _is_array(x) and not isinstance(x, memoryview | bytearray | bytes) and not hasattr(x, "__dlpack__"):
+        try:
+            memoryview(x)
+        except TypeError:
+            raise fail("pass a NumPy array or a sapwood.Array") from None
+    array = as_array(x, fail)
+    found = scalar_type(ty.SCALARS[array.dtype.name])
+    assert found is not None
+    if isinstance(elem, ty.Scalar) and found != elem:
+        raise fail(f"its elements are {found}; convert them to {elem}")
+    if isinstance(rank, int) and array.ndim != rank:
+        raise fail(f"it has {array.ndim} axes")
+    return TensorArg(found, array.ndim, layout_of(array))
+
+
+def _struct(cls: type, x: Any, name: str, function: str, wrap: Callable[[Any], Any]) -> StructArg:
+    fields = tuple(
+        (n, classify(d, getattr(x, n), f"{name}.{n}", function, wrap)) for n, d in layout.fields_of(cls)
+    )
+    return StructArg(cls, fields)
+
+
+def _any(
+    x: Any, declared: Declared, name: str, function: str, wrap: Callable[[Any], Any], fail: Fail
+) -> Any:
+    if isinstance(x, Boxed):
+        if isinstance(x.type, ty.Scalar):
+            return ScalarArg(x.type)
+        raise fail("vectors exist in compiled code only")
+    if isinstance(x, bool):
+        return ScalarArg(ty.BOOL)
+    if isinstance(x, int):
+        return _scalar(ty.I64, x, fail)
+    if isinstance(x, float):
+        return ScalarArg(ty.F64)
+    if x is None or isinstance(x, str):
+        return ConstArg(Known(x))
+    if hasattr(type(x), "__sapwood_struct__"):
+        return _struct(type(x), x, name, function, wrap)
+    if isinstance(x, tuple):
+        parts = enumerate(x)
+        return TupleArg(tuple(_any(v, declared, f"{name}[{i}]", function, wrap, fail) for i, v in parts))
+    if isinstance(x, type) and issubclass(x, Number) or callable(x):
+        return ConstArg(Known(x if isinstance(x, type) else wrap(x)))
+    if _is_array(x) and x.ndim == 0 and not isinstance(x, Array):
+        return _any(x.item(), declared, name, function, wrap, fail)
+    return _tensor(Declared("tensor", (None, None)), x, fail)
+
+
+# -- results -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ResultShape:
+    """How flat results become a Python value; `simple` when the entry makes it by itself."""
+
+    kind: str  # "leaf" | "const" | "tuple" | "struct" | "tensor"
+    data: Any = None
+    items: tuple[ResultShape, ...] = ()
+
+    @property
+    def simple(self) -> bool:
+        if self.kind == "tuple":
+            return all(i.simple for i in self.items)
+        return self.kind == "leaf" or self.kind == "const" and self.data is None
+
+    def entry_result(self) -> Any:
+        if self.kind == "leaf":
+            return DTYPES[self.data]
+        if self.kind == "tuple":
+            return tuple(i.entry_result() for i in self.items)
+        return None
+
+    def build(self, flat: Iterator[Any], owners: tuple[Any, ...]) -> Any:
+        match self.kind:
+            case "leaf":
+                return next(flat)
+            case "const":
+                return self.data
+            case "tuple":
+                return tuple(i.build(flat, owners) for i in self.items)
+            case "struct":
+                return self.data(*(i.build(flat, owners) for i in self.items))
+        dtype, rank = self.data
+        address = next(flat)
+        shape = tuple(next(flat) for _ in range(rank))
+        strides = tuple(next(flat) for _ in range(rank))
+        return Array.from_address(address, shape, dtype, strides, owner=owners)
+
+
+def result_shape(b: Any, value: Value) -> tuple[ResultShape, list[Var]]:
+    """The shape of a result and its leaves; tensors and structs are opened up."""
+    match value:
+        case Var(type=ty.Scalar() as t):
+            return ResultShape("leaf", t.name), [value]
+        case Known(value=bool() | int() | float() as v):
+            leaf = b.materialize(Known(v))
+            return ResultShape("leaf", leaf.type.name), [leaf]
+        case Known(value=tuple() as v):
+            return _many(b, "tuple", None, tuple(Known(i) for i in v))
+        case Known(value=v):
+            return ResultShape("const", v), []
+        case Agg(type=ty.Tuple()):
+            return _many(b, "tuple", None, value.items)
+        case Agg(type=ty.Struct(cls=cls, frozen=True)):
+            return _many(b, "struct", cls, value.items)
+        case Agg(type=ty.Struct() as t):
+            pointer = value.items[0]
+            assert isinstance(pointer, Var)
+            fields = [
+                layout.read(b, layout.at_offset(b, pointer, at, f), f) for _, f, at in layout.struct_layout(t)
+            ]
+            return _many(b, "struct", t.cls, tuple(fields))
+        case Agg(type=ty.Tensor() as t):
+            pointer = value.items[0]
+            leaves = [b.emit1(memory.address, (pointer,), I64)]
+            leaves += [b.materialize(v) for v in value.items[1:]]
+            return ResultShape("tensor", (t.elem.name, t.rank)), leaves
+    from sapwood.lang.errors import BadConversion
+    from sapwood.lang.values import describe
+
+    hint = "return numbers, tuples, structs or tensors"
+    raise BadConversion(b.loc, found=describe(value), expected="a Python object", hint=hint)
+
+
+def _many(b: Any, kind: str, data: Any, items: tuple[Value, ...]) -> tuple[ResultShape, list[Var]]:
+    pairs = [result_shape(b, i) for i in items]
+    return ResultShape(kind, data, tuple(s for s, _ in pairs)), [v for _, leaves in pairs for v in leaves]
+
+

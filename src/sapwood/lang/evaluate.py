@@ -1,0 +1,131 @@
+"""The reference evaluator: runs typed SSA with each operation's reference rule.
+
+It defines what everything beyond Python's own types means, runs on every platform, and steps through source
+lines when a debugger or a callback wants them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sapwood.lang import types as ty
+from sapwood.lang.errors import NOWHERE, Loc
+from sapwood.lang.ir.ssa import Function, Region, Var
+from sapwood.lang.ops.control import Exit
+from sapwood.lang.values import Agg, Known, Value, leaves_of
+
+STEP_LIMIT = 50_000_000
+
+
+class StepLimitExceeded(RuntimeError):
+    """The evaluator ran for longer than its limit; compiled code is for long runs."""
+
+
+class Evaluator:
+    """Runs functions of a program. `on_line(loc)` is called when the source line changes."""
+
+    def __init__(self, on_line: Callable[[Loc], None] | None = None, limit: int = STEP_LIMIT) -> None:
+        self.env: dict[Var, Any] = {}
+        self.on_line = on_line
+        self.line: tuple[str, int] = ("", 0)
+        self.steps = 0
+        self.limit = limit
+        self.depth = 0
+
+    def function(self, function: Function, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        saved = self.env
+        self.env = dict(zip(function.params, values, strict=True))
+        self.depth += 1
+        if self.depth > 300:
+            self.depth = 0
+            raise RecursionError("maximum recursion depth exceeded")
+        try:
+            self.region(function.body, ())
+        except Exit as exit:
+            if exit.kind != "return":
+                raise
+            return exit.values
+        finally:
+            self.env = saved
+            self.depth -= 1
+        return ()
+
+    def region(self, region: Region, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        env = self.env
+        env.update(zip(region.params, values, strict=True))
+        for op in region.ops:
+            self.steps += 1
+            if self.on_line is not None and op.loc.line and (op.loc.file, op.loc.line) != self.line:
+                self.line = (op.loc.file, op.loc.line)
+                self.on_line(op.loc)
+            rule = op.op.reference_rule
+            assert rule is not None, f"operation '{op.name}' has no reference rule"
+            operands = [env[v] for v in op.operands]
+            if op.op.control:
+                out = rule(self, op, *operands)
+                if op.name == "yield":
+                    return out
+            else:
+                out = rule(op, *operands)
+                if len(op.results) == 1:
+                    env[op.results[0]] = out
+                    continue
+            env.update(zip(op.results, out or (), strict=True))
+        return ()
+
+    def poll(self) -> None:
+        if self.steps > self.limit:
+            raise StepLimitExceeded(f"more than {self.limit} steps")
+
+
+def run_immediate(rule: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run a typing rule on Python values and evaluate what it emits: boxed arithmetic."""
+    from sapwood.lang.infer.builder import Builder
+    from sapwood.lang.infer.interpreter import Interpreter
+
+    region = Region()
+    builder = Builder(Interpreter(_reference_target()), region)
+    builder.unchecked = True
+    builder.loc = NOWHERE
+    evaluator = Evaluator()
+    result = rule(builder, *(to_abstract(a, evaluator.env) for a in args))
+    evaluator.region(region, ())
+    return from_abstract(result, evaluator.env)
+
+
+def _reference_target() -> Any:
+    from sapwood.targets.base import Target
+
+    features = frozenset({"fma", "avx512bf16", "avx512vl", "f16c", "sse4.1"})
+    return Target("reference", "", "", features, 16, kernel=True)
+
+
+def to_abstract(x: Any, env: dict[Var, Any]) -> Value:
+    from sapwood.lang.boxed import Boxed
+
+    if isinstance(x, Boxed):
+        var = Var(x.type)
+        env[var] = x.value
+        return var
+    return Known(x)
+
+
+def from_abstract(value: Value | None, env: dict[Var, Any]) -> Any:
+    """A Python value of an evaluated result."""
+    from sapwood.lang.boxed import box
+
+    match value:
+        case None:
+            return None
+        case Known(value=v):
+            return v
+        case Var():
+            return box(value.type, env[value])
+        case Agg(type=ty.Tuple()):
+            return tuple(from_abstract(i, env) for i in value.items)
+        case Agg(type=ty.Struct(cls=cls, frozen=True)):
+            return cls(*(from_abstract(i, env) for i in value.items))
+    raise TypeError(f"cannot show a {value} in Python")
+
+

@@ -1,0 +1,81 @@
+"""What a function and a constant are, as short texts: the cache compares them instead of compiling."""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import struct
+from functools import lru_cache
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from sapwood.lang.ops.base import Operation
+
+
+def digest(*parts: object) -> str:
+    h = hashlib.blake2b(digest_size=20)
+    for p in parts:
+        h.update(p if isinstance(p, bytes) else str(p).encode())
+        h.update(b"\0")
+    return h.hexdigest()
+
+
+def fingerprint(fn: Any) -> str:
+    """Of a compiled function: its source text and place, defaults, captured values and options."""
+    python: FunctionType = fn.__wrapped__
+    cells = []
+    for cell in python.__closure__ or ():
+        try:
+            cells.append(constant_fingerprint(cell.cell_contents) or _name(cell.cell_contents))
+        except ValueError:
+            cells.append("empty")
+    defaults = [constant_fingerprint(d) or _name(d) for d in python.__defaults__ or ()]
+    keywords = {k: constant_fingerprint(v) or _name(v) for k, v in (python.__kwdefaults__ or {}).items()}
+    annotations = {k: v if isinstance(v, str) else repr(v) for k, v in python.__annotations__.items()}
+    return digest(_code(python.__code__), fn.options, cells, defaults, keywords, annotations)
+
+
+@lru_cache(maxsize=8192)
+def _code(code: CodeType) -> str:
+    last = max((line for _, _, line in code.co_lines() if line is not None), default=code.co_firstlineno)
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            last = max(last, max((n for _, _, n in const.co_lines() if n is not None), default=0))
+    lines = linecache.getlines(code.co_filename)
+    text = "".join(lines[code.co_firstlineno - 1 : last])
+    return digest(text or code.co_code, code.co_filename, code.co_firstlineno, code.co_name)
+
+
+def describe_constant(x: Any) -> str:
+    """Of anything that compiled code may capture."""
+    return constant_fingerprint(x) or _name(x)
+
+
+def _name(x: Any) -> str:
+    wrapped = getattr(x, "__wrapped__", x)
+    if isinstance(wrapped, FunctionType) and wrapped is not x and hasattr(x, "options"):
+        return fingerprint(x)
+    if isinstance(x, FunctionType):
+        return _code(x.__code__)
+    return f"{getattr(x, '__module__', '')}.{getattr(x, '__qualname__', repr(type(x)))}"
+
+
+def constant_fingerprint(x: Any) -> str | None:
+    """Of a captured value; None for functions, types and modules, which are tracked on their own."""
+    if isinstance(x, float):
+        return f"float:{struct.pack('<d', x).hex()}"
+    if isinstance(x, bool | int | str | bytes | type(None)):
+        return f"{type(x).__name__}:{x!r}"
+    if isinstance(x, tuple):
+        return f"({','.join(constant_fingerprint(i) or _name(i) for i in x)})"
+    if isinstance(x, ModuleType):
+        return f"module:{x.__name__}"
+    if isinstance(x, Operation):
+        return f"operation:{x.name}"
+    if isinstance(x, FunctionType) or hasattr(x, "options"):
+        return None
+    if isinstance(x, type):
+        struct_info = getattr(x, "__sapwood_struct__", None)
+        text = "" if struct_info is None else struct_info.fingerprint()
+        return f"type:{x.__module__}.{x.__qualname__}:{text}"
+    return f"{type(x).__name__}:{x!r}"

@@ -1,0 +1,268 @@
+"""`@fn` and `@kernel`: decorated functions, their specialisations, and the slow path of a call.
+
+A decorated function is one `NativeFunction` (runtime/callable.py). Calls go to native entries that test the
+arguments' types; what no entry takes comes to `_slow` here: keywords and defaults, new types (compile),
+structs and tuples (flatten), and mistakes (diagnostics).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+from sapwood.lang.errors import BadArgument, BadDecorator, CompileError, TooManySpecialisations
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MAX_SPECIALISATIONS = 64
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a decorator was told."""
+
+    unchecked: bool = False  # no bounds, zero or overflow checks
+    inline: bool = False  # always inlined into compiled callers
+    unit: bool = False  # compiled as a unit of its own that callers link to
+    nogil: bool = False  # release the GIL around calls from Python
+    restrict: bool = False  # tensor arguments do not overlap
+    kernel: bool = False
+    annotations_required: bool = True
+
+
+class LibraryFunction:
+    """A function that exists in compiled code only: methods, wrapped lambdas."""
+
+    __sapwood_function__ = True
+
+    def __init__(self, python: FunctionType, options: Options) -> None:
+        self.__wrapped__ = python
+        self.__name__ = python.__name__
+        self.options = options
+
+    def __repr__(self) -> str:
+        return f"<compiled {self.__wrapped__.__qualname__}>"
+
+
+_methods: dict[FunctionType, LibraryFunction] = {}
+
+
+def method_function(python: FunctionType) -> LibraryFunction:
+    """The compiled form of a struct's method."""
+    if python not in _methods:
+        _methods[python] = LibraryFunction(python, Options(inline=True, annotations_required=False))
+    return _methods[python]
+
+
+def wrap_function(x: Any) -> Any:
+    """A function argument as something compiled code can call."""
+    from sapwood.lang.infer.calls import is_compiled
+
+    if is_compiled(x) or not isinstance(x, FunctionType):
+        return x
+    return method_function(x)
+
+
+class State:
+    """The Python side of one decorated function."""
+
+    def __init__(self, python: FunctionType, options: Options) -> None:
+        self.python = python
+        self.options = options
+        self.signature = inspect.signature(python)
+        self.specialisations: dict[Any, Any] = {}
+        self.units: dict[Any, Any] = {}
+        self.lock = threading.RLock()
+        self.native: Any = None
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        if kwargs or len(args) != len(self.signature.parameters):
+            try:
+                bound = self.signature.bind(*args, **kwargs)
+            except TypeError as e:
+                raise TypeError(f"{self.python.__name__}() {e}") from None
+            bound.apply_defaults()
+            return list(bound.arguments.values())
+        return list(args)
+
+    def classify(self, values: list[Any]) -> list[Any]:
+        from sapwood.lang.boundary import classify
+        from sapwood.lang.infer.interpreter import declared_parameters
+
+        declared = declared_parameters(self.native)
+        names = list(self.signature.parameters)
+        return [
+            classify(d, v, n, self.python.__name__, wrap_function)
+            for d, v, n in zip(declared, values, names, strict=True)
+        ]
+
+    def specialise(self, arguments: list[Any]) -> Any:
+        """The loaded specialisation for classified arguments: known, from the cache, or compiled now."""
+        from sapwood.lang.load import load_entry
+
+        key = (tuple(arguments), _target_key())
+        with self.lock:
+            found = self.specialisations.get(key)
+            if found is None:
+                if len(self.specialisations) >= MAX_SPECIALISATIONS:
+                    raise TooManySpecialisations(
+                        None, function=self.python.__name__, count=len(self.specialisations)
+                    )
+                found = self.specialisations[key] = load_entry(self.native, arguments)
+                found.attach(self.native)
+            return found
+
+
+def _target_key() -> str:
+    from sapwood.lang.load import current_target
+
+    return current_target().key
+
+
+def _slow(state: State, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if state.options.kernel:
+        raise TypeError(f"{state.python.__name__} is a @kernel; launch it: {state.python.__name__}[grid, block](...)")
+    values = state.bind(args, kwargs)
+    try:
+        arguments = state.classify(values)
+        return state.specialise(arguments).call(values)
+    except CompileError as e:
+        e.__traceback__ = None  # the compiler's frames tell the user nothing
+        raise e from None
+
+
+def make_function(python: Callable[..., Any], options: Options) -> Any:
+    """A NativeFunction for a Python function."""
+    if isinstance(python, staticmethod | classmethod | property):
+        raise BadDecorator(detail=f"@fn cannot decorate a {type(python).__name__}", hint="put @fn below it")
+    if isinstance(python, type):
+        raise BadDecorator(detail="@fn decorates functions", hint="for classes use @struct")
+    if not isinstance(python, FunctionType):
+        raise BadDecorator(detail=f"@fn decorates functions, not {type(python).__name__}", hint="write def")
+    if inspect.iscoroutinefunction(python) or inspect.isgeneratorfunction(python):
+        kind = "coroutine" if inspect.iscoroutinefunction(python) else "generator"
+        raise BadDecorator(detail=f"'{python.__name__}' is a {kind}", hint="compiled functions run to their end")
+    from sapwood.runtime.callable import NativeFunction
+
+    state = State(python, options)
+    _graft(NativeFunction)
+    native = NativeFunction(lambda *args, **kwargs: _slow(state, args, kwargs))
+    functools.update_wrapper(native, python)
+    native.options = options
+    native.state = state
+    native.__signature__ = state.signature
+    state.native = native
+    return native
+
+
+# -- what a NativeFunction can do beyond being called ---------------------------------------------------
+
+
+def _python(self: Any) -> Callable[..., Any]:
+    """The same body, run by CPython with boxed numbers: for debuggers and as an oracle."""
+    from sapwood.lang.python_mode import run_python
+
+    return lambda *args, **kwargs: run_python(self, self.state.bind(args, kwargs))
+
+
+def _reference(self: Any) -> Callable[..., Any]:
+    """The same function, run by the reference evaluator; `on_line=` is called with each source location."""
+    from sapwood.lang.python_mode import run_reference
+
+    def run(*args: Any, on_line: Any = None, **kwargs: Any) -> Any:
+        return run_reference(self, self.state.bind(args, kwargs), on_line)
+
+    return run
+
+
+def _inspect(self: Any, *args: Any, kind: str = "llvm") -> str:
+    """HIR, SSA, LLVM text or assembly for these arguments: kind = 'hir', 'ssa', 'llvm' or 'asm'."""
+    from sapwood.lang.inspect import inspect_function
+
+    return inspect_function(self, self.state.classify(self.state.bind(args, {})), kind)
+
+
+def _unit(self: Any, arguments: tuple[Any, ...], interpreter: Any) -> Any:
+    """This function as a linked unit for arguments in compiled code."""
+    from sapwood.lang.load import unit_for
+
+    return unit_for(self, arguments, interpreter)
+
+
+def _getitem(self: Any, launch: Any) -> Any:
+    from sapwood.lang.launch import launcher
+
+    return launcher(self, launch)
+
+
+def _repr(self: Any) -> str:
+    what = "kernel" if self.options.kernel else "function"
+    return f"<compiled {what} {self.__wrapped__.__qualname__}>"
+
+
+def _reduce(self: Any) -> Any:
+    """Pickled by name, as functions are."""
+    return self.__qualname__
+
+
+_grafted = False
+
+
+def _graft(cls: Any) -> None:
+    global _grafted
+    if _grafted:
+        return
+    cls.__sapwood_function__ = True
+    cls.python = property(_python)
+    cls.reference = property(_reference)
+    cls.inspect = _inspect
+    cls.unit = _unit
+    cls.__getitem__ = _getitem
+    cls.__repr__ = _repr
+    cls.__reduce__ = _reduce
+    _grafted = True
+
+
+@overload
+def fn(python: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def fn(
+    *, unchecked: bool = ..., inline: bool = ..., unit: bool = ..., nogil: bool = ..., restrict: bool = ...
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def fn(
+    python: Any = None,
+    /,
+    *,
+    unchecked: bool = False,
+    inline: bool = False,
+    unit: bool = False,
+    nogil: bool = False,
+    restrict: bool = False,
+) -> Any:
+    """Compile an annotated Python function; it is compiled for each combination of argument types it meets.
+
+    unchecked: leave out bounds and zero checks (a wrong index is then undefined behaviour).
+    inline: always inline into compiled callers. unit: compile on its own and link callers to it.
+    nogil: release the GIL during calls from Python. restrict: tensor arguments do not overlap.
+
+    Raises CompileError (with a source location) on the first call if the body is not in the language, and
+    TypeError if the arguments do not fit the annotations.
+    """
+    options = Options(unchecked, inline, unit, nogil, restrict)
+    if python is not None:
+        return make_function(python, options)
+    return lambda f: make_function(f, options)
+
+
+def kernel(python: Callable[P, R], /) -> Any:
+    """Compile a function that runs on a grid of threads: launch it as `k[grid, block](...)`."""
+    return make_function(cast(Any, python), Options(unchecked=True, kernel=True))
+
+
+__all__ = ["BadArgument", "fn", "kernel"]

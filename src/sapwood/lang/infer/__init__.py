@@ -1,0 +1,1 @@
+"""HIR to typed SSA, by forward abstract interpretation."""

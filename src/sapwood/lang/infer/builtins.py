@@ -1,0 +1,271 @@
+"""Python's built-in functions, and `math`, inside compiled code. One entry a function."""
+
+from __future__ import annotations
+
+import builtins
+import math
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sapwood.lang import types as ty
+from sapwood.lang.api import loops
+from sapwood.lang.api.comptime import comptime, simd_width, static_assert
+from sapwood.lang.api.dtypes import scalar_type
+from sapwood.lang.errors import BadOperand, NotConstant, StaticAssertFailed
+from sapwood.lang.ir.ssa import Var
+from sapwood.lang.ops import arith, control
+from sapwood.lang.ops.operators import binary, require_index, unary
+from sapwood.lang.types import F64, Tuple, elem_of
+from sapwood.lang.values import Agg, Known, Value, describe
+
+if TYPE_CHECKING:
+    from sapwood.lang.infer.walker import FunctionWalker as Walker
+
+BUILTINS: dict[Any, Callable[..., Value]] = {}
+
+
+def builtin(*names: Any) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
+    def enter(rule: Callable[..., Value]) -> Callable[..., Value]:
+        for name in names:
+            BUILTINS[name] = rule
+        return rule
+
+    return enter
+
+
+@builtin(builtins.range)
+def _range(walker: Walker, a: Value, b: Value | None = None, c: Value | None = None) -> Value:
+    if b is None:
+        a, b = Known(0), a
+    items = [require_index(walker.b, v, "range") for v in (a, b, Known(1) if c is None else c)]
+    return Agg(Tuple(4), (Known(range), *items))
+
+
+@builtin(loops.parallel)
+def _parallel(walker: Walker, n: Value, **reductions: Value) -> Value:
+    allowed = ("add", "min", "max")
+    for k in reductions:
+        if k not in allowed:
+            detail = f"no reduction '{k}'"
+            raise BadOperand(walker.b.loc, function="parallel", detail=detail, hint=f"use one of {', '.join(allowed)}")
+    return Agg(Tuple(3), (Known(loops.Parallel), n, Known(tuple((k, 1) for k in reductions))))
+
+
+@builtin(loops.unroll)
+def _unroll(walker: Walker, items: Value) -> Value:
+    if isinstance(items, Agg) and items.items[:1] == (Known(range),):
+        start, stop, step = (walker.b.known(v, "the bounds of unroll", int) for v in items.items[1:])
+        return Agg(Tuple(0), (Known(loops.Unroll), *map(Known, range(start, stop, step))))
+    if isinstance(items, Agg) and isinstance(items.type, Tuple):
+        return Agg(Tuple(0), (Known(loops.Unroll), *items.items))
+    if isinstance(items, Known) and isinstance(items.value, tuple | range):
+        return Agg(Tuple(0), (Known(loops.Unroll), *map(Known, items.value)))
+    raise NotConstant(walker.b.loc, what="what unroll repeats over", found=describe(items))
+
+
+@builtin(builtins.len)
+def _len(walker: Walker, x: Value) -> Value:
+    from sapwood.lang.infer.objects import length
+
+    method = walker.method_of(x, "__len__")
+    return walker.call(method, [], {}, walker.b.loc) if method else length(walker, x)
+
+
+@builtin(builtins.abs)
+def _abs(walker: Walker, x: Value) -> Value:
+    method = walker.method_of(x, "__abs__")
+    return walker.call(method, [], {}, walker.b.loc) if method else walker.b.apply(arith.absolute, x)
+
+
+def _extreme(op: Any, python: Any) -> Callable[..., Value]:
+    def rule(walker: Walker, *args: Value) -> Value:
+        values = list(args)
+        if len(values) == 1 and isinstance(values[0], Agg) and isinstance(values[0].type, Tuple):
+            values = list(values[0].items)
+        if not values:
+            hint = f"{python.__name__}(a, b)"
+            raise BadOperand(walker.b.loc, function=python.__name__, detail="needs a value", hint=hint)
+        if all(isinstance(v, Known) for v in values):
+            return Known(python(v.value for v in values))  # type: ignore[union-attr]
+        result = values[0]
+        for v in values[1:]:
+            result = walker.b.apply(op, result, v)
+        return result
+
+    return rule
+
+
+BUILTINS[builtins.min] = _extreme(arith.minimum, min)
+BUILTINS[builtins.max] = _extreme(arith.maximum, max)
+
+
+@builtin(builtins.divmod)
+def _divmod(walker: Walker, x: Value, y: Value) -> Value:
+    b = walker.b
+    return Agg(Tuple(2), (binary(b, operator.floordiv, x, y), binary(b, operator.mod, x, y)))
+
+
+@builtin(builtins.pow)
+def _pow(walker: Walker, x: Value, y: Value) -> Value:
+    return binary(walker.b, operator.pow, x, y)
+
+
+@builtin(builtins.round)
+def _round(walker: Walker, x: Value) -> Value:
+    from sapwood.lang.infer.construct import convert_number
+
+    if isinstance(x, Known):
+        return Known(round(x.value))
+    assert isinstance(x, Var)
+    if not elem_of(x.type).is_float:
+        return x
+    result = convert_number(walker, int, [walker.b.apply(arith.round_even, x)], walker.b.loc)
+    assert result is not None
+    return result
+
+
+@builtin(builtins.print)
+def _print(walker: Walker, *args: Value, sep: Value = Known(" "), end: Value = Known("\n")) -> Value:
+    b = walker.b
+    parts: list[Any] = []
+    operands: list[Var] = []
+
+    def put(v: Value) -> None:
+        match v:
+            case Known(value=x):
+                parts.append(str(x))
+            case Var(type=ty.Scalar()):
+                parts.append(None)
+                operands.append(v)
+            case _:
+                hint = "print numbers and texts; for a tuple or vector print its items"
+                raise BadOperand(b.loc, function="print", detail=f"cannot print {describe(v)}", hint=hint)
+
+    for a in args:
+        put(a)
+    attrs = {"parts": parts, "sep": b.known(sep, "sep", str), "end": b.known(end, "end", str)}
+    b.emit(control.print_, tuple(operands), (), attrs)
+    return Known(None)
+
+
+@builtin(builtins.isinstance)
+def _isinstance(walker: Walker, x: Value, kind: Value) -> Value:
+    wanted = walker.b.known(kind, "the type")
+    options = wanted if isinstance(wanted, tuple) else (wanted,)
+    match x:
+        case Known(value=v):
+            return Known(isinstance(v, options))
+        case Var(type=ty.Scalar() as t):
+            return Known(any(scalar_type(o) == t for o in options))
+        case Agg(type=ty.Struct(cls=cls)):
+            return Known(any(isinstance(o, type) and issubclass(cls, o) for o in options))
+        case Agg(type=ty.Tuple()):
+            return Known(tuple in options)
+    return Known(False)
+
+
+# -- compile time ------------------------------------------------------------------------------------
+
+
+@builtin(comptime)
+def _comptime(walker: Walker, x: Value) -> Value:
+    return Known(walker.b.known(x, "the value of comptime"))
+
+
+@builtin(static_assert)
+def _static_assert(walker: Walker, test: Value, text: Value = Known("")) -> Value:
+    if not walker.b.known(test, "the condition of static_assert"):
+        detail = str(walker.b.known(text, "the text")) or "the condition is false"
+        raise StaticAssertFailed(walker.b.loc, detail=detail)
+    return Known(None)
+
+
+@builtin(simd_width)
+def _simd_width(walker: Walker, dtype: Value) -> Value:
+    scalar = scalar_type(walker.b.known(dtype, "the dtype of simd_width"))
+    if scalar is None:
+        raise NotConstant(walker.b.loc, what="the dtype of simd_width", found=describe(dtype))
+    return Known(max(1, walker.b.target.vector_bytes // scalar.itemsize))
+
+
+# -- math: CPython's meaning, with its exceptions, in checked code ------------------------------------
+
+
+def _library(name: str, checked: str | None = None) -> Callable[..., Value]:
+    def rule(walker: Walker, *args: Value) -> Value:
+        from sapwood.lang.library import math as library
+
+        b = walker.b
+        values = tuple(b.convert(b.materialize(a), F64) if _is_int(a) else b.materialize(a) for a in args)
+        fn = getattr(library, name)
+        if checked is not None and not b.unchecked:
+            fn = getattr(library, checked)
+        if hasattr(fn, "type_rule"):
+            return b.apply(fn, *values)
+        return walker.call_compiled(fn, list(values), {})
+
+    return rule
+
+
+def _is_int(v: Value) -> bool:
+    if isinstance(v, Known):
+        return True
+    return isinstance(v, Var) and isinstance(v.type, ty.Scalar) and not v.type.is_float
+
+
+for _name in ("sin", "cos", "tanh", "erf", "expm1", "log2", "log1p", "exp2"):
+    if hasattr(math, _name):
+        BUILTINS[getattr(math, _name)] = _library(_name)
+for _name in ("sqrt", "log", "exp", "pow"):
+    BUILTINS[getattr(math, _name)] = _library(_name, f"checked_{_name}")
+
+
+def _rounding(op: Any) -> Callable[..., Value]:
+    def rule(walker: Walker, x: Value) -> Value:
+        from sapwood.lang.infer.construct import convert_number
+
+        if isinstance(x, Known):
+            return Known({arith.floor: math.floor, arith.ceil: math.ceil, arith.trunc: math.trunc}[op](x.value))
+        if _is_int(x):
+            return x
+        result = convert_number(walker, int, [walker.b.apply(op, x)], walker.b.loc)
+        assert result is not None
+        return result
+
+    return rule
+
+
+BUILTINS[math.floor] = _rounding(arith.floor)
+BUILTINS[math.ceil] = _rounding(arith.ceil)
+BUILTINS[math.trunc] = _rounding(arith.trunc)
+
+
+@builtin(math.fabs)
+def _fabs(walker: Walker, x: Value) -> Value:
+    return walker.b.apply(arith.absolute, walker.b.convert(walker.b.materialize(x), F64))
+
+
+@builtin(math.copysign)
+def _copysign(walker: Walker, x: Value, y: Value) -> Value:
+    return walker.b.apply(arith.copysign, x, y)
+
+
+@builtin(math.isnan)
+def _isnan(walker: Walker, x: Value) -> Value:
+    return binary(walker.b, operator.ne, x, x) if isinstance(x, Var) else Known(math.isnan(x.value))  # type: ignore[union-attr]
+
+
+@builtin(math.isinf)
+def _isinf(walker: Walker, x: Value) -> Value:
+    return binary(walker.b, operator.eq, walker.b.apply(arith.absolute, x), Known(math.inf))
+
+
+@builtin(math.isfinite)
+def _isfinite(walker: Walker, x: Value) -> Value:
+    return binary(walker.b, operator.lt, walker.b.apply(arith.absolute, x), Known(math.inf))
+
+
+@builtin(operator.neg)
+def _neg(walker: Walker, x: Value) -> Value:
+    return unary(walker.b, operator.neg, x)

@@ -1,0 +1,338 @@
+"""Calls: compiled functions, closures, methods, types, operations, and Python's built-in functions."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from sapwood.lang import types as ty
+from sapwood.lang.api.annotations import Parameterised
+from sapwood.lang.errors import (
+    CompileError,
+    ForeignCall,
+    Loc,
+    NotCallable,
+    RecursionNeedsReturnType,
+    WrongArgumentCount,
+)
+from sapwood.lang.front import hir
+from sapwood.lang.infer.builder import Builder
+from sapwood.lang.infer.builtins import BUILTINS
+from sapwood.lang.infer.construct import construct_parameterised, construct_struct, convert_number
+from sapwood.lang.infer.declared import Bindings, declare, fit_argument
+from sapwood.lang.infer.interpreter import declare_parameters, declared_parameters
+from sapwood.lang.infer.loops import Loop
+from sapwood.lang.ir.ssa import Region, Var
+from sapwood.lang.ops import control
+from sapwood.lang.ops.base import Operation
+from sapwood.lang.values import Agg, Known, Value, describe, is_closure, leaves_of, rebuild
+
+if TYPE_CHECKING:
+    from sapwood.lang.infer.interpreter import Interpreter
+
+
+def is_compiled(x: Any) -> bool:
+    """Whether `x` is a function decorated with @fn or @kernel."""
+    return getattr(type(x), "__sapwood_function__", False)
+
+
+class CallMixin:
+    """The call rules of a FunctionWalker."""
+
+    if TYPE_CHECKING:
+        b: Builder
+        interp: Interpreter
+        vars: dict[str, Value]
+        captured: dict[str, Value]
+        typevars: Bindings
+        python: Any
+        code: hir.FunctionDef
+        name: str
+        returns: list[Any]
+
+        def at(self, region: Region, loc: Loc | None = None) -> Any: ...
+        def lookup(self, name: str, loc: Loc) -> Value: ...
+        def run_loop(self, key: Any, names: Any, loc: Loc, body: Any, once: bool = False) -> bool: ...
+        def method_of(self, value: Value, name: str) -> Value | None: ...
+
+    def call(self, target: Value, args: list[Value], kwargs: dict[str, Value], loc: Loc) -> Value:
+        match target:
+            case Agg(type=ty.Closure()):
+                return self._call_closure(target, args, kwargs, loc)
+            case Agg(type=ty.BoundMethod(function=function), items=(receiver,)):
+                if callable(getattr(function, "rule", None)):
+                    return function.rule(self, receiver, *args, **kwargs)
+                return self.call_compiled(function, [receiver, *args], kwargs)
+            case Agg(type=ty.Struct()):
+                method = self.method_of(target, "__call__")
+                if method is not None:
+                    return self.call(method, args, kwargs, loc)
+            case Known(value=f):
+                return self._call_known(f, args, kwargs, loc)
+        raise NotCallable(loc, type=describe(target))
+
+    def _call_known(self, f: Any, args: list[Value], kwargs: dict[str, Value], loc: Loc) -> Value:
+        if is_compiled(f):
+            return self.call_compiled(f, args, kwargs)
+        if isinstance(f, Operation):
+            return self._call_operation(f, args, kwargs, loc)
+        if isinstance(f, Parameterised):
+            return construct_parameterised(self, f, args, kwargs)
+        try:
+            rule = BUILTINS.get(f)
+        except TypeError:  # unhashable
+            rule = None
+        if rule is not None:
+            try:
+                inspect.signature(rule).bind(self, *args, **kwargs)
+            except TypeError as e:
+                name = getattr(f, "__name__", str(f))
+                text = str(e).replace("'walker'", "").strip()
+                raise WrongArgumentCount(loc, function=name, problem=text, signature=f"{name}(...)") from None
+            return rule(self, *args, **kwargs)
+        if isinstance(f, type):
+            number = convert_number(self, f, args, loc)
+            if number is not None:
+                return number
+            if hasattr(f, "__sapwood_struct__"):
+                return construct_struct(self, f, args, kwargs, loc)
+        if isinstance(f, ty.Scalar | ty.Simd) and len(args) == 1:
+            return self.b.convert(self.b.materialize(args[0]), f)
+        if inspect.isfunction(f) or inspect.isbuiltin(f) or isinstance(f, type):
+            raise ForeignCall(loc, name=getattr(f, "__qualname__", str(f)))
+        raise NotCallable(loc, type=describe(Known(f)))
+
+    def _call_operation(
+        self, op: Operation[..., Any], args: list[Value], kwargs: dict[str, Value], loc: Loc
+    ) -> Value:
+        if op.type_rule is None:
+            raise NotCallable(loc, type=f"'{op.name}'")
+        try:
+            bound = op.signature.bind(*args, **kwargs)
+        except TypeError as e:
+            raise WrongArgumentCount(
+                loc, function=op.name, problem=f"was called wrongly: {e}", signature=f"{op.name}{op.signature}"
+            ) from None
+        bound.apply_defaults()
+        values = [_operand(v) for v in bound.arguments.values()]
+        result = op.type_rule(self.b, *values)
+        return Known(None) if result is None else result
+
+    # -- compiled functions -----------------------------------------------------------------------
+
+    def call_compiled(self, fn: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        loc = self.b.loc
+        code = self.interp.hir(fn)
+        python = fn.__wrapped__
+        values = self._bind(code, python.__name__, args, kwargs, _defaults(fn), loc)
+        declared = declared_parameters(fn)
+        bindings: Bindings = {}
+        with_notes = zip(code.params, declared, values, strict=True)
+        fitted = tuple(
+            fit_argument(self.b, d, v, bindings, p.name, python.__name__, p.loc) for p, d, v in with_notes
+        )
+        try:
+            if fn.options.inline or any(map(_holds_closure, fitted)) or _returns_reference(fn, code):
+                return self._inline(code, python, declared, list(fitted), {}, fn.options.unchecked, loc)
+            if fn.options.unit:
+                return self._call_unit(fn, fitted)
+            return self._call_instance(fn, fitted, loc)
+        except CompileError as e:
+            e.called_from(f"{python.__name__}({', '.join(describe(v) for v in fitted)})", loc)
+            raise
+
+    def _call_instance(self, fn: Any, fitted: tuple[Value, ...], loc: Loc) -> Value:
+        instance = self.interp.instance(fn, fitted)
+        spec = instance.result
+        if spec is None:  # a call in a cycle: only the annotation can tell
+            walker = next(w for w in reversed(self.interp.frames) if w.instance is instance)
+            spec = walker.declared_spec()
+            if spec is None:
+                raise RecursionNeedsReturnType(loc, function=fn.__wrapped__.__name__)
+        operands = tuple(leaf for v in fitted for leaf in leaves_of(v))
+        self.b.loc = loc
+        results = self.b.emit(control.call, operands, tuple(spec.leaves()), {"function": instance.function})
+        return rebuild(spec, iter(results))
+
+    def _call_unit(self, fn: Any, fitted: tuple[Value, ...]) -> Value:
+        """A call of a function that is a compilation unit of its own."""
+        unit = fn.unit(fitted, self.interp)
+        spec = unit.result
+        operands = tuple(leaf for v in fitted for leaf in leaves_of(v))
+        results = self.b.emit(control.call_unit, operands, tuple(spec.leaves()), {"unit": unit})
+        self.interp.links[unit.symbol] = unit
+        return rebuild(spec, iter(results))
+
+    def _bind(
+        self,
+        code: hir.FunctionDef,
+        name: str,
+        args: list[Value],
+        kwargs: dict[str, Value],
+        defaults: dict[str, Value],
+        loc: Loc,
+    ) -> list[Value]:
+        """Arguments in the order of parameters, as Python binds them."""
+        given: dict[str, Value] = {}
+        positional = [p for p in code.params if not p.keyword_only]
+        signature = f"{name}({', '.join(p.name for p in code.params)})"
+
+        def wrong(problem: str) -> WrongArgumentCount:
+            return WrongArgumentCount(loc, function=name, problem=problem, signature=signature)
+
+        if len(args) > len(positional):
+            plural = "" if len(positional) == 1 else "s"
+            raise wrong(f"takes {len(positional)} positional argument{plural}, but {len(args)} were given")
+        given.update((p.name, a) for p, a in zip(positional, args, strict=False))
+        for k, v in kwargs.items():
+            if k in given:
+                raise wrong(f"got two values for '{k}'")
+            if all(p.name != k for p in code.params):
+                raise wrong(f"has no parameter '{k}'")
+            given[k] = v
+        missing = [p.name for p in code.params if p.name not in given and p.name not in defaults]
+        if missing:
+            raise wrong(f"needs a value for '{missing[0]}'")
+        return [given[p.name] if p.name in given else defaults[p.name] for p in code.params]
+
+    # -- closures and inlining --------------------------------------------------------------------
+
+    def closure(self, code: hir.FunctionDef) -> Value:
+        """A nested function: captures the values of its free names now."""
+        names, values = [], []
+        for name in sorted(code.free):
+            if name in self.vars or name in self.captured or name in self.code.locals:
+                if name == code.name:
+                    continue
+                names.append(name)
+                values.append(self.lookup(name, code.loc))
+        self.interp.closure_scopes[code] = (self.python, self.typevars)
+        return Agg(ty.Closure(code, tuple(names)), tuple(values))
+
+    def _call_closure(self, target: Agg, args: list[Value], kwargs: dict[str, Value], loc: Loc) -> Value:
+        assert isinstance(target.type, ty.Closure)
+        code, names = target.type.code, target.type.names
+        python, typevars = self.interp.closure_scopes[code]
+        captured = dict(zip(names, target.items, strict=True))
+        defaults = {p.name: self._default(p, captured) for p in code.params if p.default is not None}
+        values = self._bind(code, code.name, args, kwargs, defaults, loc)
+        declared = declare_parameters(code, python, False)
+        try:
+            return self._inline(code, python, declared, values, captured, self.b.unchecked, loc, typevars)
+        except CompileError as e:
+            e.called_from(f"{code.name}({', '.join(map(describe, values))})", loc)
+            raise
+
+    def _default(self, p: hir.Param, captured: dict[str, Value]) -> Value:
+        if isinstance(p.default, hir.Literal):
+            return Known(p.default.value)
+        if isinstance(p.default, hir.Name) and p.default.name in captured:
+            return captured[p.default.name]
+        from sapwood.lang.errors import NotConstant
+
+        raise NotConstant(p.loc, what=f"the default of '{p.name}'", found="an expression")
+
+    def _inline(
+        self,
+        code: hir.FunctionDef,
+        python: Any,
+        declared: list[Any],
+        values: list[Value],
+        captured: dict[str, Value],
+        unchecked: bool,
+        loc: Loc,
+        typevars: Bindings | None = None,
+    ) -> Value:
+        """Walk a function's body in place. A single return at its end needs no block around it."""
+        from sapwood.lang.infer.walker import FunctionWalker
+
+        inner = FunctionWalker(self.interp, self.b, code, python, declared, code.name, captured, typevars)
+        saved = self.b.unchecked
+        self.b.unchecked = unchecked
+        self.interp.enter_inline(code.name, loc)
+        self.interp.frames.append(inner)
+        try:
+            inner.bind_parameters(values)
+            if _straight(code.body):
+                inner.collect_returns()
+                return inner.returns[0][1]
+            return self._inline_block(inner, code, loc)
+        finally:
+            self.interp.frames.pop()
+            self.interp.leave_inline()
+            self.b.unchecked = saved
+            self.b.loc = loc
+
+    def _inline_block(self, inner: Any, code: hir.FunctionDef, loc: Loc) -> Value:
+        outer = self.vars
+        result: dict[str, Value] = {}
+
+        def body(loop: Loop) -> bool:
+            inner.returns = []
+            inner.collect_returns()
+            loop.breaks += [(region, {"return": value}) for region, value, _ in inner.returns]
+            return True
+
+        self.vars = {}
+        try:
+            self.run_loop((id(code), "call"), ["return"], loc, body, once=True)
+            result = self.vars
+        finally:
+            self.vars = outer
+        if "return" not in result:
+            return Known(None)
+        value = result["return"]
+        from sapwood.lang.values import Unbound
+
+        if isinstance(value, Unbound) and value.error is not None:
+            raise value.error
+        return value
+
+
+def _defaults(fn: Any) -> dict[str, Value]:
+    signature = inspect.signature(fn.__wrapped__)
+    return {n: Known(p.default) for n, p in signature.parameters.items() if p.default is not p.empty}
+
+
+def _straight(body: list[hir.Stmt]) -> bool:
+    """Whether the only `return` is the last statement (or there is none)."""
+
+    def returns(statements: list[hir.Stmt]) -> bool:
+        for s in statements:
+            if isinstance(s, hir.Return | hir.Raise):
+                return True
+            if isinstance(s, hir.If) and (returns(s.then) or returns(s.other)):
+                return True
+            if isinstance(s, hir.For | hir.While) and (returns(s.body) or returns(s.other)):
+                return True
+        return False
+
+    last = body[-1] if body else None
+    if isinstance(last, hir.If | hir.For | hir.While):
+        return not returns(body)
+    return not returns(body[:-1]) and not isinstance(last, hir.Raise)
+
+
+def _holds_closure(v: Value) -> bool:
+    return is_closure(v) or isinstance(v, Agg) and any(map(_holds_closure, v.items))
+
+
+def _returns_reference(fn: Any, code: hir.FunctionDef) -> bool:
+    """Functions that make a mutable struct or a stack array are inlined, so that its storage is the caller's."""
+    if code.returns is None:
+        return False
+    from sapwood.lang.infer.interpreter import evaluate_annotation
+
+    loc = code.returns.loc
+    text = code.returns.value  # type: ignore[attr-defined]
+    d = declare(evaluate_annotation(text, fn.__wrapped__, loc, "return"), "return", loc)
+    return d.kind == "stack" or d.kind == "struct" and not d.args[0].__sapwood_struct__.frozen
+
+
+def _operand(v: Any) -> Value:
+    """An argument of an operation: a default is a constant, `*args` a tuple."""
+    if isinstance(v, Known | Var | Agg):
+        return v
+    if isinstance(v, tuple):
+        return Agg(ty.Tuple(len(v)), v)
+    return Known(v)

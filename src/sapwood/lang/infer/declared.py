@@ -1,0 +1,327 @@
+"""Declared types: what annotations say, and how an argument is fitted to one.
+
+An annotation may hold type variables (`T`, `N`), which are bound by the first argument that mentions them.
+"""
+
+from __future__ import annotations
+
+import types as pytypes
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sapwood.lang import types as ty
+from sapwood.lang.api.annotations import Const, Parameterised, Ptr, SIMD, StackArray, Tensor
+from sapwood.lang.api.dtypes import Number, scalar_type
+from sapwood.lang.errors import BadAnnotation, BadConversion, Loc, TypeVarConflict, WrongArgumentType
+from sapwood.lang.types import elem_of
+from sapwood.lang.values import Agg, Known, Spec, Value, Var, describe
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One annotation. `kind` selects the rule in `fit`; `args` are dtypes, numbers, TypeVars or Declared."""
+
+    kind: str
+    args: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        return _show(self)
+
+
+ANY = Declared("any")
+NONE = Declared("none")
+
+
+def _name(x: Any) -> str:
+    if isinstance(x, Declared):
+        return str(x)
+    return getattr(x, "__name__", None) or str(x)
+
+
+def _show(d: Declared) -> str:
+    match d.kind:
+        case "scalar":
+            return {"i64": "int", "f64": "float"}.get(str(d.args[0]), str(d.args[0]))
+        case "none":
+            return "None"
+        case "any":
+            return "anything"
+        case "typevar" | "struct":
+            return d.args[0].__name__
+        case "function":
+            return "a function"
+        case "const":
+            return f"Const[{_name(d.args[0])}]"
+    names = {"simd": "SIMD", "tensor": "Tensor", "ptr": "Ptr", "stack": "StackArray", "tuple": "tuple"}
+    return f"{names[d.kind]}[{', '.join(_name(a) for a in d.args)}]"
+
+
+def declare(annotation: Any, name: str, loc: Loc | None) -> Declared:
+    """An evaluated annotation as a Declared; raises BadAnnotation naming the parameter."""
+    found = _declare(annotation, name, loc)
+    if found is None:
+        text = getattr(annotation, "__name__", None) or repr(annotation)
+        raise BadAnnotation(loc, name=name, found=text)
+    return found
+
+
+def _item(x: Any) -> Any:
+    """A dtype argument of a generic: a scalar type, a TypeVar, or None."""
+    if isinstance(x, TypeVar):
+        return x
+    return scalar_type(x)
+
+
+def _declare(a: Any, name: str, loc: Loc | None) -> Declared | None:
+    scalar = scalar_type(a)
+    if scalar is not None:
+        return Declared("scalar", (scalar,))
+    if a is None or a is type(None):
+        return NONE
+    if isinstance(a, TypeVar):
+        return Declared("typevar", (a,))
+    if a is Any:
+        return ANY
+    if isinstance(a, Parameterised):
+        return _declare_generic(a, name, loc)
+    origin = typing.get_origin(a)
+    if origin is tuple:
+        return Declared("tuple", tuple(declare(i, name, loc) for i in typing.get_args(a)))
+    if a is Callable or origin is Callable or origin is pytypes.FunctionType:
+        return Declared("function")
+    if typing.get_origin(a) is not None and isinstance(typing.get_origin(a), type) and issubclass(
+        typing.get_origin(a), Callable  # type: ignore[arg-type]
+    ):
+        return Declared("function")
+    if isinstance(a, type) and hasattr(a, "__sapwood_struct__"):
+        return Declared("struct", (a,))
+    if a in (tuple, Const, Tensor, SIMD, Ptr):
+        return ANY if a in (tuple, Const) else None
+    return None
+
+
+def _declare_generic(a: Parameterised, name: str, loc: Loc | None) -> Declared | None:
+    first = a.args[0]
+    if a.origin is Const:
+        return Declared("const", (first,))
+    if a.origin is SIMD or a.origin is Tensor:
+        elem = _item(first)
+        if elem is None or not isinstance(a.args[1], int | TypeVar):
+            return None
+        return Declared("simd" if a.origin is SIMD else "tensor", (elem, a.args[1]))
+    inner = declare(first, name, loc)
+    if a.origin is Ptr:
+        return Declared("ptr", (inner,))
+    if a.origin is StackArray:
+        return Declared("stack", (inner, a.args[1]))
+    return None
+
+
+Bindings = dict[TypeVar, Value]
+
+
+class Misfit(Exception):
+    """An argument does not fit its annotation; `hint` says how to mend it."""
+
+    def __init__(self, hint: str = "") -> None:
+        self.hint = hint
+
+
+def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
+    """The value, converted where conversion is implicit; raises Misfit."""
+    match declared.kind:
+        case "any":
+            return value
+        case "scalar":
+            return _coerce(b, value, declared.args[0])
+        case "none":
+            if value == Known(None):
+                return value
+        case "typevar":
+            return _fit_typevar(b, declared.args[0], value, bindings)
+        case "const":
+            return _fit_const(value, declared.args[0])
+        case "function":
+            if isinstance(value, Agg) and isinstance(value.type, ty.Closure | ty.BoundMethod):
+                return value
+            if isinstance(value, Known) and callable(value.value):
+                return value
+        case "simd":
+            return _fit_simd(b, declared, value, bindings)
+        case "tensor":
+            if isinstance(value, Agg) and isinstance(value.type, ty.Tensor):
+                _bind(bindings, declared.args[0], value.type.elem)
+                _bind(bindings, declared.args[1], value.type.rank)
+                return value
+        case "ptr":
+            if isinstance(value, Var) and isinstance(value.type, ty.Ptr):
+                _fit_type(declared.args[0], value.type.elem, bindings)
+                return value
+        case "stack":
+            if isinstance(value, Agg) and isinstance(value.type, ty.StackArray):
+                _fit_type(declared.args[0], value.type.elem, bindings)
+                _bind(bindings, declared.args[1], value.type.size)
+                return value
+        case "struct":
+            if isinstance(value, Agg) and isinstance(value.type, ty.Struct):
+                if issubclass(value.type.cls, declared.args[0]):
+                    return value
+        case "tuple":
+            from sapwood.lang.ops.operators import tuple_items
+
+            if isinstance(value, Known) and isinstance(value.value, tuple) or (
+                isinstance(value, Agg) and isinstance(value.type, ty.Tuple)
+            ):
+                items = tuple_items(value)
+                if len(items) == len(declared.args):
+                    parts = (fit(b, d, v, bindings) for d, v in zip(declared.args, items, strict=True))
+                    return Agg(ty.Tuple(len(items)), tuple(parts))
+    raise Misfit
+
+
+def _coerce(b: Any, value: Value, leaf: ty.Scalar | ty.Simd) -> Var:
+    try:
+        return b.coerce(value, leaf)
+    except BadConversion as e:
+        raise Misfit(str(e.fields.get("hint", ""))) from None
+
+
+def _fit_typevar(b: Any, var: TypeVar, value: Value, bindings: Bindings) -> Value:
+    bound = bindings.get(var)
+    weak = isinstance(value, Known) and isinstance(value.value, int | float)
+    if bound is not None and isinstance(bound, Known):
+        leaf = bound.value
+        if isinstance(leaf, ty.Scalar | ty.Simd) and (weak or isinstance(value, Var)):
+            if isinstance(value, Var) and value.type != leaf:
+                raise TypeVarConflict(b.loc, name=var.__name__, first=leaf, second=value.type, param="{param}")
+            return _coerce(b, value, leaf)
+        return value
+    if weak:
+        value = b.materialize(value)
+    if isinstance(value, Var) and isinstance(value.type, ty.Scalar | ty.Simd):
+        bindings[var] = Known(value.type)
+    else:
+        bindings[var] = Known(None)
+    return value
+
+
+def _fit_const(value: Value, kind: Any) -> Value:
+    def known(v: Value) -> Any:
+        if isinstance(v, Known):
+            return v.value
+        if isinstance(v, Agg) and isinstance(v.type, ty.Tuple):
+            return tuple(known(i) for i in v.items)
+        raise Misfit("the argument must be known at compile time")
+
+    x = known(value)
+    if kind is float and isinstance(x, int) and not isinstance(x, bool):
+        x = float(x)
+    if isinstance(kind, type) and kind is not object and not isinstance(x, kind):
+        if not (kind is type(None)) and not (scalar_type(x) is not None and kind in (type, Number)):
+            raise Misfit(f"a constant of type {kind.__name__} is expected")
+    return Known(x)
+
+
+def _fit_simd(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
+    elem, lanes = declared.args
+    if isinstance(value, Var) and isinstance(value.type, ty.Simd):
+        if isinstance(elem, ty.Scalar) and value.type.elem != elem:
+            value = _coerce(b, value, ty.Simd(elem, value.type.lanes))
+        assert isinstance(value.type, ty.Simd)
+        _bind(bindings, elem, value.type.elem)
+        _bind(bindings, lanes, value.type.lanes)
+        return value
+    if isinstance(elem, ty.Scalar) and isinstance(lanes, int):
+        scalar = value if isinstance(value, Known) else None
+        if scalar is not None or isinstance(value, Var) and isinstance(value.type, ty.Scalar):
+            return b.convert(_coerce(b, value, elem), ty.Simd(elem, lanes))
+    raise Misfit
+
+
+def _bind(bindings: Bindings, parameter: Any, actual: Any) -> None:
+    if isinstance(parameter, TypeVar):
+        bound = bindings.setdefault(parameter, Known(actual))
+        if bound != Known(actual):
+            raise Misfit(f"{parameter.__name__} is already {_name(getattr(bound, 'value', bound))}")
+    elif parameter != actual:
+        raise Misfit
+
+
+def _fit_type(declared: Declared, actual: ty.Type, bindings: Bindings) -> None:
+    match declared.kind:
+        case "any":
+            return
+        case "typevar":
+            _bind(bindings, declared.args[0], actual)
+            return
+        case "scalar":
+            if declared.args[0] == actual:
+                return
+        case "simd":
+            if isinstance(actual, ty.Simd):
+                _bind(bindings, declared.args[0], actual.elem)
+                _bind(bindings, declared.args[1], actual.lanes)
+                return
+        case "ptr":
+            if isinstance(actual, ty.Ptr):
+                _fit_type(declared.args[0], actual.elem, bindings)
+                return
+        case "struct":
+            if isinstance(actual, ty.Struct) and issubclass(actual.cls, declared.args[0]):
+                return
+    raise Misfit
+
+
+def fit_argument(
+    b: Any, declared: Declared, value: Value, bindings: Bindings, name: str, function: str, place: Loc | None
+) -> Value:
+    """`fit`, its failure as a diagnostic about argument `name` of `function`."""
+    try:
+        return fit(b, declared, value, bindings)
+    except Misfit as m:
+        notes = (("declared here", place),) if place is not None else ()
+        hint = m.hint or f"pass {declared}, or change the annotation"
+        raise WrongArgumentType(
+            b.loc, notes, name=name, function=function, found=describe(value), expected=declared, hint=hint
+        ) from None
+    except TypeVarConflict as e:
+        e.fields["param"] = name
+        raise
+
+
+def concrete_type(declared: Declared, bindings: Bindings | None = None) -> ty.Type | None:
+    """The internal type of a declared scalar, vector, pointer, struct or stack array; None for the rest."""
+
+    def item(x: Any) -> Any:
+        if isinstance(x, TypeVar):
+            known = (bindings or {}).get(x)
+            return known.value if isinstance(known, Known) else None
+        return x
+
+    match declared.kind:
+        case "scalar":
+            return declared.args[0]
+        case "typevar":
+            found = item(declared.args[0])
+            return found if isinstance(found, ty.Type) else scalar_type(found)
+        case "simd":
+            elem, lanes = item(declared.args[0]), item(declared.args[1])
+            elem = elem if isinstance(elem, ty.Scalar) else scalar_type(elem)
+            return ty.Simd(elem, lanes) if elem is not None and isinstance(lanes, int) else None
+        case "ptr":
+            inner = concrete_type(declared.args[0], bindings)
+            return None if inner is None else ty.Ptr(inner)
+        case "struct":
+            cls = declared.args[0]
+            return ty.Struct(cls, cls.__sapwood_struct__.frozen)
+        case "stack":
+            inner = concrete_type(declared.args[0], bindings)
+            size = item(declared.args[1])
+            return None if inner is None else ty.StackArray(inner, size)
+        case "tuple":
+            return ty.Tuple(len(declared.args))
+    return None
+
+

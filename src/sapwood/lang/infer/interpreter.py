@@ -1,0 +1,213 @@
+"""The compilation of one unit: instances of functions, their names, and what they depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any, Protocol
+
+from sapwood.lang import types as ty
+from sapwood.lang.errors import CallTooDeep, CompileError, Loc
+from sapwood.lang.front.ast2hir import lower_function
+from sapwood.lang.front.hir import FunctionDef
+from sapwood.lang.infer.builder import Builder
+from sapwood.lang.infer.declared import ANY, Declared, declare
+from sapwood.lang.ir.ssa import Function, Program, Region, Var
+from sapwood.lang.values import Agg, Known, Spec, Value, leaves_of, rebuild, spec_of
+
+
+class CompiledFunction(Protocol):
+    """What inference needs of a decorated function (see lang/function.py)."""
+
+    @property
+    def __wrapped__(self) -> FunctionType: ...
+
+    options: Any
+
+
+@dataclass(eq=False)
+class Instance:
+    """A function for given argument specs."""
+
+    fn: Any
+    specs: tuple[Spec, ...]
+    function: Function
+    result: Spec | None = None  # None while its body is being walked
+    unchecked: bool = False
+
+
+@dataclass
+class Dependencies:
+    """What the compiled code was made from, for the cache: functions and captured globals."""
+
+    functions: dict[tuple[str, str], str] = field(default_factory=dict)
+    constants: dict[tuple[str, str], str] = field(default_factory=dict)
+    cacheable: bool = True
+
+
+INLINE_LIMIT = 64
+
+
+class Interpreter:
+    """Walks functions and makes SSA of them. One per compilation unit."""
+
+    def __init__(self, target: Any, unit_prefix: str = "") -> None:
+        self.target = target
+        self.prefix = unit_prefix
+        self.instances: dict[Any, Instance] = {}
+        self.order: list[Instance] = []
+        self.links: dict[str, Any] = {}
+        self.dependencies = Dependencies()
+        self.inline_depth = 0
+        self.frames: list[Any] = []
+        self.loop_hints: dict[Any, Any] = {}
+        self.closure_scopes: dict[Any, Any] = {}
+
+    # -- entry ------------------------------------------------------------------------------------
+
+    def compile(self, fn: Any, arguments: tuple[Value, ...], name: str) -> Program:
+        """The program whose entry is `fn` with these arguments; leaves of them are its parameters."""
+        instance = self.instance(fn, arguments, name)
+        functions = [i.function for i in self.order]
+        functions.sort(key=lambda f: f is not instance.function)
+        _mark_raising(functions)
+        program = Program(instance.function, functions, self.links, self.target)
+        program.entry.attrs["result"] = instance.result
+        return program
+
+    def instance(self, fn: Any, arguments: tuple[Value, ...], name: str = "") -> Instance:
+        """The instance of `fn` for the specs of the arguments, compiled now if it is new."""
+        from sapwood.lang.infer.walker import FunctionWalker
+
+        specs = tuple(spec_of(a) for a in arguments)
+        key = (id(fn), specs)
+        known = self.instances.get(key)
+        if known is not None:
+            if known.result is None:
+                known.function.recursive = True
+            return known
+        python = fn.__wrapped__
+        if not name:
+            name = f"{python.__name__.strip('<>')}.{len(self.instances)}"
+        params = [Var(t) for s in specs for t in s.leaves()]
+        leaves = iter(params)
+        values = [rebuild(s, leaves) for s in specs]
+        body = Region()
+        hir = self.hir(fn)
+        kind = "kernel" if fn.options.kernel else "host"
+        function = Function(name, tuple(params), (), body, kind, hir.loc)
+        instance = Instance(fn, specs, function)
+        self.instances[key] = instance
+        self.order.append(instance)
+        builder = Builder(self, body)
+        builder.unchecked = fn.options.unchecked
+        walker = FunctionWalker(self, builder, hir, python, declared_parameters(fn), name=python.__name__)
+        walker.run_instance(instance, values)
+        return instance
+
+    def hir(self, fn: Any) -> FunctionDef:
+        self.depend_on(fn)
+        return lower_function(fn.__wrapped__)
+
+    # -- calls made by typing rules ---------------------------------------------------------------
+
+    def call_function(self, fn: Any, arguments: tuple[Value, ...]) -> Value:
+        """Call a library function from a typing rule."""
+        return self.frames[-1].call_compiled(fn, list(arguments), {})
+
+    def enter_inline(self, name: str, loc: Loc) -> None:
+        self.inline_depth += 1
+        if self.inline_depth > INLINE_LIMIT:
+            raise CallTooDeep(loc, function=name, limit=INLINE_LIMIT)
+
+    def leave_inline(self) -> None:
+        self.inline_depth -= 1
+
+    # -- dependencies -----------------------------------------------------------------------------
+
+    def depend_on(self, fn: Any) -> None:
+        from sapwood.lang.fingerprint import fingerprint
+
+        python = fn.__wrapped__
+        if not python.__module__.startswith("sapwood.lang."):
+            self.dependencies.functions.setdefault((python.__module__, python.__qualname__), fingerprint(fn))
+
+    def depend_on_constant(self, module: str, name: str, value: Any) -> None:
+        from sapwood.lang.fingerprint import describe_constant
+
+        if not module.startswith("sapwood.lang."):  # those are part of the compiler's own key
+            self.dependencies.constants[(module, name)] = describe_constant(value)
+
+
+def _mark_raising(functions: list[Function]) -> None:
+    """may_raise: a function that raises, or calls one that does. A fixpoint over the call graph."""
+    for f in functions:
+        f.may_raise = any(op.name in ("raise", "raise_if", "check_stack") for op in f.body.walk())
+    changed = True
+    while changed:
+        changed = False
+        for f in functions:
+            if f.may_raise:
+                continue
+            for op in f.body.walk():
+                callee = op.attrs.get("function")
+                unit = op.attrs.get("unit")
+                if (callee is not None and callee.may_raise) or (
+                    unit is not None and unit.program.entry.may_raise
+                ):
+                    f.may_raise = changed = True
+                    break
+
+
+_DECLARED: dict[Any, list[Declared]] = {}
+
+
+def declared_parameters(fn: Any) -> list[Declared]:
+    """Declared types of a function's parameters, evaluated once; ANY where a lambda has none."""
+    found = _DECLARED.get(fn.__wrapped__)
+    if found is None:
+        hir = lower_function(fn.__wrapped__)
+        found = declare_parameters(hir, fn.__wrapped__, fn.options.annotations_required)
+        _DECLARED[fn.__wrapped__] = found
+    return found
+
+
+def declare_parameters(hir: FunctionDef, python: FunctionType | None, required: bool) -> list[Declared]:
+    from sapwood.lang.errors import MissingAnnotation
+
+    out = []
+    for i, p in enumerate(hir.params):
+        if p.annotation is None:
+            if required and not (i == 0 and p.name == "self"):
+                raise MissingAnnotation(p.loc, name=p.name, function=hir.name)
+            out.append(ANY)
+        else:
+            out.append(declare(evaluate_annotation(p.annotation.value, python, p.loc, p.name), p.name, p.loc))  # type: ignore[attr-defined]
+    return out
+
+
+def evaluate_annotation(text: str, python: FunctionType | None, loc: Loc, name: str) -> Any:
+    """Evaluate an annotation as Python would at the definition."""
+    from sapwood.lang.errors import BadAnnotation
+
+    if python is None:
+        raise BadAnnotation(loc, name=name, found=text)
+    own = python.__annotations__.get(name)
+    if own is not None and not isinstance(own, str):
+        return own
+    scope = dict(python.__globals__)
+    for cell_name, cell in zip(python.__code__.co_freevars, python.__closure__ or (), strict=True):
+        try:
+            scope[cell_name] = cell.cell_contents
+        except ValueError:
+            continue
+    try:
+        value = eval(text, scope)
+    except CompileError:
+        raise
+    except Exception as e:
+        raise BadAnnotation(loc, name=name, found=f"{text} ({type(e).__name__}: {e})") from None
+    return eval(value, scope) if isinstance(value, str) else value
+
+

@@ -1,0 +1,140 @@
+"""How values lie in memory: fields of mutable structs, elements of stack arrays and behind pointers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sapwood.lang import types as ty
+from sapwood.lang.errors import BadOperand
+from sapwood.lang.infer.declared import Declared, concrete_type, declare
+from sapwood.lang.ir.ssa import Var
+from sapwood.lang.ops import memory
+from sapwood.lang.values import Agg, Known, Value, describe
+
+STACK_LIMIT = 256 * 1024  # bytes of one stack array or struct
+
+
+def fields_of(cls: type) -> list[tuple[str, Declared]]:
+    return [(name, declare(a, name, None)) for name, a in cls.__sapwood_struct__.annotations().items()]
+
+
+def alignment(t: ty.Type) -> int:
+    match t:
+        case ty.Scalar() | ty.Ptr():
+            return ty.sizeof(t)
+        case ty.Simd():
+            return t.elem.itemsize
+        case ty.Struct():
+            return max((alignment(f) for _, f, _ in struct_layout(t)), default=1)
+        case ty.StackArray():
+            return alignment(t.elem)
+    raise TypeError(t)
+
+
+def size(t: ty.Type) -> int:
+    """Bytes of one element in an array of `t`."""
+    match t:
+        case ty.Scalar() | ty.Ptr() | ty.Simd():
+            return ty.sizeof(t)
+        case ty.Struct():
+            fields = struct_layout(t)
+            end = max((at + size(f) for _, f, at in fields), default=0)
+            align = alignment(t)
+            return -(-end // align) * align
+        case ty.StackArray():
+            return size(t.elem) * t.size
+    raise TypeError(t)
+
+
+def size_of(b: Any, t: ty.Type) -> int:
+    try:
+        return size(t)
+    except TypeError:
+        hint = "use a scalar, a SIMD vector, a pointer, or a @struct of these"
+        raise BadOperand(b.loc, function="memory", detail=f"{t} has no layout in memory", hint=hint) from None
+
+
+def struct_layout(t: ty.Struct) -> list[tuple[str, ty.Type, int]]:
+    """(field, type, byte offset), laid out as C does."""
+    out, at = [], 0
+    for name, declared in fields_of(t.cls):
+        field = concrete_type(declared)
+        if field is None or isinstance(field, ty.Tuple):
+            raise TypeError(field)
+        align = alignment(field)
+        at = -(-at // align) * align
+        out.append((name, field, at))
+        at += size(field)
+    return out
+
+
+def field(b: Any, t: ty.Struct, name: str) -> tuple[ty.Type, int] | None:
+    for n, f, at in struct_layout(t):
+        if n == name:
+            return f, at
+    return None
+
+
+def read(b: Any, p: Var, t: ty.Type, **attrs: Any) -> Value:
+    """The value of type `t` at `p`: a load, or a reference for mutable structs and arrays."""
+    assert isinstance(p.type, ty.Ptr)
+    match t:
+        case ty.Scalar() | ty.Simd() | ty.Ptr():
+            return b.emit1(memory.load, (p,), t, **attrs)
+        case ty.Struct(frozen=True):
+            items = (read(b, at_offset(b, p, off, f), f, **attrs) for _, f, off in struct_layout(t))
+            return Agg(t, tuple(items))
+        case ty.Struct() | ty.StackArray():
+            return Agg(t, (b.emit1(_cast(), (p,), ty.Ptr(t, p.type.space)) if p.type.elem != t else p,))
+    raise TypeError(t)
+
+
+def write(b: Any, p: Var, t: ty.Type, value: Value) -> None:
+    """Store `value`, converted to `t`, at `p`; mutable structs are copied."""
+    match t:
+        case ty.Scalar() | ty.Simd():
+            b.emit(memory.store, (p, b.coerce(value, t)))
+            return
+        case ty.Ptr() if isinstance(value, Var) and isinstance(value.type, ty.Ptr):
+            b.emit(memory.store, (p, value))
+            return
+        case ty.Struct() if isinstance(value, Agg) and isinstance(value.type, ty.Struct):
+            if value.type.cls is t.cls:
+                for i, (_, f, off) in enumerate(struct_layout(t)):
+                    if t.frozen:
+                        item = value.items[i]
+                    else:
+                        source = value.items[0]
+                        assert isinstance(source, Var)
+                        item = read(b, at_offset(b, source, off, f), f)
+                    write(b, at_offset(b, p, off, f), f, item)
+                return
+    hint = f"the place holds {t}"
+    raise BadOperand(b.loc, function="assignment", detail=f"cannot store {describe(value)}", hint=hint)
+
+
+def _cast() -> Any:
+    from sapwood.lang.ops.convert import bitcast
+
+    return bitcast
+
+
+def at_offset(b: Any, p: Var, nbytes: int, t: ty.Type) -> Var:
+    """`p` moved by bytes and pointing to `t`."""
+    assert isinstance(p.type, ty.Ptr)
+    target = ty.Ptr(t, p.type.space)
+    if nbytes:
+        p = b.emit1(memory.pointer_add, (p, b.index(nbytes)), ty.Ptr(p.type.elem, p.type.space), stride=1)
+    return p if p.type == target else b.emit1(_cast(), (p,), target)
+
+
+def known_bytes(b: Any, count: Value, t: ty.Type) -> int:
+    from sapwood.lang.errors import StackTooLarge
+
+    n = b.known(count, "the size of a StackArray", int)
+    total = n * size_of(b, t)
+    if n < 0 or total > STACK_LIMIT:
+        raise StackTooLarge(b.loc, bytes=total, limit=STACK_LIMIT)
+    return total
+
+

@@ -1,0 +1,387 @@
+"""What attributes, indexing and methods mean on tensors, pointers, vectors, stack arrays and structs."""
+
+from __future__ import annotations
+
+import operator
+import types as pytypes
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sapwood.lang import types as ty
+from sapwood.lang.api.dtypes import dtype_of
+from sapwood.lang.errors import (
+    BadOperand,
+    ImmutableField,
+    Loc,
+    NoAttribute,
+    NotIndexable,
+    TooManyIndices,
+)
+from sapwood.lang.infer import layout
+from sapwood.lang.infer.tensors import element_pointer, load_elements, store_elements, tensor_view
+from sapwood.lang.ir.ssa import Var
+from sapwood.lang.ops import convert, simd
+from sapwood.lang.ops.memory import offset
+from sapwood.lang.ops.operators import binary, require_index, tuple_items
+from sapwood.lang.types import elem_of
+from sapwood.lang.values import Agg, Known, Value, describe
+
+if TYPE_CHECKING:
+    from sapwood.lang.infer.walker import FunctionWalker as Walker
+
+
+class Method:
+    """A method that the compiler supplies: `rule(walker, receiver, *args)`."""
+
+    def __init__(self, name: str, rule: Callable[..., Value]) -> None:
+        self.__name__ = name
+        self.rule = rule
+
+
+# -- tensors and pointers ----------------------------------------------------------------------------
+
+
+def _tensor_load(w: Walker, x: Agg, *index: Value, width: Value = Known(None), mask: Value = Known(None)) -> Value:
+    """x.load(i, j, width=8): elements from x[i, j] on along the last axis, as SIMD."""
+    return load_elements(w, x, index, width, mask)
+
+
+def _tensor_store(w: Walker, x: Agg, *args: Value, mask: Value = Known(None)) -> Value:
+    """x.store(i, j, v): write the lanes of v from x[i, j] on along the last axis."""
+    store_elements(w, x, args[:-1], args[-1], mask)
+    return Known(None)
+
+
+def _pointer_load(
+    w: Walker, p: Var, index: Value = Known(0), width: Value = Known(None), mask: Value = Known(None),
+    align: Value = Known(None),
+) -> Value:
+    """p.load(i, width=8): SIMD of the elements from p[i] on."""
+    assert isinstance(p.type, ty.Ptr)
+    at = offset(w.b, p, index)
+    attrs = {} if align == Known(None) else {"align": w.b.known(align, "align", int)}
+    if width == Known(None):
+        return layout.read(w.b, at, p.type.elem, **attrs)
+    if not isinstance(p.type.elem, ty.Scalar):
+        raise BadOperand(w.b.loc, function="load", detail=f"{p.type} does not point to scalars", hint="cast it")
+    vector = simd.vector_type(w.b, p.type.elem, w.b.known(width, "width", int))
+    from sapwood.lang.ops.memory import load
+
+    operands = (at,) if mask == Known(None) else (at, w.b.materialize(mask))
+    return w.b.emit1(load, operands, vector, **attrs)
+
+
+def _pointer_store(
+    w: Walker, p: Var, index: Value, value: Value, mask: Value = Known(None), stream: Value = Known(False)
+) -> Value:
+    """p.store(i, v): write a number or the lanes of a vector from p[i] on."""
+    assert isinstance(p.type, ty.Ptr)
+    at = offset(w.b, p, index)
+    if isinstance(value, Var) and isinstance(value.type, ty.Simd):
+        from sapwood.lang.ops.memory import store
+
+        elem = p.type.elem
+        assert isinstance(elem, ty.Scalar)
+        value = w.b.coerce(value, ty.Simd(elem, value.type.lanes))
+        operands = (at, value) if mask == Known(None) else (at, value, w.b.materialize(mask))
+        attrs = {"stream": True} if stream == Known(True) else {}
+        w.b.emit(store, operands, (), attrs)
+    else:
+        layout.write(w.b, at, p.type.elem, value)
+    return Known(None)
+
+
+def _pointer_cast(w: Walker, p: Var, target: Value) -> Value:
+    """p.cast(u8): the same address with another element type."""
+    from sapwood.lang.infer.declared import concrete_type, declare
+
+    assert isinstance(p.type, ty.Ptr)
+    found = concrete_type(declare(w.b.known(target, "the type of cast"), "cast", w.b.loc))
+    if found is None:
+        raise BadOperand(w.b.loc, function="cast", detail="not a type of memory", hint="use a dtype")
+    if found == p.type.elem:
+        return p
+    return w.b.emit1(convert.bitcast, (p,), ty.Ptr(found, p.type.space))
+
+
+def _cast(w: Walker, x: Value, dtype: Value) -> Value:
+    """x.cast(f32): convert to another dtype, lane by lane."""
+    return w.b.apply(convert.cast, x, dtype)
+
+
+def _via(op: Any) -> Callable[..., Value]:
+    return lambda w, x, *args: w.b.apply(op, x, *args)
+
+
+TENSOR_METHODS = {"load": _tensor_load, "store": _tensor_store}
+POINTER_METHODS = {"load": _pointer_load, "store": _pointer_store, "cast": _pointer_cast}
+NUMBER_METHODS = {
+    "cast": _cast,
+    "bitcast": _via(convert.bitcast),
+    "reduce_add": _via(simd.reduce_add),
+    "reduce_mul": _via(simd.reduce_mul),
+    "reduce_min": _via(simd.reduce_min),
+    "reduce_max": _via(simd.reduce_max),
+    "shuffle": _via(simd.shuffle),
+    "join": _via(simd.join),
+}
+
+
+# -- attributes --------------------------------------------------------------------------------------
+
+
+def _bound(methods: dict[str, Any], name: str, receiver: Value) -> Value | None:
+    rule = methods.get(name)
+    return None if rule is None else Agg(ty.BoundMethod(Method(name, rule)), (receiver,))  # type: ignore[arg-type]
+
+
+def get_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value:
+    found: Value | None = None
+    match x:
+        case Agg(type=ty.Tensor()):
+            found = _tensor_attribute(w, x, name) or _bound(TENSOR_METHODS, name, x)
+        case Agg(type=ty.Struct()):
+            found = _struct_attribute(w, x, name)
+        case Agg(type=ty.StackArray() as t):
+            if name == "ptr":
+                found = x.items[0]
+            elif name == "size":
+                found = Known(t.size)
+            elif name == "dtype" and isinstance(t.elem, ty.Scalar):
+                found = Known(dtype_of(t.elem))
+            else:
+                found = _bound(POINTER_METHODS, name, x.items[0])
+        case Var(type=ty.Ptr() as t):
+            if name == "dtype" and isinstance(t.elem, ty.Scalar):
+                found = Known(dtype_of(t.elem))
+            else:
+                found = _bound(POINTER_METHODS, name, x)
+        case Var(type=ty.Scalar() | ty.Simd() as t):
+            if name == "dtype":
+                found = Known(dtype_of(elem_of(t)))
+            elif name == "lanes":
+                found = Known(ty.lanes_of(t) or 1)
+            elif name == "real":
+                found = x
+            else:
+                found = _bound(NUMBER_METHODS, name, x)
+        case Known():
+            found = _known_attribute(w, x, name, loc)
+    if found is None:
+        raise NoAttribute(loc, type=describe(x), name=name, hint=_attribute_hint(x, name))
+    return found
+
+
+def _attribute_hint(x: Value, name: str) -> str:
+    import difflib
+
+    names: list[str] = []
+    match x:
+        case Agg(type=ty.Tensor()):
+            names = [*TENSOR_METHODS, "shape", "strides", "size", "ndim", "dtype", "ptr"]
+        case Agg(type=ty.Struct(cls=cls)):
+            info = cls.__sapwood_struct__
+            names = [*info.annotations(), *info.methods]
+        case Var(type=ty.Ptr()):
+            names = [*POINTER_METHODS, "dtype"]
+        case Var():
+            names = [*NUMBER_METHODS, "dtype", "lanes"]
+        case Known(value=v):
+            names = dir(v)
+    close = difflib.get_close_matches(name, names, 1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"it has: {', '.join(names[:12])}" if names and not isinstance(x, Known) else "see the reference"
+
+
+def _tensor_attribute(w: Walker, x: Agg, name: str) -> Value | None:
+    t = x.type
+    assert isinstance(t, ty.Tensor)
+    shape, strides = x.items[1 : 1 + t.rank], x.items[1 + t.rank :]
+    match name:
+        case "shape":
+            return Agg(ty.Tuple(t.rank), shape)
+        case "strides":
+            return Agg(ty.Tuple(t.rank), strides)
+        case "size":
+            total: Value = Known(1)
+            for d in shape:
+                total = binary(w.b, operator.mul, total, d)
+            return total
+        case "ndim":
+            return Known(t.rank)
+        case "dtype":
+            return Known(dtype_of(t.elem))
+        case "ptr":
+            return x.items[0]
+    return None
+
+
+def _struct_attribute(w: Walker, x: Agg, name: str) -> Value | None:
+    t = x.type
+    assert isinstance(t, ty.Struct)
+    info = t.cls.__sapwood_struct__
+    names = list(info.annotations())
+    if name in names:
+        if t.frozen:
+            return x.items[names.index(name)]
+        found = layout.field(w.b, t, name)
+        assert found is not None
+        pointer = x.items[0]
+        assert isinstance(pointer, Var)
+        return layout.read(w.b, layout.at_offset(w.b, pointer, found[1], found[0]), found[0])
+    if name in info.methods:
+        return Agg(ty.BoundMethod(info.methods[name]), (x,))
+    if name in info.constants:
+        return Known(info.constants[name])
+    return None
+
+
+def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
+    v = x.value
+    if isinstance(v, int | float) and not isinstance(v, bool) and name == "dtype":
+        return Known(float if isinstance(v, float) else int)
+    if isinstance(v, int | float) and name in NUMBER_METHODS:
+        return _bound(NUMBER_METHODS, name, w.b.materialize(x))
+    found = getattr(v, name, None)
+    if found is None:
+        return None
+    if isinstance(v, pytypes.ModuleType):
+        w.interp.depend_on_constant(v.__name__, name, found)
+        return Known(found)
+    if isinstance(found, list | dict | set):
+        return None
+    return Known(found)
+
+
+def set_attribute(w: Walker, x: Value, name: str, value: Value) -> None:
+    if isinstance(x, Agg) and isinstance(x.type, ty.Struct):
+        if x.type.frozen:
+            hint = "frozen structs are values; make a new one, or leave frozen=True out"
+            raise ImmutableField(w.b.loc, what=f"field '{name}' of the frozen struct {x.type}", hint=hint)
+        found = layout.field(w.b, x.type, name)
+        if found is not None:
+            pointer = x.items[0]
+            assert isinstance(pointer, Var)
+            layout.write(w.b, layout.at_offset(w.b, pointer, found[1], found[0]), found[0], value)
+            return
+        raise NoAttribute(w.b.loc, type=describe(x), name=name, hint=_attribute_hint(x, name))
+    raise ImmutableField(w.b.loc, what=f"attribute '{name}' of {describe(x)}", hint="only structs have fields")
+
+
+# -- indexing ----------------------------------------------------------------------------------------
+
+
+def _index_items(index: Value) -> tuple[Value, ...]:
+    is_slice = isinstance(index, Agg) and index.items[:1] == (Known(slice),)
+    if isinstance(index, Agg) and isinstance(index.type, ty.Tuple) and not is_slice:
+        return index.items
+    if isinstance(index, Known) and isinstance(index.value, tuple):
+        return tuple_items(index)
+    return (index,)
+
+
+def get_item(w: Walker, x: Value, index: Value) -> Value:
+    match x:
+        case Agg(type=ty.Tensor() as t):
+            items = _index_items(index)
+            if len(items) > t.rank:
+                raise TooManyIndices(w.b.loc, count=len(items), type=t, rank=t.rank)
+            if len(items) == t.rank and not any(_is_slice(i) for i in items):
+                return load_elements(w, x, items, Known(None), Known(None))
+            return tensor_view(w, x, items)
+        case Agg(type=ty.StackArray() as t):
+            pointer = x.items[0]
+            assert isinstance(pointer, Var)
+            return layout.read(w.b, _stack_place(w, pointer, t, index), t.elem)
+        case Var(type=ty.Ptr() as t):
+            return layout.read(w.b, offset(w.b, x, index), t.elem)
+        case Var(type=ty.Simd() as t):
+            return w.b.emit1(simd.extract, (x, _lane(w, t, index)), t.elem)
+        case Agg(type=ty.Tuple()) | Known(value=tuple()):
+            return _tuple_item(w, x, index)
+        case Known(value=str() as text):
+            return Known(text[w.b.known(index, "the index of a str", int)])
+        case Known(value=v) if isinstance(v, type):
+            args = w.b.known(index, f"the parameters of {v.__name__}")
+            try:
+                return Known(v[args])  # type: ignore[index]
+            except TypeError as e:
+                raise NotIndexable(w.b.loc, type=describe(x), detail=f": {e}", hint="") from None
+    raise NotIndexable(w.b.loc, type=describe(x), detail="", hint="tensors, tuples, vectors and pointers can be")
+
+
+def set_item(w: Walker, x: Value, index: Value, value: Value) -> None:
+    match x:
+        case Agg(type=ty.Tensor() as t):
+            items = _index_items(index)
+            if len(items) > t.rank:
+                raise TooManyIndices(w.b.loc, count=len(items), type=t, rank=t.rank)
+            if len(items) < t.rank or any(map(_is_slice, items)):
+                hint = "assign element by element, in a loop"
+                raise BadOperand(w.b.loc, function="assignment", detail="cannot assign to a slice", hint=hint)
+            store_elements(w, x, items, value, Known(None), scalar=True)
+            return
+        case Agg(type=ty.StackArray() as t):
+            pointer = x.items[0]
+            assert isinstance(pointer, Var)
+            layout.write(w.b, _stack_place(w, pointer, t, index), t.elem, value)
+            return
+        case Var(type=ty.Ptr() as t):
+            layout.write(w.b, offset(w.b, x, index), t.elem, value)
+            return
+        case Var(type=ty.Simd()):
+            hint = "vectors are values; use v = v.insert(i, x) or select(iota(...) == i, x, v)"
+            raise ImmutableField(w.b.loc, what="a lane of a SIMD vector", hint=hint)
+        case Agg(type=ty.Tuple()) | Known(value=tuple()):
+            raise ImmutableField(w.b.loc, what="an item of a tuple", hint="make a new tuple, or use a StackArray")
+    raise NotIndexable(w.b.loc, type=describe(x), detail="", hint="tensors, stack arrays and pointers can be")
+
+
+def _is_slice(v: Value) -> bool:
+    return isinstance(v, Agg) and v.items[:1] == (Known(slice),) or v == Known(...)
+
+
+def _stack_place(w: Walker, pointer: Var, t: ty.StackArray, index: Value) -> Var:
+    from sapwood.lang.infer.tensors import check_index
+
+    i = check_index(w, require_index(w.b, index, "an index"), Known(t.size), 0)
+    elem = layout.at_offset(w.b, pointer, 0, t.elem)
+    return offset(w.b, elem, i, layout.size_of(w.b, t.elem))
+
+
+def _lane(w: Walker, t: ty.Simd, index: Value) -> Var:
+    if isinstance(index, Known):
+        lane = w.b.known(index, "a lane number", int)
+        if not -t.lanes <= lane < t.lanes:
+            raise BadOperand(w.b.loc, function="lane", detail=f"{t} has no lane {lane}", hint="count from 0")
+        return w.b.index(lane % t.lanes)
+    return w.b.materialize(require_index(w.b, index, "a lane number"))
+
+
+def _tuple_item(w: Walker, x: Value, index: Value) -> Value:
+    items = tuple_items(x)
+    if _is_slice(index) and isinstance(index, Agg):
+        parts = [w.b.known(v, "a slice of a tuple") for v in index.items[1:]]
+        chosen = items[slice(*parts)]
+        return Agg(ty.Tuple(len(chosen)), tuple(chosen))
+    i = w.b.known(index, "the index of a tuple", int)
+    if not -len(items) <= i < len(items):
+        detail = f": it has {len(items)} items"
+        raise NotIndexable(w.b.loc, type=describe(x), detail=f" with {i}{detail}", hint="count from 0")
+    return items[i]
+
+
+def length(w: Walker, x: Value) -> Value:
+    match x:
+        case Agg(type=ty.Tensor()):
+            return x.items[1]
+        case Agg(type=ty.StackArray() as t):
+            return Known(t.size)
+        case Agg(type=ty.Tuple()):
+            return Known(len(x.items))
+        case Var(type=ty.Simd() as t):
+            return Known(t.lanes)
+        case Known(value=tuple() | str() as v):
+            return Known(len(v))
+    raise BadOperand(w.b.loc, function="len", detail=f"{describe(x)} has no length", hint="x.shape gives sizes")

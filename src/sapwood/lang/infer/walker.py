@@ -1,0 +1,582 @@
+"""Walks the HIR of one function and emits SSA: statements, expressions, names and branches.
+
+Loops are in `loops.py`, calls in `calls.py`, what indexing and attributes mean in `objects.py`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sapwood.lang import types as ty
+from sapwood.lang.api.dtypes import dtype_of
+from sapwood.lang.errors import (
+    NOWHERE,
+    BranchTypes,
+    ClosureEscapes,
+    CompileError,
+    EscapingReference,
+    ForeignObject,
+    Loc,
+    MaybeUnbound,
+    ParallelExit,
+    RaiseNeedsException,
+    ReturnMismatch,
+    UndefinedName,
+    UnpackMismatch,
+)
+from sapwood.lang.front import hir
+from sapwood.lang.infer.calls import CallMixin
+from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit, fit_argument
+from sapwood.lang.infer.interpreter import Instance, Interpreter, evaluate_annotation
+from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
+from sapwood.lang.infer.loops import LoopMixin
+from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, set_item
+from sapwood.lang.ir.ssa import Region
+from sapwood.lang.ops import control
+from sapwood.lang.ops.operators import METHODS, binary, truth, tuple_items, unary
+from sapwood.lang.values import Agg, Known, Spec, Unbound, Value, Var, describe, leaves_of, rebuild, spec_of
+
+if TYPE_CHECKING:
+    from sapwood.lang.infer.builder import Builder
+
+_INPLACE = {
+    operator.iadd: (operator.add, "__iadd__"),
+    operator.isub: (operator.sub, "__isub__"),
+    operator.imul: (operator.mul, "__imul__"),
+    operator.itruediv: (operator.truediv, "__itruediv__"),
+    operator.ifloordiv: (operator.floordiv, "__ifloordiv__"),
+    operator.imod: (operator.mod, "__imod__"),
+    operator.ipow: (operator.pow, "__ipow__"),
+    operator.ilshift: (operator.lshift, "__ilshift__"),
+    operator.irshift: (operator.rshift, "__irshift__"),
+    operator.iand: (operator.and_, "__iand__"),
+    operator.ior: (operator.or_, "__ior__"),
+    operator.ixor: (operator.xor, "__ixor__"),
+    operator.imatmul: (operator.matmul, "__imatmul__"),
+}
+_UNARY = {operator.neg: "__neg__", operator.pos: "__pos__", operator.invert: "__invert__"}
+_MISSING = object()
+
+
+class FunctionWalker(LoopMixin, CallMixin):
+    """The state of one walk: where code goes, what each name holds."""
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        builder: Builder,
+        code: hir.FunctionDef,
+        python: FunctionType | None,
+        declared: list[Declared],
+        name: str,
+        captured: dict[str, Value] | None = None,
+        typevars: Bindings | None = None,
+    ) -> None:
+        self.interp = interpreter
+        self.b = builder
+        self.code = code
+        self.python = python
+        self.declared = declared
+        self.name = name
+        self.captured = captured or {}
+        self.typevars: Bindings = dict(typevars or {})
+        self.vars: dict[str, Value] = {}
+        self.where: dict[str, Loc] = {}
+        self.contexts: list[Any] = []  # enclosing loops, innermost last
+        self.returns: list[tuple[Region, Value, Loc]] = []
+        self.instance: Instance | None = None  # None when the body is inlined into a caller
+        self.result: Declared | None = self._declared_result()
+
+    def _declared_result(self) -> Declared | None:
+        if self.code.returns is None:
+            return None
+        text = self.code.returns.value  # type: ignore[attr-defined]
+        loc = self.code.returns.loc
+        return declare(evaluate_annotation(text, self.python, loc, "return"), "return", loc)
+
+    # -- whole functions --------------------------------------------------------------------------
+
+    def bind_parameters(self, values: list[Value]) -> None:
+        for p, declared, value in zip(self.code.params, self.declared, values, strict=True):
+            self.b.loc = p.loc
+            fitted = fit_argument(self.b, declared, value, self.typevars, p.name, self.name, p.loc)
+            self.vars[p.name] = fitted
+            self.where[p.name] = p.loc
+
+    def run_instance(self, instance: Instance, values: list[Value]) -> None:
+        """Walk the body as a function of its own and fill in the instance."""
+        self.instance = instance
+        self.interp.frames.append(self)
+        try:
+            self.bind_parameters(values)
+            self.collect_returns()
+        finally:
+            self.interp.frames.pop()
+        spec = self.join_returns()
+        for region, value, loc in self.returns:
+            with self.at(region, loc):
+                self.b.emit(control.return_, tuple(adapt(self.b, value, spec)))
+        instance.function.results = tuple(spec.leaves())
+        instance.result = spec
+        if instance.function.recursive:
+            self._check_stack(instance)
+
+    def collect_returns(self) -> None:
+        dead = self.block(self.code.body)
+        if not dead:
+            if self.result is not None and self.result.kind != "none":
+                why = "is declared" if self.returns or self.result else ""
+                raise ReturnMismatch(
+                    self.code.loc, function=self.name, found="None (it can reach its end)",
+                    expected=self.result, why=why,
+                )
+            self.returns.append((self.b.region, Known(None), self.code.loc))
+
+    def join_returns(self) -> Spec:
+        spec: Spec | None = None
+        first = self.code.loc
+        for _, value, loc in self.returns:
+            here = spec_of(value)
+            try:
+                spec = here if spec is None else join(spec, here)
+            except Clash:
+                assert spec is not None
+                raise ReturnMismatch(
+                    loc, (("the other return", first),), function=self.name, found=describe(here),
+                    expected=describe(spec), why="is returned elsewhere",
+                ) from None
+            first = loc
+        return spec or Spec("known", Known(None))
+
+    def _check_stack(self, instance: Instance) -> None:
+        from sapwood.lang.ir.ssa import Op
+
+        attrs = {"exception": RecursionError, "message": "maximum recursion depth exceeded"}
+        op = Op(control.check_stack, (), (), attrs, (), self.code.loc)
+        instance.function.body.ops.insert(0, op)
+
+    def declared_spec(self) -> Spec | None:
+        """The result's spec from the annotation alone, for calls in a cycle."""
+        return None if self.result is None else _spec_of_declared(self.result)
+
+    # -- places -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def at(self, region: Region, loc: Loc | None = None) -> Iterator[None]:
+        saved, saved_loc = self.b.region, self.b.loc
+        self.b.region = region
+        if loc is not None:
+            self.b.loc = loc
+        try:
+            yield
+        finally:
+            self.b.region, self.b.loc = saved, saved_loc
+
+    # -- statements -------------------------------------------------------------------------------
+
+    def block(self, statements: list[hir.Stmt]) -> bool:
+        """Run statements; True when control does not come out of them."""
+        return any(self.stmt(s) for s in statements)
+
+    def stmt(self, s: hir.Stmt) -> bool:
+        self.b.loc = s.loc
+        match s:
+            case hir.Assign():
+                value = self.expr(s.value)
+                if s.annotation is not None:
+                    value = self._annotated(s, value)
+                self.assign(s.target, value, s.loc)
+            case hir.Evaluate():
+                self.expr(s.value)
+            case hir.If():
+                return self._if(s)
+            case hir.While():
+                return self.while_loop(s)
+            case hir.For():
+                return self.for_loop(s)
+            case hir.Return():
+                return self._return(s)
+            case hir.Break():
+                self.leave(s, "break")
+                return True
+            case hir.Continue():
+                self.leave(s, "continue")
+                return True
+            case hir.Raise():
+                self._raise(s)
+                return True
+            case hir.Define():
+                self.assign(s.name, self.closure(s.function), s.loc)
+        return False
+
+    def _annotated(self, s: hir.Assign, value: Value) -> Value:
+        assert isinstance(s.target, str) and isinstance(s.annotation, hir.Literal)
+        found = evaluate_annotation(s.annotation.value, self.python, s.loc, s.target)
+        return fit_argument(
+            self.b, declare(found, s.target, s.loc), value, self.typevars, s.target, self.name, None
+        )
+
+    def assign(self, target: hir.Target, value: Value, loc: Loc) -> None:
+        if isinstance(target, str):
+            self.vars[target] = value
+            self.where[target] = loc
+            return
+        tuple_like = isinstance(value, Agg) and isinstance(value.type, ty.Tuple)
+        if not tuple_like and not (isinstance(value, Known) and isinstance(value.value, tuple)):
+            raise UnpackMismatch(loc, found=describe(value), count=len(target))
+        items = tuple_items(value)
+        if len(items) != len(target):
+            raise UnpackMismatch(loc, found=describe(value), count=len(target))
+        for t, v in zip(target, items, strict=True):
+            self.assign(t, v, loc)
+
+    def _if(self, s: hir.If) -> bool:
+        test = truth(self.b, self.expr(s.test))
+        if isinstance(test, Known):
+            return self.block(s.then if test.value else s.other)
+        before = self.vars
+        ends: list[tuple[Region, dict[str, Value], bool]] = []
+        for statements in (s.then, s.other):
+            region = Region()
+            self.vars = dict(before)
+            with self.at(region):
+                dead = self.block(statements)
+                ends.append((region, self.vars, dead))
+        self.b.loc = s.loc
+        live = [(r, v) for r, v, dead in ends if not dead]
+        self.vars, results = self.merge(before, live, s.loc, control.yield_, {})
+        types = tuple(v.type for v in results)
+        from sapwood.lang.ir.ssa import Op
+
+        self.b.region.ops.append(Op(control.if_, (test,), results, {}, (ends[0][0], ends[1][0]), s.loc))
+        assert len(types) == len(results)
+        return not live
+
+    def merge(
+        self,
+        before: dict[str, Value],
+        live: list[tuple[Region, dict[str, Value]]],
+        loc: Loc,
+        terminator: Any,
+        attrs: dict[str, Any],
+    ) -> tuple[dict[str, Value], tuple[Var, ...]]:
+        """Names after several paths meet; ends each path's region with `terminator` and the merged leaves."""
+        after: dict[str, Value] = {}
+        moved: list[tuple[str, Spec]] = []
+        names = dict.fromkeys(n for _, values in live for n in values if n[0] != "$" or n in before)
+        for n in names:
+            values = [v.get(n) for _, v in live]
+            if any(v is None for v in values):
+                after[n] = Unbound(loc)
+                continue
+            old = before.get(n)
+            if old is not None and all(same(v, old) for v in values):  # type: ignore[arg-type]
+                after[n] = old
+                continue
+            specs = [spec_of(v) for v in values]  # type: ignore[arg-type]
+            try:
+                spec = specs[0]
+                for other in specs[1:]:
+                    spec = join(spec, other)
+            except Clash:
+                after[n] = Unbound(loc, self._clash(n, specs, loc))
+                continue
+            if spec.kind == "unbound":
+                after[n] = next(v for v in values if isinstance(v, Unbound))
+                continue
+            moved.append((n, spec))
+        results: list[Var] = []
+        for n, spec in moved:
+            value, leaves = fresh(spec, n.lstrip("$"))
+            after[n] = value
+            results += leaves
+        for region, values in live:
+            with self.at(region, loc):
+                leaves = [leaf for n, spec in moved for leaf in adapt(self.b, values[n], spec)]
+                self.b.emit(terminator, tuple(leaves), (), dict(attrs))
+        return after, tuple(results)
+
+    def _clash(self, name: str, specs: list[Spec], loc: Loc) -> CompileError:
+        first, second = describe(specs[0]), describe(specs[-1])
+        if any(s.kind == "agg" and isinstance(s.data, ty.Closure) or s.kind == "known" for s in specs):
+            if first == second or any(s.kind == "known" and callable(s.data.value) for s in specs):
+                return ClosureEscapes(loc, detail=f"'{name}' is a different one on each path")
+        return BranchTypes(loc, name=name, first=first, second=second)
+
+    def _return(self, s: hir.Return) -> bool:
+        if any(c.kind == "parallel" for c in self.contexts):
+            raise ParallelExit(s.loc, what="return")
+        value: Value = Known(None) if s.value is None else self.expr(s.value)
+        self.b.loc = s.loc
+        if self.result is not None:
+            try:
+                value = fit(self.b, self.result, value, self.typevars)
+            except Misfit:
+                raise ReturnMismatch(
+                    s.loc, function=self.name, found=describe(value), expected=self.result, why="is declared"
+                ) from None
+        self._check_escape(value, s.loc)
+        self.returns.append((self.b.region, value, s.loc))
+        return True
+
+    def _check_escape(self, value: Value, loc: Loc) -> None:
+        if self.instance is None:
+            return  # inlined: the storage is the caller's
+        if isinstance(value, Agg):
+            if isinstance(value.type, ty.StackArray) or (
+                isinstance(value.type, ty.Struct) and not value.type.frozen
+            ):
+                leaf = value.items[0]
+                if isinstance(leaf, Var) and leaf not in self.instance.function.params:
+                    raise EscapingReference(loc, what=describe(value), function=self.name)
+            if isinstance(value.type, ty.Closure):
+                raise ClosureEscapes(loc, detail="a function cannot be returned")
+            for item in value.items:
+                self._check_escape(item, loc)
+
+    def _raise(self, s: hir.Raise) -> None:
+        expr = s.exception
+        args: list[Value] = []
+        if isinstance(expr, hir.Call):
+            cls = self.expr(expr.callee)
+            if isinstance(cls, Known) and isinstance(cls.value, type):
+                args = [self.expr(a) for a in expr.args]
+        else:
+            cls = self.expr(expr)
+        exception = cls.value if isinstance(cls, Known) else None
+        if not (isinstance(exception, type) and issubclass(exception, BaseException)):
+            raise RaiseNeedsException(s.loc, found=describe(cls))
+        self.b.loc = s.loc
+        texts: list[str] = []
+        operands: list[Var] = []
+        for a in args:
+            if isinstance(a, Known):
+                texts.append(str(a.value).replace("{", "{{").replace("}", "}}"))
+            else:
+                texts.append(f"{{{len(operands)}}}")
+                operands.append(self.b.materialize(a, "what an exception shows"))
+        message = texts[0] if len(texts) == 1 else f"({', '.join(texts)})" if texts else ""
+        attrs = {"exception": exception, "message": message}
+        self.b.emit(control.raise_, tuple(operands[:6]), (), attrs)
+
+    # -- expressions ------------------------------------------------------------------------------
+
+    def expr(self, e: hir.Expr) -> Value:
+        self.b.loc = e.loc
+        match e:
+            case hir.Literal():
+                return Known(e.value)
+            case hir.Name():
+                return self.lookup(e.name, e.loc)
+            case hir.Call():
+                return self._call(e)
+            case hir.IfExp():
+                return self._if_expression(e)
+            case hir.Bind():
+                saved = self.vars.get(e.name)
+                self.vars[e.name] = self.expr(e.value)
+                result = self.expr(e.body)
+                if saved is None:
+                    del self.vars[e.name]
+                else:
+                    self.vars[e.name] = saved
+                return result
+            case hir.Lambda():
+                return self.closure(e.function)
+        raise AssertionError(e)
+
+    def _if_expression(self, e: hir.IfExp) -> Value:
+        test = truth(self.b, self.expr(e.test))
+        if isinstance(test, Known):
+            return self.expr(e.then if test.value else e.other)
+        ends: list[tuple[Region, Value]] = []
+        before = self.vars
+        for part in (e.then, e.other):
+            region = Region()
+            self.vars = dict(before)
+            with self.at(region):
+                ends.append((region, self.expr(part)))
+        self.vars = before
+        self.b.loc = e.loc
+        specs = [spec_of(v) for _, v in ends]
+        try:
+            spec = join(specs[0], specs[1])
+        except Clash:
+            error = self._clash("this expression", specs, e.loc)
+            raise error from None
+        value, leaves = fresh(spec)
+        for region, v in ends:
+            with self.at(region, e.loc):
+                self.b.emit(control.yield_, tuple(adapt(self.b, v, spec)))
+        from sapwood.lang.ir.ssa import Op
+
+        self.b.region.ops.append(Op(control.if_, (test,), tuple(leaves), {}, (ends[0][0], ends[1][0]), e.loc))
+        return value
+
+    def _call(self, e: hir.Call) -> Value:
+        callee = e.callee.value if isinstance(e.callee, hir.Literal) else _MISSING
+        if callee is _MISSING:
+            target = self.expr(e.callee)
+            args = [self.expr(a) for a in e.args]
+            kwargs = {k: self.expr(v) for k, v in e.kwargs}
+            self.b.loc = e.loc
+            return self.call(target, args, kwargs, e.loc)
+        args = [self.expr(a) for a in e.args]
+        self.b.loc = e.loc
+        if callee in _INPLACE:
+            fn, method = _INPLACE[callee]
+            found = self.method_of(args[0], method)
+            if found is not None:
+                return self.call(found, args[1:], {}, e.loc)
+            callee = fn
+        if callee in METHODS:
+            result = self._operator_method(callee, args[0], args[1], e.loc)
+            return binary(self.b, callee, args[0], args[1]) if result is None else result
+        if callee in (operator.is_, operator.is_not):
+            return binary(self.b, callee, args[0], args[1])
+        if callee in _UNARY:
+            found = self.method_of(args[0], _UNARY[callee])
+            return unary(self.b, callee, args[0]) if found is None else self.call(found, [], {}, e.loc)
+        if callee is operator.not_:
+            return unary(self.b, callee, args[0])
+        if callee is hir.make_tuple:
+            return self._tuple(args)
+        if callee is getattr:
+            return get_attribute(self, args[0], args[1].value, e.loc)  # type: ignore[union-attr]
+        if callee is operator.getitem:
+            found = self.method_of(args[0], "__getitem__")
+            return self.call(found, args[1:], {}, e.loc) if found else get_item(self, args[0], args[1])
+        if callee is operator.setitem:
+            found = self.method_of(args[0], "__setitem__")
+            if found:
+                return self.call(found, args[1:], {}, e.loc)
+            set_item(self, args[0], args[1], args[2])
+            return Known(None)
+        if callee is setattr:
+            set_attribute(self, args[0], args[1].value, args[2])  # type: ignore[union-attr]
+            return Known(None)
+        if callee is slice:
+            return Agg(ty.Tuple(3), (Known(slice), *args))
+        return self.call(Known(callee), args, {}, e.loc)
+
+    def _tuple(self, items: list[Value]) -> Value:
+        if all(isinstance(i, Known) for i in items):
+            return Known(tuple(i.value for i in items))  # type: ignore[union-attr]
+        return Agg(ty.Tuple(len(items)), tuple(items))
+
+    def _operator_method(self, fn: Any, x: Value, y: Value, loc: Loc) -> Value | None:
+        name, reflected = METHODS[fn]
+        found = self.method_of(x, name)
+        if found is not None:
+            return self.call(found, [y], {}, loc)
+        found = self.method_of(y, reflected)
+        if found is not None:
+            return self.call(found, [x], {}, loc)
+        if fn in (operator.eq, operator.ne) and _both_structs(x, y):
+            a, b = struct_tuple(self, x), struct_tuple(self, y)
+            return binary(self.b, fn, a, b)
+        return None
+
+    def method_of(self, value: Value, name: str) -> Value | None:
+        """A method that a @struct defines itself."""
+        if isinstance(value, Agg) and isinstance(value.type, ty.Struct):
+            method = value.type.cls.__sapwood_struct__.methods.get(name)
+            if method is not None:
+                return Agg(ty.BoundMethod(method), (value,))
+        return None
+
+    # -- names ------------------------------------------------------------------------------------
+
+    def lookup(self, name: str, loc: Loc) -> Value:
+        value = self.vars.get(name)
+        if value is not None:
+            if isinstance(value, Unbound):
+                if value.error is not None:
+                    raise value.error
+                notes = (("assigned on some paths only", value.loc),) if value.loc else ()
+                raise MaybeUnbound(loc, notes, name=name)
+            return value
+        if name in self.code.locals:
+            raise MaybeUnbound(loc, name=name)
+        if name in self.captured:
+            return self.captured[name]
+        if self.python is None:
+            raise UndefinedName(loc, name=name, hint="")
+        return self._global(name, loc)
+
+    def _global(self, name: str, loc: Loc) -> Value:
+        python = self.python
+        assert python is not None
+        value: Any = _MISSING
+        if name in python.__code__.co_freevars:
+            cell = (python.__closure__ or ())[python.__code__.co_freevars.index(name)]
+            try:
+                value = cell.cell_contents
+            except ValueError:
+                value = _MISSING
+        if value is _MISSING:
+            value = python.__globals__.get(name, _MISSING)
+        if value is _MISSING:
+            value = getattr(builtins, name, _MISSING)
+            if value is _MISSING:
+                import difflib
+
+                pool = [*self.vars, *python.__globals__, *dir(builtins)]
+                close = difflib.get_close_matches(name, [n for n in pool if n[0] != "$"], 1)
+                hint = f"did you mean '{close[0]}'?" if close else "define it before, or import it"
+                raise UndefinedName(loc, name=name, hint=hint)
+        if isinstance(value, TypeVar):
+            return self._typevar(value, loc)
+        if isinstance(value, list | dict | set | bytearray):
+            raise ForeignObject(loc, name=name, kind=type(value).__name__)
+        if name not in python.__code__.co_freevars:  # captured cells are part of the fingerprint
+            self.interp.depend_on_constant(python.__module__, name, value)
+        return Known(value)
+
+    def _typevar(self, var: TypeVar, loc: Loc) -> Value:
+        bound = self.typevars.get(var)
+        if isinstance(bound, Known):
+            if isinstance(bound.value, ty.Scalar):
+                return Known(dtype_of(bound.value))
+            return bound
+        raise UndefinedName(loc, name=var.__name__, hint="no parameter mentions this type variable")
+
+
+def _both_structs(x: Value, y: Value) -> bool:
+    return (
+        isinstance(x, Agg)
+        and isinstance(y, Agg)
+        and isinstance(x.type, ty.Struct)
+        and isinstance(y.type, ty.Struct)
+        and x.type.cls is y.type.cls
+    )
+
+
+def struct_tuple(walker: FunctionWalker, value: Value) -> Value:
+    """The fields of a struct as a tuple."""
+    assert isinstance(value, Agg) and isinstance(value.type, ty.Struct)
+    names = value.type.cls.__sapwood_struct__.annotations()
+    items = tuple(get_attribute(walker, value, n, walker.b.loc) for n in names)
+    return Agg(ty.Tuple(len(items)), items)
+
+
+def _spec_of_declared(d: Declared) -> Spec | None:
+    match d.kind:
+        case "scalar":
+            return Spec("leaf", d.args[0])
+        case "none":
+            return Spec("known", Known(None))
+        case "simd" if isinstance(d.args[0], ty.Scalar) and isinstance(d.args[1], int):
+            return Spec("leaf", ty.Simd(d.args[0], d.args[1]))
+        case "tuple":
+            items = [_spec_of_declared(i) for i in d.args]
+            if all(i is not None for i in items):
+                return Spec("agg", ty.Tuple(len(items)), tuple(items))  # type: ignore[arg-type]
+    return None
+
+

@@ -1,0 +1,115 @@
+"""Typed SSA with structured regions: the one IR that checks, evaluators and targets share.
+
+A region is a straight list of operations; control flow is operations that own regions (`if`, `loop`,
+`parallel`, ...). The last operation of a region is a terminator: `yield`, `break`, `continue`, `return` or
+`raise`. `break` and `continue` name their loop, so leaving several loops at once needs no extra blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from sapwood.lang.errors import Loc
+from sapwood.lang.types import Leaf
+
+if TYPE_CHECKING:
+    from sapwood.lang.ops.base import Operation
+
+
+class Var:
+    """One SSA value."""
+
+    __slots__ = ("id", "name", "type")
+    _next = 0
+
+    def __init__(self, type: Leaf, name: str = "") -> None:
+        self.type = type
+        self.name = name
+        self.id = Var._next
+        Var._next += 1
+
+    def __repr__(self) -> str:
+        return f"%{self.name or 'v'}{self.id}"
+
+
+class Op:
+    """One operation: the table entry `op`, its operands, attributes, results and regions."""
+
+    __slots__ = ("attrs", "loc", "op", "operands", "regions", "results")
+
+    def __init__(
+        self,
+        op: Operation,
+        operands: tuple[Var, ...],
+        results: tuple[Var, ...],
+        attrs: dict[str, Any],
+        regions: tuple[Region, ...],
+        loc: Loc,
+    ) -> None:
+        self.op = op
+        self.operands = operands
+        self.results = results
+        self.attrs = attrs
+        self.regions = regions
+        self.loc = loc
+
+    @property
+    def name(self) -> str:
+        return self.op.name
+
+    @property
+    def result(self) -> Var:
+        return self.results[0]
+
+
+class Region:
+    """A list of operations with parameters, ended by a terminator."""
+
+    __slots__ = ("ops", "params")
+
+    def __init__(self, params: tuple[Var, ...] = ()) -> None:
+        self.params = params
+        self.ops: list[Op] = []
+
+    def walk(self) -> Iterator[Op]:
+        """Every operation of this region and of those inside it, outside first."""
+        for op in self.ops:
+            yield op
+            for region in op.regions:
+                yield from region.walk()
+
+
+FunctionKind = Literal["host", "kernel"]
+
+
+@dataclass(eq=False)
+class Function:
+    """A compiled function after inference: flat parameters, flat results."""
+
+    name: str
+    params: tuple[Var, ...]
+    results: tuple[Leaf, ...]
+    body: Region
+    kind: FunctionKind = "host"
+    loc: Loc | None = None
+    may_raise: bool = False
+    recursive: bool = False
+    restrict: frozenset[int] = frozenset()  # parameters that are promised not to alias
+    written: frozenset[int] = frozenset()  # pointer parameters that stores may go through
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Program:
+    """One compilation unit: an entry function, the functions it calls, and the units that it links to."""
+
+    entry: Function
+    functions: list[Function]
+    links: dict[str, Any] = field(default_factory=dict)  # symbol -> linked unit
+    target: Any = None
+
+    def walk(self) -> Iterator[Op]:
+        for function in self.functions:
+            yield from function.body.walk()

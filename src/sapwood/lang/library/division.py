@@ -1,0 +1,84 @@
+"""Floor division of floats and powers of ints, with CPython's results."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from sapwood.lang.api.dtypes import f64
+from sapwood.lang.function import fn
+from sapwood.lang.ops.arith import absolute, copysign, floor, select
+
+T = TypeVar("T")
+
+
+@fn(unchecked=True, inline=True)
+def _remainder(x: T, y: T) -> T:
+    """x - trunc(x / y) * y, exactly (C's fmod): by repeated subtraction of shifted multiples."""
+    a, b = absolute(x), absolute(y)
+    while a >= b and b > 0.0 and a - a == 0.0:
+        step = b
+        while step + step <= a and step + step > step:
+            step = step + step
+        a = a - step
+    return copysign(a, x)
+
+
+@fn(unchecked=True)
+def _fmod(x: float, y: float) -> float:
+    """C's fmod for finite x and nonzero y; nan otherwise."""
+    if x - x != 0.0 or y != y or y == 0.0:
+        return x * 0.0 + (y - y) / (y - y)
+    return _remainder(x, y)
+
+
+@fn(unchecked=True)
+def _mod64(x: float, y: float) -> float:
+    m = _fmod(x, y)
+    if m != 0.0:
+        if (y < 0.0) != (m < 0.0):
+            m = m + y
+    else:
+        m = copysign(0.0, y)
+    return m
+
+
+@fn(unchecked=True)
+def _floordiv64(x: float, y: float) -> float:
+    m = _fmod(x, y)
+    d = (x - m) / y
+    if m != 0.0 and (y < 0.0) != (m < 0.0):
+        d = d - 1.0
+    if d != 0.0:
+        f = floor(d)
+        return select(d - f > 0.5, f + 1.0, f)
+    return copysign(0.0, x / y)
+
+
+@fn(unchecked=True, inline=True)
+def float_mod(x: T, y: T) -> T:
+    """x % y with the sign of y, as CPython computes it for floats (vectors: x - floor(x / y) * y)."""
+    if x.lanes > 1 or x.dtype != f64:
+        return x - floor(x / y) * y
+    return _mod64(x, y)
+
+
+@fn(unchecked=True, inline=True)
+def float_floordiv(x: T, y: T) -> T:
+    """x // y, as CPython computes it for floats (vectors: floor(x / y))."""
+    if x.lanes > 1 or x.dtype != f64:
+        return floor(x / y)
+    return _floordiv64(x, y)
+
+
+@fn(unchecked=True, inline=True)
+def int_power(x: T, n: T) -> T:
+    """x ** n for n >= 0, wrapping."""
+    result = x * 0 + 1
+    base = x
+    left = n
+    while left > 0:
+        if left & 1 == 1:
+            result = result * base
+        base = base * base
+        left = left >> 1
+    return result

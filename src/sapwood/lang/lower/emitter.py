@@ -1,0 +1,355 @@
+"""Typed SSA -> LLVM text.
+
+One `ModuleEmitter` per program and one `Emitter` per LLVM function. Lowering rules of the operation tables do
+the work; this file supplies what they share: names, literals, blocks, loops, the status convention. Every
+host function returns `{i32 status, results...}` and takes a last parameter `ptr %err`, the record that a
+raise fills in. (A parameter and not a thread-local: see docs/design/errors-and-status.md.)
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from sapwood.lang.ir.ssa import Function, Op, Program, Region, Var
+from sapwood.lang.ops.numeric import to_bits
+from sapwood.lang.types import BOOL, Leaf, Ptr, Scalar, Simd, Tile
+
+_SPACES = {"generic": "ptr", "local": "ptr", "shared": "ptr addrspace(3)"}
+
+
+def llvm_type(ty: Leaf) -> str:
+    match ty:
+        case Scalar(name="f32"):
+            return "float"
+        case Scalar(name="f64"):
+            return "double"
+        case Scalar():
+            return f"i{ty.bits}"
+        case Simd():
+            return f"<{ty.lanes} x {llvm_type(ty.elem)}>"
+        case Ptr():
+            return _SPACES[ty.space]
+        case Tile():
+            return "x86_amx"
+    raise TypeError(ty)
+
+
+def memory_type(ty: Leaf) -> str:
+    """bool takes a byte in memory."""
+    return llvm_type(ty).replace("i1", "i8") if _is_bool(ty) else llvm_type(ty)
+
+
+def _is_bool(ty: Leaf) -> bool:
+    return ty == BOOL or isinstance(ty, Simd) and ty.elem == BOOL
+
+
+class ModuleEmitter:
+    """The text of one LLVM module."""
+
+    def __init__(self, program: Program, target: Any) -> None:
+        self.program = program
+        self.target = target
+        self.functions: list[str] = []
+        self.globals: dict[str, str] = {}
+        self.declarations: dict[str, None] = {}
+        self.counter = 0
+
+    def text_constant(self, text: str) -> str:
+        """A NUL-terminated string constant; equal texts share one."""
+        if text not in self.globals:
+            self.globals[text] = f"@.text{len(self.globals)}"
+        return self.globals[text]
+
+    def fresh(self, stem: str) -> str:
+        self.counter += 1
+        return f"{stem}.{self.counter}"
+
+    def text(self) -> str:
+        head = [f'target triple = "{self.target.triple}"']
+        if self.target.data_layout:
+            head.append(f'target datalayout = "{self.target.data_layout}"')
+        constants = []
+        for value, name in self.globals.items():
+            raw = value.encode() + b"\0"
+            body = "".join(chr(c) if 32 <= c < 127 and c not in (34, 92) else f"\\{c:02X}" for c in raw)
+            constants.append(f'{name} = private unnamed_addr constant [{len(raw)} x i8] c"{body}"')
+        tail = ["!0 = !{i32 1}", '!1 = !{!"branch_weights", i32 1, i32 1048575}']
+        defined = {line.split("(")[0].split("@")[-1] for f in self.functions for line in f.splitlines()[:1]}
+        declares = [d for d in self.declarations if d.split("@")[1].split("(")[0] not in defined]
+        return "\n".join([*head, *constants, *declares, *self.functions, *tail, ""])
+
+
+class Emitter:
+    """The text of one LLVM function."""
+
+    def __init__(self, module: ModuleEmitter, function: Function | None) -> None:
+        self.module = module
+        self.function = function
+        self.target = module.target
+        self.names: dict[Var, str] = {}
+        self.lines: list[str] = []
+        self.entry: list[str] = []
+        self.current = "entry"
+        self.dead = False
+        self.count = 0
+        self.loops: dict[Any, dict[str, Any]] = {}
+        self.result_types: list[str] = []
+        self.in_chunk = False  # the body of a parallel loop: returns a bare status
+        self.shared: list[str] = []
+
+    # -- text -------------------------------------------------------------------------------------
+
+    def type(self, ty: Leaf) -> str:
+        return llvm_type(ty)
+
+    def memory_type(self, ty: Leaf) -> str:
+        return memory_type(ty)
+
+    def mangle(self, ty: Leaf) -> str:
+        if isinstance(ty, Simd):
+            return f"v{ty.lanes}{self.mangle(ty.elem)}"
+        if isinstance(ty, Scalar):
+            return ty.name if ty.name in ("f32", "f64") else f"i{ty.bits}"
+        return "p0"
+
+    def line(self, text: str) -> None:
+        if not self.dead:
+            self.lines.append("  " + text)
+
+    def value(self, text: str) -> str:
+        self.count += 1
+        name = f"%t{self.count}"
+        self.line(f"{name} = {text}")
+        return name
+
+    def call(self, name: str, result: str, args: list[tuple[str, str]]) -> str:
+        """Call an intrinsic or runtime function, declaring it."""
+        plain = ", ".join(t.split(" align ")[0] for t, _ in args)
+        self.declare(f"declare {result} @{name}({plain})")
+        text = f"call {result} @{name}({', '.join(f'{t} {v}' for t, v in args)})"
+        if result == "void":
+            self.line(text)
+            return ""
+        return self.value(text)
+
+    def declare(self, text: str) -> None:
+        self.module.declarations[text] = None
+
+    def select(self, cond_type: str, c: str, ty: str, x: str, y: str) -> str:
+        return self.value(f"select {cond_type} {c}, {ty} {x}, {ty} {y}")
+
+    def literal(self, ty: Leaf, value: Any) -> str:
+        if isinstance(ty, Simd):
+            return f"splat ({self.type(ty.elem)} {self.literal(ty.elem, value)})"
+        assert isinstance(ty, Scalar)
+        if ty.kind == "bool":
+            return "true" if value else "false"
+        if ty.narrow:
+            return str(to_bits(ty, value))
+        if ty.is_float:
+            return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+        return str(int(value))
+
+    def bits_literal(self, ty: Leaf, bits: int) -> str:
+        """A literal of a narrow float type, by its bits."""
+        return f"splat (i16 {bits})" if isinstance(ty, Simd) else str(bits)
+
+    @staticmethod
+    def is_literal(text: str) -> bool:
+        return not text.startswith(("%", "@")) and not text.startswith("splat") and not text.startswith("<")
+
+    def text_constant(self, text: str) -> str:
+        return self.module.text_constant(text)
+
+    def name(self, v: Var) -> str:
+        return self.names[v]
+
+    def from_memory(self, ty: Leaf, x: str) -> str:
+        return self.value(f"trunc {memory_type(ty)} {x} to {llvm_type(ty)}") if _is_bool(ty) else x
+
+    def to_memory(self, ty: Leaf, x: str) -> str:
+        return self.value(f"zext {llvm_type(ty)} {x} to {memory_type(ty)}") if _is_bool(ty) else x
+
+    def load_metadata(self, op: Op) -> str:
+        return ", !invariant.load !2" if op.attrs.get("invariant") else ""
+
+    def alloca(self, nbytes: int, align: int) -> str:
+        self.count += 1
+        name = f"%a{self.count}"
+        self.entry.append(f"  {name} = alloca [{nbytes} x i8], align {align}")
+        return name
+
+    # -- blocks -----------------------------------------------------------------------------------
+
+    def label(self, stem: str) -> str:
+        self.count += 1
+        return f"{stem}{self.count}"
+
+    def block(self, label: str) -> None:
+        self.lines.append(f"{label}:")
+        self.current = label
+        self.dead = False
+
+    def region(self, region: Region) -> list[str] | None:
+        """Emit a region; its yielded values, or None when control does not come out of it."""
+        for op in region.ops:
+            if self.dead:
+                return None
+            if op.name == "yield":
+                return [self.name(v) for v in op.operands]
+            self.op(op)
+        if not self.dead and (not region.ops or region.ops[-1].name not in _EXITS):
+            return []
+        self.dead = True
+        return None
+
+    def op(self, op: Op) -> None:
+        rule = op.op.lowering_rule
+        assert rule is not None, f"operation '{op.name}' has no lowering rule"
+        if op.op.control:
+            rule(self, op)
+            return
+        out = rule(self, op, *(self.name(v) for v in op.operands))
+        if op.results:
+            outs = out if isinstance(out, tuple) else (out,)
+            for v, text in zip(op.results, outs, strict=True):
+                self.names[v] = text
+
+    def join(self, results: tuple[Var, ...], incoming: list[tuple[list[str], str]]) -> None:
+        """Phis that merge the values of several predecessors into `results`."""
+        for i, v in enumerate(results):
+            texts = [values[i] for values, _ in incoming]
+            if len(incoming) == 1:
+                self.names[v] = texts[0]
+                continue
+            pairs = ", ".join(f"[ {t}, %{label} ]" for t, (_, label) in zip(texts, incoming, strict=True))
+            self.names[v] = self.value(f"phi {self.type(v.type)} {pairs}")
+
+    def loop(self, op: Op) -> None:
+        region = op.regions[0]
+        head, exit = self.label("loop"), self.label("endloop")
+        start = ([self.name(v) for v in op.operands], self.current)
+        state = {"head": head, "exit": exit, "continues": [start], "breaks": []}
+        self.loops[op.attrs["id"]] = state
+        self.line(f"br label %{head}")
+        self.block(head)
+        slots = []
+        for v in region.params:
+            name = self.value(f"phi {self.type(v.type)} ")
+            slots.append(len(self.lines) - 1)
+            self.names[v] = name
+        self.region(region)
+        for i, slot in enumerate(slots):
+            pairs = ", ".join(f"[ {values[i]}, %{label} ]" for values, label in state["continues"])
+            self.lines[slot] += pairs
+        if not state["breaks"]:
+            self.dead = True
+            return
+        self.block(exit)
+        self.join(op.results, state["breaks"])
+
+    def leave_loop(self, target: Any, kind: str, operands: tuple[Var, ...]) -> None:
+        state = self.loops[target]
+        state[kind].append(([self.name(v) for v in operands], self.current))
+        self.line(f"br label %{state['head' if kind == 'continues' else 'exit']}")
+        self.dead = True
+
+    # -- functions and status ---------------------------------------------------------------------
+
+    def return_type(self) -> str:
+        return "i32" if self.in_chunk else f"{{{', '.join(['i32', *self.result_types])}}}"
+
+    def return_values(self, values: list[tuple[Leaf, str]]) -> None:
+        if self.function is not None and self.function.kind == "kernel":
+            self.line("ret void")
+        elif self.in_chunk:
+            self.line("ret i32 0")
+        else:
+            ty = self.return_type()
+            agg = self.value(f"insertvalue {ty} poison, i32 0, 0")
+            for i, (t, v) in enumerate(values):
+                agg = self.value(f"insertvalue {ty} {agg}, {self.type(t)} {v}, {i + 1}")
+            self.line(f"ret {ty} {agg}")
+        self.dead = True
+
+    def return_error(self) -> None:
+        """Leave with status 1; the error record is filled in."""
+        if self.function is not None and self.function.kind == "kernel":
+            self.call("llvm.trap", "void", [])
+            self.line("unreachable")
+        elif self.in_chunk:
+            self.line("ret i32 1")
+        else:
+            ty = self.return_type()
+            agg = self.value(f"insertvalue {ty} zeroinitializer, i32 1, 0")
+            self.line(f"ret {ty} {agg}")
+        self.dead = True
+
+    def fill_error(self, record: str, words: list[str]) -> None:
+        """Write the error record {ptr descriptor, i64 count, [6 x i64] values}."""
+        if self.function is not None and self.function.kind == "kernel":
+            return
+        self.line(f"store ptr {record}, ptr %err")
+        slots = {8: str(len(words)), **{16 + 8 * i: w for i, w in enumerate(words)}}
+        for at, word in slots.items():
+            p = self.value(f"getelementptr i8, ptr %err, i64 {at}")
+            self.line(f"store i64 {word}, ptr {p}")
+
+    def call_function(
+        self, symbol: str, args: list[tuple[Leaf, str]], results: tuple[Var, ...], may_raise: bool
+    ) -> None:
+        types = ["i32", *(self.type(r.type) for r in results)]
+        ty = f"{{{', '.join(types)}}}"
+        text = ", ".join([*(f"{self.type(t)} {v}" for t, v in args), "ptr %err"])
+        out = self.value(f"call {ty} {symbol}({text})")
+        if may_raise:
+            status = self.value(f"extractvalue {ty} {out}, 0")
+            failed = self.value(f"icmp ne i32 {status}, 0")
+            bad, good = self.label("failed"), self.label("ok")
+            self.line(f"br i1 {failed}, label %{bad}, label %{good}, !prof !1")
+            self.block(bad)
+            self.return_error()
+            self.block(good)
+        for i, r in enumerate(results):
+            self.names[r] = self.value(f"extractvalue {ty} {out}, {i + 1}")
+
+    def declare_unit(self, symbol: str, args: list[tuple[Leaf, str]], results: list[Leaf]) -> None:
+        ty = f"{{{', '.join(['i32', *(self.type(r) for r in results)])}}}"
+        self.declare(f"declare {ty} @{symbol}({', '.join([*(self.type(t) for t, _ in args), 'ptr'])})")
+
+    def finish(self, head: str, attributes: str) -> None:
+        """Add the finished function to the module."""
+        body = "\n".join(["entry:", *self.entry, *self.lines])
+        self.module.functions.append(f"{head} {attributes} {{\n{body}\n}}")
+
+
+_EXITS = {"break", "continue", "return", "raise"}
+
+
+def lower_program(program: Program, target: Any) -> str:
+    """LLVM text of a whole program."""
+    module = ModuleEmitter(program, target)
+    for function in program.functions:
+        lower_function(module, function, exported=function is program.entry)
+    text = module.text()
+    return text + "!2 = !{}\n"
+
+
+def lower_function(module: ModuleEmitter, function: Function, exported: bool) -> None:
+    e = Emitter(module, function)
+    e.result_types = [llvm_type(t) for t in function.results]
+    params = []
+    for i, p in enumerate(function.params):
+        e.names[p] = f"%p{i}"
+        noalias = " noalias" if i in function.restrict else ""
+        params.append(f"{llvm_type(p.type)}{noalias} %p{i}")
+    if function.kind == "kernel":
+        e.target.lower_kernel(e, function, params)
+        return
+    e.region(function.body)
+    if not e.dead:
+        e.return_values([])
+    linkage = "" if exported else "internal "
+    head = f"define {linkage}{e.return_type()} @{function.name}({', '.join([*params, 'ptr %err'])})"
+    e.finish(head, module.target.function_attributes(function))

@@ -1,0 +1,1 @@
+"""The tables of operations, one file a family."""

@@ -1,0 +1,373 @@
+"""Control flow: branches, loops, calls, exits, parallel regions, exceptions, print.
+
+Reference rules of control operations get the evaluator; lowering rules get the emitter and place blocks.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sapwood.lang.ops.base import operation
+from sapwood.lang.ops.numeric import to_bits
+from sapwood.lang.types import BOOL, F64, Scalar
+
+
+class Exit(Exception):
+    """A `break`, `continue` or `return` on its way to its target, in the evaluator."""
+
+    def __init__(self, kind: str, target: Any, values: tuple[Any, ...]) -> None:
+        self.kind, self.target, self.values = kind, target, values
+
+
+# -- terminators ------------------------------------------------------------------------------------
+
+
+@operation(name="yield", control=True)
+def yield_() -> None:
+    """End a branch or body with these results."""
+
+
+@yield_.reference
+def _(ev, op, *values):
+    return values
+
+
+@yield_.lowering
+def _(e, op):
+    pass  # the owner of the region reads the operands
+
+
+@operation(name="break", control=True)
+def break_() -> None:
+    """Leave the loop `target` with these results."""
+
+
+@break_.reference
+def _(ev, op, *values):
+    raise Exit("break", op.attrs["target"], values)
+
+
+@break_.lowering
+def _(e, op):
+    e.leave_loop(op.attrs["target"], "breaks", op.operands)
+
+
+@operation(name="continue", control=True)
+def continue_() -> None:
+    """Begin the next iteration of the loop `target` with these values."""
+
+
+@continue_.reference
+def _(ev, op, *values):
+    raise Exit("continue", op.attrs["target"], values)
+
+
+@continue_.lowering
+def _(e, op):
+    e.leave_loop(op.attrs["target"], "continues", op.operands)
+
+
+@operation(name="return", control=True)
+def return_() -> None:
+    """Leave the function with these results."""
+
+
+@return_.reference
+def _(ev, op, *values):
+    raise Exit("return", None, values)
+
+
+@return_.lowering
+def _(e, op):
+    e.return_values([(v.type, e.name(v)) for v in op.operands])
+
+
+# -- exceptions -------------------------------------------------------------------------------------
+
+
+def descriptor(op: Any) -> str:
+    """The JSON record that travels in the object code; see runtime/errors.py for the reader."""
+    exception = op.attrs["exception"]
+    args = op.operands[1:] if op.op is raise_if else op.operands
+    return json.dumps(
+        {
+            "type": f"{exception.__module__}.{exception.__qualname__}",
+            "message": op.attrs["message"],
+            "args": [v.type.name for v in args],
+            "file": op.loc.file,
+            "line": op.loc.line,
+            "col": op.loc.col,
+            "function": op.loc.function,
+        },
+        ensure_ascii=True,
+    )
+
+
+def _raise_from(op: Any, values: tuple[Any, ...]) -> None:
+    exception = op.attrs["exception"]
+    text = op.attrs["message"].format(*values)
+    error = exception(text) if text else exception()
+    error.add_note(f"at {op.loc}")
+    raise error
+
+
+@operation(name="raise", control=True)
+def raise_() -> None:
+    """Raise an exception and leave the function."""
+
+
+@raise_.reference
+def _(ev, op, *values):
+    _raise_from(op, values)
+
+
+@raise_.lowering
+def _(e, op):
+    _lower_raise(e, op, op.operands)
+
+
+@operation(control=True)
+def raise_if() -> None:
+    """Raise an exception if the first operand holds."""
+
+
+@raise_if.reference
+def _(ev, op, test, *values):
+    if test:
+        _raise_from(op, values)
+    return ()
+
+
+@raise_if.lowering
+def _(e, op):
+    bad, good = e.label("raise"), e.label("ok")
+    e.line(f"br i1 {e.name(op.operands[0])}, label %{bad}, label %{good}, !prof !1")
+    e.block(bad)
+    _lower_raise(e, op, op.operands[1:])
+    e.block(good)
+
+
+def _lower_raise(e, op, args) -> None:
+    e.fill_error(e.text_constant(descriptor(op)), [as_word(e, v) for v in args])
+    e.return_error()
+
+
+def as_word(e, v) -> str:
+    """A scalar as 64 bits: ints extended, floats as f64."""
+    from sapwood.lang.ops.convert import lower_convert
+
+    ty, x = v.type, e.name(v)
+    if ty.is_float:
+        return e.value(f"bitcast double {lower_convert(e, x, ty, F64)} to i64")
+    if ty.bits == 64:
+        return x
+    return e.value(f"{'sext' if ty.signed else 'zext'} {e.type(ty)} {x} to i64")
+
+
+# -- branches and loops -----------------------------------------------------------------------------
+
+
+@operation(name="if", control=True)
+def if_() -> None:
+    """Run the first region if the operand holds, else the second."""
+
+
+@if_.reference
+def _(ev, op, test):
+    return ev.region(op.regions[0 if test else 1], ())
+
+
+@if_.lowering
+def _(e, op):
+    then, other, after = e.label("then"), e.label("else"), e.label("endif")
+    e.line(f"br i1 {e.name(op.operands[0])}, label %{then}, label %{other}")
+    incoming = []
+    for label, region in ((then, op.regions[0]), (other, op.regions[1])):
+        e.block(label)
+        values = e.region(region)
+        if values is not None:
+            incoming.append((values, e.current))
+            e.line(f"br label %{after}")
+    if not incoming:
+        e.dead = True
+        return
+    e.block(after)
+    e.join(op.results, incoming)
+
+
+@operation(control=True)
+def loop() -> None:
+    """Run the region with the operands as parameters; `continue` runs it again, `break` ends it.
+
+    A region that ends only in `break` runs once: an inlined call.
+    """
+
+
+@loop.reference
+def _(ev, op, *values):
+    while True:
+        ev.poll()
+        try:
+            ev.region(op.regions[0], values)
+        except Exit as exit:
+            if exit.target != op.attrs["id"]:
+                raise
+            if exit.kind == "break":
+                return exit.values
+            values = exit.values
+
+
+@loop.lowering
+def _(e, op):
+    e.loop(op)
+
+
+# -- calls ------------------------------------------------------------------------------------------
+
+
+@operation(control=True)
+def call() -> None:
+    """Call a function of the same program (attribute `function`)."""
+
+
+@call.reference
+def _(ev, op, *values):
+    return ev.function(op.attrs["function"], values)
+
+
+@call.lowering
+def _(e, op):
+    callee = op.attrs["function"]
+    e.call_function(f"@{callee.name}", [(v.type, e.name(v)) for v in op.operands], op.results, callee.may_raise)
+
+
+@operation(control=True)
+def call_unit() -> None:
+    """Call the entry of another compilation unit (attribute `unit`), linked by its symbol."""
+
+
+@call_unit.reference
+def _(ev, op, *values):
+    return ev.function(op.attrs["unit"].program.entry, values)
+
+
+@call_unit.lowering
+def _(e, op):
+    unit = op.attrs["unit"]
+    args = [(v.type, e.name(v)) for v in op.operands]
+    e.declare_unit(unit.symbol, args, [r.type for r in op.results])
+    e.call_function(f"@{unit.symbol}", args, op.results, unit.program.entry.may_raise)
+
+
+@operation(control=True)
+def check_stack() -> None:
+    """Raise RecursionError when the native stack is nearly used up (functions in a call cycle)."""
+
+
+@check_stack.reference
+def _(ev, op):
+    return ()
+
+
+@check_stack.lowering
+def _(e, op):
+    # The error record lies in the frame of the entry, so its distance is the stack used since then. The
+    # budget is an absolute symbol: its address is its value, set when the object is loaded.
+    here = e.value(f"ptrtoint ptr {e.alloca(1, 1)} to i64")
+    used = e.value(f"sub i64 {e.value('ptrtoint ptr %err to i64')}, {here}")
+    e.declare("@sapwood_stack_budget = external global i8")
+    low = e.value(f"icmp ugt i64 {used}, {e.value('ptrtoint ptr @sapwood_stack_budget to i64')}")
+    bad, good = e.label("overflow"), e.label("ok")
+    e.line(f"br i1 {low}, label %{bad}, label %{good}, !prof !1")
+    e.block(bad)
+    _lower_raise(e, op, ())
+    e.block(good)
+
+
+# -- parallel ---------------------------------------------------------------------------------------
+
+CHUNKS = 128  # at most so many pieces of a parallel loop; a function of n alone, so reductions are fixed
+
+
+@operation(control=True)
+def parallel_for() -> None:
+    """Run the region for each index from 0 to the first operand, on the pool.
+
+    The region's parameters are the index and the reduction values; the further operands are the reductions'
+    initial values; attribute `kinds` says how partial results merge, in ascending order of chunks.
+    """
+
+
+def merge(kind: str, a: Any, b: Any) -> Any:
+    return {"add": lambda: a + b, "min": lambda: b if b < a else a, "max": lambda: b if b > a else a}[kind]()
+
+
+def identity(kind: str, ty: Scalar) -> Any:
+    from sapwood.lang.ops.numeric import int_range
+
+    if kind == "add":
+        return 0.0 if ty.is_float else 0
+    if ty.is_float:
+        return float("inf") if kind == "min" else float("-inf")
+    return int_range(ty)[1 if kind == "min" else 0]
+
+
+@parallel_for.reference
+def _(ev, op, n, *initial):
+    from sapwood.lang.ops.numeric import normalise
+
+    kinds = op.attrs["kinds"]
+    types = [r.type for r in op.results]
+    totals = list(initial)
+    if n <= 0:
+        return tuple(totals)
+    chunks = min(n, CHUNKS)
+    size = -(-n // chunks)
+    for start in range(0, n, size):
+        partial = [identity(k, t) for k, t in zip(kinds, types, strict=True)]
+        for i in range(start, min(start + size, n)):
+            partial = list(ev.region(op.regions[0], (i, *partial)))
+        for j, (k, t) in enumerate(zip(kinds, types, strict=True)):
+            totals[j] = normalise(t, merge(k, totals[j], partial[j]))
+    return tuple(totals)
+
+
+@parallel_for.lowering
+def _(e, op):
+    from sapwood.lang.lower.parallel import lower_parallel
+
+    lower_parallel(e, op)
+
+
+# -- print ------------------------------------------------------------------------------------------
+
+
+@operation(name="print", control=True)
+def print_() -> None:
+    """Print through Python's print; attribute `parts` mixes texts with the operands' dtypes."""
+
+
+@print_.reference
+def _(ev, op, *values):
+    queue = list(values)
+    items = [p if isinstance(p, str) else queue.pop(0) for p in op.attrs["parts"]]
+    print(*items, sep=op.attrs["sep"], end=op.attrs["end"])
+    return ()
+
+
+@print_.lowering
+def _(e, op):
+    types = [v.type.name for v in op.operands]
+    queue = list(types)
+    parts = [p if isinstance(p, str) else {"arg": queue.pop(0)} for p in op.attrs["parts"]]
+    record = json.dumps({"parts": parts, "sep": op.attrs["sep"], "end": op.attrs["end"]}, ensure_ascii=True)
+    words = [as_word(e, v) for v in op.operands]
+    buffer = e.alloca(8 * max(len(words), 1), 8)
+    for i, word in enumerate(words):
+        p = e.value(f"getelementptr i64, ptr {buffer}, i64 {i}")
+        e.line(f"store i64 {word}, ptr {p}")
+    e.declare("declare void @sapwood_print(ptr, ptr)")
+    e.line(f"call void @sapwood_print(ptr {e.text_constant(record)}, ptr {buffer})")
+
+

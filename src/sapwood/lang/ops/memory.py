@@ -1,0 +1,225 @@
+"""Loads, stores, pointer arithmetic and stack storage. Vector access needs element alignment only."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from sapwood.lang.errors import BadOperand
+from sapwood.lang.ir.ssa import Var
+from sapwood.lang.ops.base import operation
+from sapwood.lang.ops.pointer import Block, Pointer
+from sapwood.lang.types import I64, Leaf, Ptr, Scalar, Simd, Type, elem_of, sizeof
+from sapwood.lang.values import Known, Value
+
+
+@operation(pure=True)
+def pointer_add(p: Any, n: Any) -> Any:
+    """Pointer plus n elements of `stride` bytes."""
+
+
+@pointer_add.reference
+def _(op, p, n):
+    return p.add(n, op.attrs["stride"])
+
+
+@pointer_add.lowering
+def _(e, op, p, n):
+    space, stride = e.type(op.operands[0].type), op.attrs["stride"]
+    unit = f"i{8 * stride}" if stride in (1, 2, 4, 8) else f"[{stride} x i8]"
+    return e.value(f"getelementptr {unit}, {space} {p}, i64 {n}")
+
+
+def offset(b, p: Var, n: Value, stride: int | None = None) -> Var:
+    """`p + n` elements; nothing is emitted for 0."""
+    from sapwood.lang.ops.operators import require_index
+
+    n = require_index(b, n, "a pointer offset")
+    if n == Known(0):
+        return p
+    assert isinstance(p.type, Ptr)
+    if stride is None:
+        from sapwood.lang.infer.layout import size_of
+
+        stride = size_of(b, p.type.elem)
+    return b.emit1(pointer_add, (p, b.materialize(n)), p.type, stride=stride)
+
+
+@operation(pure=True)
+def pointer_sub(p: Any, q: Any) -> Any:
+    """Bytes between two pointers."""
+
+
+@pointer_sub.reference
+def _(op, p, q):
+    return p.address - q.address
+
+
+@pointer_sub.lowering
+def _(e, op, p, q):
+    t = e.type(op.operands[0].type)
+    a, c = e.value(f"ptrtoint {t} {p} to i64"), e.value(f"ptrtoint {t} {q} to i64")
+    return e.value(f"sub i64 {a}, {c}")
+
+
+def pointer_difference(b, p: Var, q: Var) -> Value:
+    from sapwood.lang.infer.layout import size_of
+    from sapwood.lang.ops.operators import binary
+
+    assert isinstance(p.type, Ptr)
+    return binary(b, operator.floordiv, b.emit1(pointer_sub, (p, q), I64), Known(size_of(b, p.type.elem)))
+
+
+@operation(pure=True)
+def address(p: Any) -> Any:
+    """The address of a pointer as an int."""
+
+
+@address.typing
+def _(b, p):
+    if not isinstance(p, Var) or not isinstance(p.type, Ptr):
+        raise BadOperand(b.loc, function="address", detail="needs a Ptr", hint="x.ptr gives a tensor's pointer")
+    return b.emit1(address, (p,), I64)
+
+
+@address.reference
+def _(op, p):
+    return p.address
+
+
+@address.lowering
+def _(e, op, p):
+    return e.value(f"ptrtoint {e.type(op.operands[0].type)} {p} to i64")
+
+
+@operation(pure=True)
+def pointer_at(p: Any) -> Any:
+    """A pointer from an address (attribute of the result type: what it points to)."""
+
+
+@pointer_at.reference
+def _(op, n):
+    return Pointer(Block(n, None), 0, op.result.type.elem)
+
+
+@pointer_at.lowering
+def _(e, op, n):
+    return e.value(f"inttoptr i64 {n} to {e.type(op.result.type)}")
+
+
+# -- load and store ---------------------------------------------------------------------------------
+
+
+@operation(pure=False)
+def load(p: Any) -> Any:
+    """Read a leaf through a pointer; with a second operand, a mask, lanes that are off give zero."""
+
+
+@load.reference
+def _(op, p, *mask):
+    ty = op.result.type
+    if not mask:
+        return p.load(ty)
+    size = ty.elem.itemsize
+    zero = 0.0 if ty.elem.is_float else ty.elem.kind != "bool" and 0
+    return tuple(p.add(i, size).load(ty.elem) if on else zero for i, on in enumerate(mask[0]))
+
+
+@load.lowering
+def _(e, op, p, *mask):
+    ty: Leaf = op.result.type
+    pt = e.type(op.operands[0].type)
+    align = op.attrs.get("align") or _natural(ty)
+    memory = e.memory_type(ty)
+    volatile = "volatile " if op.attrs.get("volatile") else ""
+    if mask:
+        name = f"llvm.masked.load.{e.mangle(ty)}.{'p0' if pt == 'ptr' else 'p3'}"
+        zero = e.literal(ty, 0)
+        mt = e.type(op.operands[1].type)
+        arg = (f"{pt} align {align}", p)
+        return e.call(name, memory, [arg, (mt, mask[0]), (memory, zero)])
+    x = e.value(f"load {volatile}{memory}, {pt} {p}, align {align}{e.load_metadata(op)}")
+    return e.from_memory(ty, x)
+
+
+@operation()
+def store(p: Any, x: Any) -> Any:
+    """Write a leaf through a pointer; with a third operand, a mask, lanes that are off stay."""
+
+
+@store.reference
+def _(op, p, x, *mask):
+    ty = op.operands[1].type
+    if not mask:
+        p.store(ty, x)
+        return
+    for i, on in enumerate(mask[0]):
+        if on:
+            p.add(i, ty.elem.itemsize).store(ty.elem, x[i])
+
+
+@store.lowering
+def _(e, op, p, x, *mask):
+    ty: Leaf = op.operands[1].type
+    pt = e.type(op.operands[0].type)
+    align = op.attrs.get("align") or _natural(ty)
+    memory = e.memory_type(ty)
+    x = e.to_memory(ty, x)
+    if mask:
+        name = f"llvm.masked.store.{e.mangle(ty)}.{'p0' if pt == 'ptr' else 'p3'}"
+        e.call(name, "void", [(memory, x), (f"{pt} align {align}", p), (e.type(op.operands[2].type), mask[0])])
+        return
+    stream = ", !nontemporal !0" if op.attrs.get("stream") else ""
+    e.line(f"store {memory} {x}, {pt} {p}, align {align}{stream}")
+
+
+def _natural(ty: Leaf) -> int:
+    return elem_of(ty).itemsize if isinstance(ty, Scalar | Simd) else 8
+
+
+@operation()
+def prefetch(p: Any) -> None:
+    """Ask for the cache line at a pointer, for reading. Never faults."""
+
+
+@prefetch.typing
+def _(b, p):
+    if not isinstance(p, Var) or not isinstance(p.type, Ptr):
+        raise BadOperand(b.loc, function="prefetch", detail="needs a Ptr", hint="x.ptr gives a tensor's pointer")
+    b.emit(prefetch, (p,))
+    return Known(None)
+
+
+@prefetch.reference
+def _(op, p):
+    return None
+
+
+@prefetch.lowering
+def _(e, op, p):
+    pt = e.type(op.operands[0].type)
+    e.call(
+        "llvm.prefetch.p0", "void", [(pt, p), ("i32", "0"), ("i32", "3"), ("i32", "1")]
+    )
+
+
+# -- stack storage ----------------------------------------------------------------------------------
+
+
+@operation()
+def stack_storage() -> Any:
+    """Storage in the frame of the function: attributes `bytes` and `align`. Its contents are undefined."""
+
+
+@stack_storage.reference
+def _(op):
+    return Pointer(Block.allocate(op.attrs["bytes"]), 0, op.result.type.elem)
+
+
+@stack_storage.lowering
+def _(e, op):
+    return e.alloca(op.attrs["bytes"], op.attrs["align"])
+
+
+def allocate_stack(b, elem: Type, nbytes: int) -> Var:
+    return b.emit1(stack_storage, (), Ptr(elem, "local"), bytes=nbytes, align=64 if nbytes >= 64 else 16)

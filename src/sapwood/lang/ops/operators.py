@@ -1,0 +1,341 @@
+"""What Python's operators mean on numbers, vectors, pointers and tuples.
+
+On Python's own types (`int` = i64, `float` = f64) the meaning is CPython's, including floor division and
+ZeroDivisionError; int overflow wraps. Vectors and `unchecked` code follow the machine: IEEE division, no
+exceptions. Structs bring their own methods (see infer/objects.py).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from sapwood.lang.errors import BadOperand, CompileError, LiteralOverflow, NoOperator, NotABool, NotConstant
+from sapwood.lang.ir.ssa import Var
+from sapwood.lang.ops import arith
+from sapwood.lang.ops.base import Operation
+from sapwood.lang.ops.promotion import common_type, to_type
+from sapwood.lang.types import BOOL, F64, I64, Ptr, Scalar, Simd, Tuple, elem_of, like
+from sapwood.lang.values import Agg, Known, Value, describe
+
+SYMBOLS: dict[Any, str] = {
+    operator.add: "+",
+    operator.sub: "-",
+    operator.mul: "*",
+    operator.truediv: "/",
+    operator.floordiv: "//",
+    operator.mod: "%",
+    operator.pow: "**",
+    operator.lshift: "<<",
+    operator.rshift: ">>",
+    operator.and_: "&",
+    operator.or_: "|",
+    operator.xor: "^",
+    operator.matmul: "@",
+    operator.lt: "<",
+    operator.le: "<=",
+    operator.eq: "==",
+    operator.ne: "!=",
+    operator.gt: ">",
+    operator.ge: ">=",
+    operator.is_: "is",
+    operator.is_not: "is not",
+}
+METHODS: dict[Any, tuple[str, str]] = {  # operator -> (method, reflected method) of structs
+    operator.add: ("__add__", "__radd__"),
+    operator.sub: ("__sub__", "__rsub__"),
+    operator.mul: ("__mul__", "__rmul__"),
+    operator.truediv: ("__truediv__", "__rtruediv__"),
+    operator.floordiv: ("__floordiv__", "__rfloordiv__"),
+    operator.mod: ("__mod__", "__rmod__"),
+    operator.pow: ("__pow__", "__rpow__"),
+    operator.lshift: ("__lshift__", "__rlshift__"),
+    operator.rshift: ("__rshift__", "__rrshift__"),
+    operator.and_: ("__and__", "__rand__"),
+    operator.or_: ("__or__", "__ror__"),
+    operator.xor: ("__xor__", "__rxor__"),
+    operator.matmul: ("__matmul__", "__rmatmul__"),
+    operator.lt: ("__lt__", "__gt__"),
+    operator.le: ("__le__", "__ge__"),
+    operator.eq: ("__eq__", "__eq__"),
+    operator.ne: ("__ne__", "__ne__"),
+    operator.gt: ("__gt__", "__lt__"),
+    operator.ge: ("__ge__", "__le__"),
+}
+COMPARISONS = {
+    operator.lt: "lt",
+    operator.le: "le",
+    operator.eq: "eq",
+    operator.ne: "ne",
+    operator.gt: "gt",
+    operator.ge: "ge",
+}
+_DIRECT: dict[Any, Operation[..., Any]] = {
+    operator.add: arith.add,
+    operator.sub: arith.sub,
+    operator.mul: arith.mul,
+}
+_BITS: dict[Any, Operation[..., Any]] = {
+    operator.and_: arith.band,
+    operator.or_: arith.bor,
+    operator.xor: arith.bxor,
+    operator.lshift: arith.shl,
+    operator.rshift: arith.shr,
+}
+
+
+def fold(b: Any, fn: Callable[..., Any], *values: Known) -> Known:
+    """An operator on compile-time values is Python's own."""
+    try:
+        result = fn(*(v.value for v in values))
+    except CompileError:
+        raise
+    except Exception as e:
+        left, right = describe(values[0]), describe(values[-1])
+        hint = f"Python says: {type(e).__name__}: {e}"
+        raise NoOperator(b.loc, left=left, op=SYMBOLS.get(fn, fn.__name__), right=right, hint=hint) from None
+    if isinstance(result, int) and not isinstance(result, bool) and result.bit_length() > 4096:
+        raise LiteralOverflow(b.loc, value="of more than 4096 bits", type=I64, low=-(2**63), high=2**63 - 1)
+    return Known(result)
+
+
+def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
+    """A Python binary operator on anything but structs."""
+    if isinstance(x, Known) and isinstance(y, Known):
+        return fold(b, fn, x, y)
+    if fn in (operator.is_, operator.is_not):
+        return _identity(b, fn, x, y)
+    pointer = _pointer(b, fn, x, y)
+    if pointer is not None:
+        return pointer
+    if _is_tuple(x) and _is_tuple(y):
+        result = _tuples(b, fn, x, y)
+        if result is not None:
+            return result
+    symbol = SYMBOLS[fn]
+    if fn in COMPARISONS:
+        ty = common_type(b, symbol, (x, y))
+        return b.emit1(arith.compare, (to_type(b, x, ty), to_type(b, y, ty)), like(ty, BOOL), test=COMPARISONS[fn])
+    ty = common_type(b, symbol, (x, y))
+    elem = elem_of(ty)
+    if fn in _BITS:
+        if elem.is_float:
+            raise NoOperator(b.loc, left=describe(x), op=symbol, right=describe(y), hint="bit operations need ints")
+        if elem.kind == "bool" and fn in (operator.lshift, operator.rshift):
+            ty = like(ty, I64)
+        if fn is operator.lshift or fn is operator.rshift:
+            return _shift(b, fn, x, y, ty)
+        return b.emit1(_BITS[fn], (to_type(b, x, ty), to_type(b, y, ty)), ty)
+    if elem.kind == "bool":  # Python's bool counts as an int
+        ty = like(ty, I64)
+        elem = I64
+    if fn is operator.truediv:
+        return _true_division(b, x, y, ty)
+    if fn in (operator.floordiv, operator.mod):
+        return _floor_division(b, fn, x, y, ty)
+    if fn is operator.pow:
+        return _power(b, x, y, ty)
+    if fn in _DIRECT:
+        return b.emit1(_DIRECT[fn], (to_type(b, x, ty), to_type(b, y, ty)), ty)
+    hint = "write the loop, or call a kernel" if fn is operator.matmul else ""
+    raise NoOperator(b.loc, left=describe(x), op=symbol, right=describe(y), hint=hint)
+
+
+def _is_tuple(v: Value) -> bool:
+    return isinstance(v, Agg) and isinstance(v.type, Tuple) or isinstance(v, Known) and isinstance(v.value, tuple)
+
+
+def tuple_items(v: Value) -> tuple[Value, ...]:
+    if isinstance(v, Agg):
+        return v.items
+    assert isinstance(v, Known)
+    return tuple(Known(i) for i in v.value)
+
+
+def _tuples(b: Any, fn: Any, x: Value, y: Value) -> Value | None:
+    p, q = tuple_items(x), tuple_items(y)
+    if fn is operator.add:
+        return Agg(Tuple(len(p) + len(q)), p + q)
+    if fn in (operator.eq, operator.ne):
+        if len(p) != len(q):
+            return Known(fn is operator.ne)
+        result: Value = Known(True)
+        for i, j in zip(p, q, strict=True):
+            same = binary(b, operator.eq, i, j)
+            result = same if result == Known(True) else logical_and(b, result, same)
+        return logical_not(b, result) if fn is operator.ne else result
+    return None
+
+
+def logical_and(b: Any, x: Value, y: Value) -> Value:
+    if isinstance(x, Known):
+        return y if x.value else x
+    if isinstance(y, Known):
+        return x if y.value else y
+    return b.emit1(arith.band, (x, y), x.type)
+
+
+def logical_not(b: Any, x: Value) -> Value:
+    x = truth(b, x)
+    if isinstance(x, Known):
+        return Known(not x.value)
+    assert isinstance(x, Var)
+    return b.emit1(arith.bxor, (x, b.const(True, BOOL)), BOOL)
+
+
+def truth(b: Any, x: Value) -> Known | Var:
+    """A value as a condition: Known, or a scalar bool."""
+    match x:
+        case Known(value=v):
+            return Known(bool(v))
+        case Var(type=Scalar() as ty):
+            return x if ty == BOOL else b.convert(x, BOOL)
+        case Agg(type=Tuple()):
+            return Known(bool(x.items))
+    hint = "compare it with something"
+    if isinstance(x, Var) and isinstance(x.type, Simd):
+        hint = "reduce it first with any(v) or all(v), choose lanes with select(), combine with & and |"
+    raise NotABool(b.loc, type=describe(x), hint=hint)
+
+
+def _identity(b: Any, fn: Any, x: Value, y: Value) -> Value:
+    none = Known(None)
+    if none in (x, y):
+        same = x == y
+        return Known(same if fn is operator.is_ else not same)
+    raise NoOperator(
+        b.loc, left=describe(x), op=SYMBOLS[fn], right=describe(y), hint="values have no identity; use == or !="
+    )
+
+
+def _pointer(b: Any, fn: Any, x: Value, y: Value) -> Value | None:
+    from sapwood.lang.ops.memory import offset, pointer_difference
+
+    if isinstance(x, Var) and isinstance(x.type, Ptr):
+        if isinstance(y, Var) and isinstance(y.type, Ptr):
+            if fn in COMPARISONS:
+                return b.emit1(arith.compare, (x, y), BOOL, test=COMPARISONS[fn])
+            if fn is operator.sub:
+                return pointer_difference(b, x, y)
+        elif fn is operator.add:
+            return offset(b, x, y)
+        elif fn is operator.sub:
+            return offset(b, x, negate(b, y))
+    return None
+
+
+def _shift(b: Any, fn: Any, x: Value, y: Value, ty: Scalar | Simd) -> Value:
+    if isinstance(x, Var) and elem_of(x.type).kind != "bool":  # the count does not widen the value
+        ty = like(ty, elem_of(x.type))
+    count = to_type(b, y, ty)
+    if not b.unchecked and isinstance(ty, Scalar) and ty.signed and not isinstance(y, Known):
+        negative = b.emit1(arith.compare, (count, b.const(0, ty)), BOOL, test="lt")
+        b.raise_if(negative, ValueError, "negative shift count")
+    if isinstance(y, Known) and y.value < 0:
+        raise BadOperand(b.loc, function=SYMBOLS[fn], detail="negative shift count", hint="shift the other way")
+    return b.emit1(_BITS[fn], (to_type(b, x, ty), count), ty)
+
+
+def _check_zero(b: Any, y: Var, ty: Scalar | Simd, text: str) -> None:
+    if b.unchecked or isinstance(ty, Simd):
+        return
+    zero = b.emit1(arith.compare, (y, b.const(0, ty)), BOOL, test="eq")
+    b.raise_if(zero, ZeroDivisionError, text)
+
+
+def _true_division(b: Any, x: Value, y: Value, ty: Scalar | Simd) -> Value:
+    ints = not elem_of(ty).is_float
+    if ints:
+        ty = like(ty, F64)
+    p, q = to_type(b, x, ty), to_type(b, y, ty)
+    if elem_of(ty) == F64 and not (isinstance(y, Known) and y.value):
+        _check_zero(b, q, ty, "division by zero" if ints else "float division by zero")
+    return b.emit1(arith.div, (p, q), ty)
+
+
+def _floor_division(b: Any, fn: Any, x: Value, y: Value, ty: Scalar | Simd) -> Value:
+    p, q = to_type(b, x, ty), to_type(b, y, ty)
+    known = isinstance(y, Known) and bool(y.value)
+    if not elem_of(ty).is_float:
+        if not known:
+            text = "integer division or modulo by zero" if fn is operator.floordiv else "integer modulo by zero"
+            _check_zero(b, q, ty, text)
+        return b.emit1(arith.floordiv if fn is operator.floordiv else arith.floormod, (p, q), ty)
+    if elem_of(ty) == F64 and not known:
+        _check_zero(b, q, ty, "float floor division by zero" if fn is operator.floordiv else "float modulo")
+    from sapwood.lang.library.division import float_floordiv, float_mod
+
+    return b.interpreter.call_function(float_floordiv if fn is operator.floordiv else float_mod, (p, q))
+
+
+def _power(b: Any, x: Value, y: Value, ty: Scalar | Simd) -> Value:
+    if isinstance(y, Known) and isinstance(y.value, int) and 0 <= y.value <= 64:
+        return _small_power(b, to_type(b, x, ty), y.value, ty)
+    p, q = to_type(b, x, ty), to_type(b, y, ty)
+    if not elem_of(ty).is_float:
+        if isinstance(y, Known) and y.value < 0:
+            p, q = b.convert(p, like(ty, F64)), b.convert(q, like(ty, F64))
+        else:
+            from sapwood.lang.library.division import int_power
+
+            if not b.unchecked and isinstance(ty, Scalar) and ty.signed:
+                negative = b.emit1(arith.compare, (q, b.const(0, ty)), BOOL, test="lt")
+                b.raise_if(negative, ValueError, "an int to a negative power is a float; write float(x) ** y")
+            return b.interpreter.call_function(int_power, (p, q))
+    from sapwood.lang.library import math
+
+    if not b.unchecked and elem_of(ty) == F64 and isinstance(ty, Scalar):
+        return b.interpreter.call_function(math.checked_pow, (p, q))
+    return b.interpreter.call_function(math.pow, (p, q))
+
+
+def _small_power(b: Any, x: Var, n: int, ty: Scalar | Simd) -> Value:
+    if n == 0:
+        return b.const(1, ty)
+    result: Var | None = None
+    while n:
+        if n & 1:
+            result = x if result is None else b.emit1(arith.mul, (result, x), ty)
+        n >>= 1
+        if n:
+            x = b.emit1(arith.mul, (x, x), ty)
+    assert result is not None
+    return result
+
+
+def negate(b: Any, x: Value) -> Value:
+    return unary(b, operator.neg, x)
+
+
+def unary(b: Any, fn: Any, x: Value) -> Value:
+    if fn is operator.not_:
+        return logical_not(b, x)
+    if isinstance(x, Known):
+        return fold(b, fn, x)
+    if not isinstance(x, Var) or not isinstance(x.type, Scalar | Simd):
+        symbol = {operator.neg: "-", operator.pos: "+", operator.invert: "~"}[fn]
+        raise NoOperator(b.loc, left=symbol, op="on", right=describe(x), hint="the operand must be a number")
+    elem = elem_of(x.type)
+    if elem.kind == "bool":
+        if fn is operator.invert and isinstance(x.type, Simd):
+            return b.emit1(arith.bxor, (x, b.const(True, x.type)), x.type)
+        x, elem = b.convert(x, like(x.type, I64)), I64
+    if fn is operator.pos:
+        return x
+    if fn is operator.neg:
+        return b.emit1(arith.neg, (x,), x.type)
+    if elem.is_float:
+        raise NoOperator(b.loc, left="~", op="on", right=describe(x), hint="bit operations need ints")
+    return b.emit1(arith.bxor, (x, b.const(-1 if elem.signed else (1 << elem.bits) - 1, x.type)), x.type)
+
+
+def require_index(b: Any, v: Value, what: str) -> Value:
+    """An i64 or a Known int, for shapes, offsets and loop bounds."""
+    if isinstance(v, Known):
+        if isinstance(v.value, int):
+            return Known(int(v.value))
+        raise NotConstant(b.loc, what=what, found=describe(v))
+    if isinstance(v, Var) and isinstance(v.type, Scalar) and v.type.kind != "float":
+        return b.convert(v, I64)
+    raise BadOperand(b.loc, function=what, detail=f"needs an int, not {describe(v)}", hint="use int(x) or //")

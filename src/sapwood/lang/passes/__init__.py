@@ -1,0 +1,1 @@
+"""Passes over typed SSA, one a file."""

@@ -1,0 +1,184 @@
+"""The pipeline: from a Python function to object code, top to bottom.
+
+    source --front--> HIR --infer--> SSA --check--> SSA --lower--> LLVM text --codegen--> object
+
+Each step's output prints with SAPWOOD_DEBUG=hir,ssa,llvm,asm.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sapwood import config
+from sapwood.lang.boundary import ResultShape, result_shape
+from sapwood.lang.front import hir
+from sapwood.lang.infer.builder import Builder
+from sapwood.lang.infer.interpreter import Dependencies, Interpreter
+from sapwood.lang.ir.printer import format_program
+from sapwood.lang.ir.ssa import Function, Program, Region, Var
+from sapwood.lang.lower.emitter import lower_program
+from sapwood.lang.ops import control
+from sapwood.lang.passes.legality import check_legality
+from sapwood.lang.passes.verify import verify
+from sapwood.lang.passes.written import written_parameters
+from sapwood.lang.values import Spec, Value
+from sapwood.runtime.entry import EntrySignature, TensorParam, emit_entry
+
+
+@dataclass
+class Compiled:
+    """One compiled unit, before it is loaded."""
+
+    symbol: str
+    program: Program
+    text: str
+    dependencies: Dependencies
+    links: dict[str, Any] = field(default_factory=dict)
+    signature: EntrySignature | None = None
+    shape: ResultShape | None = None
+    mutated: tuple[int, ...] = ()
+    result: Spec | None = None
+
+
+# -- the steps ---------------------------------------------------------------------------------------
+
+
+def compile_entry(fn: Any, arguments: list[Any], target: Any, symbol: str) -> Compiled:
+    """A function with the boundary to Python: `arguments` come from boundary.classify."""
+    interpreter = Interpreter(target)
+    _show("hir", lambda: hir.dump(interpreter.hir(fn)))
+    program, shape, mutated = infer_entry(interpreter, fn, arguments, symbol)  # front and inference
+    _show("ssa", lambda: format_program(program))
+    check(program, target)
+    signature = _signature(fn, arguments, program, shape)
+    text = lower_program(program, target)
+    text += emit_entry(signature, symbol, f"{symbol}.entry")
+    _show("llvm", lambda: text)
+    _show_assembly(text, target)
+    return Compiled(
+        symbol, program, text, interpreter.dependencies, interpreter.links, signature, shape, mutated
+    )
+
+
+def compile_unit(fn: Any, arguments: tuple[Value, ...], target: Any, symbol: str) -> Compiled:
+    """A function as a unit of its own, called from compiled code only: flat leaves in, flat leaves out."""
+    interpreter = Interpreter(target)
+    program = interpreter.compile(fn, arguments, symbol)
+    _show("ssa", lambda: format_program(program))
+    check(program, target)
+    text = lower_program(program, target)
+    _show("llvm", lambda: text)
+    _show_assembly(text, target)
+    result = program.entry.attrs["result"]
+    return Compiled(symbol, program, text, interpreter.dependencies, interpreter.links, result=result)
+
+
+def check(program: Program, target: Any) -> None:
+    """Everything that must hold before LLVM sees the program."""
+    verify(program)
+    check_legality(program, target)
+    written_parameters(program)
+
+
+# -- inference of an entry -----------------------------------------------------------------------------
+
+
+def infer_entry(
+    interpreter: Interpreter, fn: Any, arguments: list[Any], symbol: str
+) -> tuple[Program, ResultShape, tuple[int, ...]]:
+    """The program whose entry takes flat leaves, makes the arguments' values, and calls `fn` with them."""
+    from sapwood.lang.infer.declared import Declared
+    from sapwood.lang.infer.interpreter import _mark_raising
+    from sapwood.lang.infer.walker import FunctionWalker
+
+    body = Region()
+    builder = Builder(interpreter, body)
+    code = interpreter.hir(fn)
+    builder.loc = code.loc
+    builder.unchecked = fn.options.unchecked
+    frame = FunctionWalker(interpreter, builder, code, fn.__wrapped__, list[Declared](), code.name)
+    params = [Var(t) for a in arguments for t in a.leaves()]
+    leaves = iter(params)
+    values = [a.value(frame, leaves) for a in arguments]
+    entry = Function(symbol, tuple(params), (), body, "host", code.loc)
+    entry.restrict = _restricted(fn, arguments)
+    interpreter.frames.append(frame)
+    result = frame.call_compiled(fn, list(values), {})
+    interpreter.frames.pop()
+    builder.loc = code.loc
+    shape, flat = result_shape(builder, result)
+    mutated = tuple(i for i, a in enumerate(arguments) if getattr(a, "mutable", False))
+    if mutated:
+        shapes, extra = [shape], list(flat)
+        for i in mutated:
+            s, more = result_shape(builder, values[i])
+            shapes.append(s)
+            extra += more
+        shape, flat = ResultShape("tuple", None, tuple(shapes)), extra
+    builder.emit(control.return_, tuple(flat))
+    entry.results = tuple(v.type for v in flat)
+    functions = [entry, *(i.function for i in interpreter.order)]
+    _mark_raising(functions)
+    return Program(entry, functions, interpreter.links, interpreter.target), shape, mutated
+
+
+def _restricted(fn: Any, arguments: list[Any]) -> frozenset[int]:
+    if not fn.options.restrict:
+        return frozenset()
+    out, at = set(), 0
+    for a in arguments:
+        leaves = a.leaves()
+        if type(a).__name__ == "TensorArg":
+            out.add(at)
+        at += len(leaves)
+    return frozenset(out)
+
+
+def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultShape) -> EntrySignature:
+    from dataclasses import replace
+
+    names = [p.name for p in lower_names(fn)]
+    params, at = [], 0
+    for name, a in zip(names, arguments, strict=True):
+        for p in a.params(name):
+            if isinstance(p, TensorParam):
+                p = replace(p, writable=at in program.entry.written)
+                at += 1 + 2 * p.rank
+            elif type(p).__name__ == "ScalarParam":
+                at += 1
+            params.append(p)
+    uses_pool = any(op.name == "parallel_for" for op in program.walk()) or any(
+        getattr(unit, "uses_pool", False) for unit in program.links.values()
+    )
+    result = shape.entry_result() if shape.simple else _flat_result(program)
+    return EntrySignature(tuple(params), result, fn.options.nogil or uses_pool, program.entry.may_raise)
+
+
+def _flat_result(program: Program) -> Any:
+    from sapwood.runtime.dtypes import DTYPES
+
+    return tuple(DTYPES[t.name] for t in program.entry.results)  # type: ignore[union-attr]
+
+
+def lower_names(fn: Any) -> list[hir.Param]:
+    from sapwood.lang.front.ast2hir import lower_function
+
+    return lower_function(fn.__wrapped__).params
+
+
+# -- printing ------------------------------------------------------------------------------------------
+
+
+def _show(step: str, text: Callable[[], str]) -> None:
+    if step in config.debug():
+        print(f"-- {step} " + "-" * 60 + "\n" + text(), file=sys.stderr)
+
+
+def _show_assembly(text: str, target: Any) -> None:
+    if "asm" in config.debug():
+        from sapwood.targets.codegen import emit_assembly
+
+        print("-- asm " + "-" * 60 + "\n" + emit_assembly(text, target), file=sys.stderr)

@@ -1,0 +1,220 @@
+"""The types of the language.
+
+Only *leaf* types reach the SSA: scalars, SIMD vectors, pointers and accelerator tiles. Aggregates (tuples,
+tensors, structs, closures) are types of abstract values; inference explodes them into leaves, so no later
+step has to know them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["bool", "int", "uint", "float"]
+
+
+class Type:
+    """Base of every type; types are immutable, hashable, and print as the user writes them."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar(Type):
+    """A machine scalar. `bits` is the value width (bool is 1 in registers, 8 in memory)."""
+
+    name: str
+    kind: Kind
+    bits: int
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def itemsize(self) -> int:
+        return max(8, self.bits) // 8
+
+    @property
+    def is_float(self) -> bool:
+        return self.kind == "float"
+
+    @property
+    def is_int(self) -> bool:
+        return self.kind in ("int", "uint")
+
+    @property
+    def signed(self) -> bool:
+        return self.kind == "int"
+
+    @property
+    def narrow(self) -> bool:
+        """A 16-bit float: stored as bits, computed in f32."""
+        return self.kind == "float" and self.bits == 16
+
+
+BOOL = Scalar("bool", "bool", 1)
+I8, I16, I32, I64 = (Scalar(f"i{b}", "int", b) for b in (8, 16, 32, 64))
+U8, U16, U32, U64 = (Scalar(f"u{b}", "uint", b) for b in (8, 16, 32, 64))
+F16 = Scalar("f16", "float", 16)
+BF16 = Scalar("bf16", "float", 16)
+F32 = Scalar("f32", "float", 32)
+F64 = Scalar("f64", "float", 64)
+SCALARS: dict[str, Scalar] = {
+    s.name: s for s in (BOOL, I8, I16, I32, I64, U8, U16, U32, U64, F16, BF16, F32, F64)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Simd(Type):
+    """`SIMD[elem, lanes]`: a vector held in registers."""
+
+    elem: Scalar
+    lanes: int
+
+    def __str__(self) -> str:
+        return f"SIMD[{self.elem}, {self.lanes}]"
+
+
+AddressSpace = Literal["generic", "shared", "local"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ptr(Type):
+    """`Ptr[elem]`: an address. `shared` memory belongs to one GPU block; `local` is a stack slot."""
+
+    elem: Type
+    space: AddressSpace = "generic"
+
+    def __str__(self) -> str:
+        where = "" if self.space == "generic" else f", {self.space}"
+        return f"Ptr[{self.elem}{where}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile(Type):
+    """A matrix-unit register (AMX): `rows` x `row_bytes`."""
+
+    rows: int
+    row_bytes: int
+
+    def __str__(self) -> str:
+        return f"Tile[{self.rows}, {self.row_bytes}]"
+
+
+Leaf = Scalar | Simd | Ptr | Tile
+
+
+# -- aggregates -------------------------------------------------------------------------------------
+
+Layout = Literal["contiguous", "inner", "strided"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple(Type):
+    """A tuple; `labels` names the items of a namedtuple-like aggregate (for printing only)."""
+
+    size: int
+
+    def __str__(self) -> str:
+        return f"tuple of {self.size}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor(Type):
+    """`Tensor[elem, rank]`: pointer, shape and strides (in elements).
+
+    `layout`: "contiguous" and "inner" promise that the last stride is one (and, for the former, that the
+    others follow from the shape), so those strides are compile-time knowledge or computed.
+    """
+
+    elem: Scalar
+    rank: int
+    layout: Layout = "strided"
+
+    def __str__(self) -> str:
+        return f"Tensor[{self.elem}, {self.rank}]"
+
+
+@dataclass(frozen=True, slots=True)
+class StackArray(Type):
+    """`StackArray[elem, size]`: a reference to storage in the caller's frame."""
+
+    elem: Type
+    size: int
+    space: AddressSpace = "local"
+
+    def __str__(self) -> str:
+        return f"StackArray[{self.elem}, {self.size}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Struct(Type):
+    """A `@struct` class. A frozen one is a value; a mutable one is a reference to storage."""
+
+    cls: type
+    frozen: bool
+
+    def __str__(self) -> str:
+        return self.cls.__name__
+
+
+@dataclass(frozen=True, slots=True)
+class Closure(Type):
+    """A function or lambda defined inside compiled code; its items are the captured values."""
+
+    code: Any  # front.hir.FunctionDef, identity-hashed
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"function '{self.code.name}'"
+
+
+@dataclass(frozen=True, slots=True)
+class BoundMethod(Type):
+    """`x.method`: one item, the receiver."""
+
+    function: Callable[..., Any]
+
+    def __str__(self) -> str:
+        return f"method '{getattr(self.function, '__name__', '?')}'"
+
+
+# -- helpers ----------------------------------------------------------------------------------------
+
+
+def elem_of(ty: Type) -> Scalar:
+    """The scalar behind a scalar or vector type."""
+    if isinstance(ty, Scalar):
+        return ty
+    if isinstance(ty, Simd):
+        return ty.elem
+    raise TypeError(f"{ty} has no element type")
+
+
+def lanes_of(ty: Type) -> int:
+    """Lanes of a vector; 0 for a scalar."""
+    return ty.lanes if isinstance(ty, Simd) else 0
+
+
+def like(ty: Type, elem: Scalar) -> Scalar | Simd:
+    """The type of the same width as `ty` with another element type."""
+    return Simd(elem, ty.lanes) if isinstance(ty, Simd) else elem
+
+
+def is_numeric(ty: object) -> bool:
+    return isinstance(ty, Scalar | Simd)
+
+
+def sizeof(ty: Type) -> int:
+    """Bytes that a value of a leaf type takes in memory."""
+    match ty:
+        case Scalar():
+            return ty.itemsize
+        case Simd():
+            return ty.elem.itemsize * ty.lanes
+        case Ptr():
+            return 8
+        case Tile():
+            return ty.rows * ty.row_bytes
+    raise TypeError(f"{ty} has no size in memory")

@@ -1,0 +1,165 @@
+"""Abstract values: what inference knows about each value.
+
+- `Known(x)`: a compile-time value: weak int and float literals, functions, types, strings, modules, None.
+- `Var`: a leaf that exists at run time.
+- `Agg(type, items)`: an aggregate of abstract values: tuple, tensor, struct, stack array, closure.
+- `Unbound(loc)`: a name that some path leaves without a value.
+
+`spec_of` splits a value into a hashable *spec* (everything known at compile time) and leaves stay outside of
+it; two values of equal spec differ in their leaves only. Calls, captures, joins and caches all use specs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sapwood.lang.errors import CompileError, Loc
+from sapwood.lang.ir.ssa import Var
+from sapwood.lang.types import Closure, Leaf, Type
+
+
+class Known:
+    """A value known at compile time. Equality is by type and value; unhashable objects go by identity."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.key = _known_key(value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Known) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"Known({self.value!r})"
+
+
+def _known_key(value: Any) -> Any:
+    if isinstance(value, float):  # 0.0 and -0.0 differ; nan equals itself
+        return (float, value.hex())
+    if isinstance(value, tuple):
+        return (tuple, *map(_known_key, value))
+    if isinstance(value, bool | int | str | bytes | type(None)):
+        return (type(value), value)
+    try:
+        hash(value)
+    except TypeError:
+        return (type(value), id(value))
+    return (type(value), value)
+
+
+@dataclass(frozen=True, slots=True)
+class Agg:
+    """An aggregate of abstract values."""
+
+    type: Type
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unbound:
+    """A name that may have no value; reading it raises `error` (MaybeUnbound when there is none)."""
+
+    loc: Loc | None = None
+    error: CompileError | None = None
+
+
+Value = Known | Var | Agg | Unbound
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """The compile-time part of a value: a leaf type, a `Known`, or an aggregate of specs."""
+
+    kind: str  # "leaf" | "known" | "agg" | "unbound"
+    data: Any
+    items: tuple[Spec, ...] = ()
+
+    def leaves(self) -> Iterator[Leaf]:
+        if self.kind == "leaf":
+            yield self.data
+        for item in self.items:
+            yield from item.leaves()
+
+
+def spec_of(value: Value) -> Spec:
+    match value:
+        case Var():
+            return Spec("leaf", value.type)
+        case Known():
+            return Spec("known", value)
+        case Agg():
+            return Spec("agg", value.type, tuple(spec_of(v) for v in value.items))
+        case Unbound():
+            return Spec("unbound", None)
+
+
+def leaves_of(value: Value) -> list[Var]:
+    match value:
+        case Var():
+            return [value]
+        case Agg():
+            return [leaf for item in value.items for leaf in leaves_of(item)]
+        case _:
+            return []
+
+
+def rebuild(spec: Spec, leaves: Iterator[Var]) -> Value:
+    """The inverse of (`spec_of`, `leaves_of`)."""
+    match spec.kind:
+        case "leaf":
+            return next(leaves)
+        case "known":
+            return spec.data
+        case "unbound":
+            return Unbound()
+        case _:
+            return Agg(spec.data, tuple(rebuild(s, leaves) for s in spec.items))
+
+
+def describe(value: Value | Spec) -> str:
+    """The type of a value as an error message names it."""
+    if isinstance(value, Spec):
+        return describe(rebuild(value, iter([Var(t) for t in value.leaves()])))
+    match value:
+        case Var():
+            return str(value.type)
+        case Known(value=v):
+            return describe_known(v)
+        case Agg(type=ty):
+            if type(ty).__name__ == "Tuple":
+                return f"tuple[{', '.join(describe(i) for i in value.items)}]"
+            return str(ty)
+        case Unbound():
+            return "no value"
+
+
+def describe_known(v: Any) -> str:
+    match v:
+        case bool():
+            return "bool"
+        case int():
+            return "int"
+        case float():
+            return "float"
+        case str():
+            return "str"
+        case None:
+            return "None"
+        case tuple():
+            return f"tuple[{', '.join(describe_known(i) for i in v)}]"
+        case type():
+            return f"the type {v.__name__}"
+    name = getattr(v, "__name__", None)
+    if isinstance(name, str):
+        return f"'{name}'"
+    return type(v).__name__
+
+
+def is_closure(value: Value) -> bool:
+    return isinstance(value, Agg) and isinstance(value.type, Closure)

@@ -1,0 +1,1 @@
+"""Targets: one folder each. A target says what it has, what it can do, and how code is laid out for it."""
