@@ -3,6 +3,8 @@ split them."""
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import tokenizers
 from engine_fakes import make_tokenizer, sentencepiece_json
@@ -114,7 +116,7 @@ def run(text: str, splits: list[int], stop: list[str], include: bool = False) ->
     detokenizer = Detokenizer(TOKENIZER, stop=stop, include_stop_str_in_output=include)
     raw = text.encode()
     bounds = sorted({0, len(raw), *(s % (len(raw) + 1) for s in splits)})
-    ids = [i for a, b in zip(bounds, bounds[1:], strict=False) for i in chunk_ids(raw[a:b])]
+    ids = [i for a, b in itertools.pairwise(bounds) for i in chunk_ids(raw[a:b])]
     shown = 0
     for index, token_id in enumerate(ids):
         stopped = detokenizer.update(token_id, finished=index == len(ids) - 1)

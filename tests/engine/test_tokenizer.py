@@ -208,9 +208,11 @@ def test_same_text_as_transformers() -> None:
         "{% set ns = namespace(s='ab') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
         "{% set ns = namespace(s='ab') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
         "{% set ns = namespace(s=[1]) %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
-        "{% set ns = namespace(s='ab') %}{% for i in range(99) %}"
-        "{% set ns.s %}{{ ns.s }}{{ ns.s }}{% endset %}{% endfor %}",
-        "{% set ns = namespace(s='ab') %}{% for i in range(99) %}{% set ns.s = [ns.s, ns.s] | join %}{% endfor %}",
+        (
+            "{% set ns = namespace(s='ab') %}{% for i in range(99) %}"
+            "{% set ns.s %}{{ ns.s }}{{ ns.s }}{% endset %}{% endfor %}"
+        ),
+        "{% set n = namespace(s='a') %}{% for i in range(99) %}{% set n.s = [n.s, n.s] | join %}{% endfor %}",
         "{% set s = 'a' * 100000 %}{{ s.replace('a', s) }}",
         "{% set s = 'a' * 100000 %}{{ s | replace('a', s) }}",
         "{% set s = 'a' * 100000 %}{{ s.join(s) }}{{ s | join(s) }}",

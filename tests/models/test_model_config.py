@@ -140,7 +140,8 @@ def test_rope_in_both_spellings(changes: dict[str, Any], rope: RopeConfig) -> No
         ({"rope_scaling": {"type": "linear", "factor": 0.5}}, "rope_scaling.factor", "at least 1"),
         ({"rope_parameters": {"rope_type": "llama3", **LLAMA3, "low_freq_factor": 4.0}},
          "rope_parameters.high_freq_factor", "above low_freq_factor, which is 4"),
-        ({"rope_parameters": {"rope_type": "llama3", "factor": 8.0}}, "rope_parameters.low_freq_factor", "is missing"),
+        ({"rope_parameters": {"rope_type": "llama3", "factor": 8.0}}, "rope_parameters.low_freq_factor",
+         "is missing"),
         ({"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}},
          "rope_parameters.partial_rotary_factor", "0.5"),
     ],
@@ -192,13 +193,15 @@ def test_agrees_with_transformers(tmp_path: Path) -> None:
     ):
         theirs = transformers.LlamaConfig(
             hidden_size=96, num_attention_heads=4, num_key_value_heads=1, num_hidden_layers=3, vocab_size=101,
-            intermediate_size=130, max_position_embeddings=16384, rope_parameters=rope, tie_word_embeddings=True,
+            intermediate_size=130, max_position_embeddings=16384, rope_parameters=rope,
+            tie_word_embeddings=True,
             eos_token_id=[5, 6], dtype="bfloat16", architectures=["LlamaForCausalLM"],
         )  # fmt: skip
         theirs.save_pretrained(tmp_path)
         ours = load_model_config(tmp_path)
-        for name in ("hidden_size", "num_attention_heads", "num_key_value_heads", "num_hidden_layers", "vocab_size",
-                     "intermediate_size", "max_position_embeddings", "head_dim", "rms_norm_eps", "hidden_act",
+        for name in ("hidden_size", "num_attention_heads", "num_key_value_heads", "num_hidden_layers",
+                     "vocab_size", "intermediate_size", "max_position_embeddings", "head_dim",
+                     "rms_norm_eps", "hidden_act",
                      "tie_word_embeddings", "bos_token_id"):  # fmt: skip
             assert getattr(ours, name) == getattr(theirs, name), name
         assert ours.eos_token_ids == (5, 6) and ours.dtype == "bf16"
@@ -234,7 +237,8 @@ def test_fuzz_never_another_exception(changes: dict[str, Any]) -> None:
 def test_generation_config(tmp_path: Path) -> None:
     path = tmp_path / "generation_config.json"
     assert load_generation_config(tmp_path, 100) == GenerationConfig()
-    path.write_text(json.dumps({"temperature": 0.6, "top_p": 0.9, "top_k": 50, "eos_token_id": [7, 9], "bos_token_id": 1,
+    path.write_text(json.dumps({"temperature": 0.6, "top_p": 0.9, "top_k": 50, "eos_token_id": [7, 9],
+                                "bos_token_id": 1,
                                 "max_length": 4096, "do_sample": True, "unknown": {}}))  # fmt: skip
     assert load_generation_config(tmp_path, 100) == GenerationConfig(
         temperature=0.6, top_k=50, top_p=0.9, max_length=4096, bos_token_id=1, eos_token_ids=(7, 9)
@@ -245,7 +249,8 @@ def test_generation_config(tmp_path: Path) -> None:
     assert load_generation_config(tmp_path, 100) == GenerationConfig(
         temperature=0.0, max_new_tokens=5, eos_token_ids=(7,)
     )
-    for key, value in [("temperature", -1), ("top_p", 0), ("top_p", 1.5), ("top_k", 1.5), ("eos_token_id", 100),
+    for key, value in [("temperature", -1), ("top_p", 0), ("top_p", 1.5), ("top_k", 1.5),
+                       ("eos_token_id", 100),
                        ("do_sample", "no"), ("max_new_tokens", 0)]:  # fmt: skip
         path.write_text(json.dumps({key: value}))
         with pytest.raises(ConfigError) as caught:

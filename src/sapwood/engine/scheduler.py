@@ -53,8 +53,8 @@ class SchedulerConfig:
                 raise ValueError(f"{name} is {value!r}; allowed: an integer of at least 1")
         if self.max_num_batched_tokens < self.max_num_seqs:
             raise ValueError(
-                f"max_num_batched_tokens is {self.max_num_batched_tokens}; allowed: at least max_num_seqs, which is "
-                f"{self.max_num_seqs}, because every running request needs a token in a step"
+                f"max_num_batched_tokens is {self.max_num_batched_tokens}; allowed: at least max_num_seqs, "
+                f"which is {self.max_num_seqs}, because every running request needs a token in a step"
             )
 
 
@@ -116,8 +116,9 @@ class Scheduler:
         manager = self.kv_cache_manager
         if cdiv(total - 1, manager.block_size) > manager.block_pool.num_blocks:
             raise RequestTooLargeError(
-                f"{num_prompt_tokens} prompt tokens and {max_tokens} to generate need {total - 1} KV slots; the whole "
-                f"cache has {manager.capacity} ({manager.block_pool.num_blocks} blocks of {manager.block_size})"
+                f"{num_prompt_tokens} prompt tokens and {max_tokens} to generate need {total - 1} KV slots; "
+                f"the whole cache has {manager.capacity} ({manager.block_pool.num_blocks} blocks of "
+                f"{manager.block_size})"
             )
 
     def add_request(self, request: Request) -> None:

@@ -29,7 +29,21 @@ MAX_SECONDS = 10.0
 
 #: methods and filters whose result can be as large as the product of their arguments
 _AMPLIFIERS = frozenset(
-    "batch center expandtabs format format_map indent join ljust replace rjust slice wordwrap zfill".split()
+    [
+        "batch",
+        "center",
+        "expandtabs",
+        "format",
+        "format_map",
+        "indent",
+        "join",
+        "ljust",
+        "replace",
+        "rjust",
+        "slice",
+        "wordwrap",
+        "zfill",
+    ]
 )
 _WIDE_FORMAT = re.compile(r"[0-9]{5}|%[^a-zA-Z]*\*")
 

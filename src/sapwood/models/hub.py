@@ -97,8 +97,8 @@ def _from_hub(repo_id: str, revision: str | None) -> Path:
         return cached
     if constants.is_offline_mode():
         raise HubError(
-            f"{repo_id} is not complete in the local cache (missing: {', '.join(absent[:5])}) and HF_HUB_OFFLINE is "
-            f"set; fetch it once with the network on",
+            f"{repo_id} is not complete in the local cache (missing: {', '.join(absent[:5])}) and "
+            f"HF_HUB_OFFLINE is set; fetch it once with the network on",
             field="model",
         )
     try:
@@ -110,7 +110,8 @@ def _from_hub(repo_id: str, revision: str | None) -> Path:
         ) from None
     except errors.RepositoryNotFoundError:
         raise HubError(
-            f"{repo_id} is not a directory here and not a repository on the hub (or it is private: set HF_TOKEN)",
+            f"{repo_id} is not a directory here and not a repository on the hub (or it is private: set "
+            f"HF_TOKEN)",
             field="model",
         ) from None
     except errors.RevisionNotFoundError:

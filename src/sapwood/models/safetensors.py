@@ -190,7 +190,8 @@ def _parse_entry(name: str, entry: object, data_start: int, data_bytes: int, fil
     need = math.prod(shape) * itemsize
     if end - begin != need:
         raise WeightsError(
-            f"data_offsets {shown(offsets)} hold {end - begin} bytes, shape {shown(shape)} of {code} needs {need}",
+            f"data_offsets {shown(offsets)} hold {end - begin} bytes, shape {shown(shape)} of {code} needs "
+            f"{need}",
             file=file,
             tensor=name,
             field="data_offsets",

@@ -1,0 +1,357 @@
+"""`LLM`: a model, prompts in, texts out. The offline API, with vLLM's names."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict, cast
+
+from sapwood.engine.chat import encode_chat
+from sapwood.engine.chat_template import ChatTemplateError, load_chat_template
+from sapwood.engine.llm_engine import LLMEngine
+from sapwood.engine.model_runner import ModelRunner, RunnerFactory, RunnerSpec
+from sapwood.engine.outputs import RequestOutput
+from sapwood.engine.progress import show_progress
+from sapwood.engine.sampling_params import SamplingParams
+from sapwood.engine.scheduler import SchedulerConfig
+from sapwood.engine.tokenizer import Tokenizer
+from sapwood.models.config import ModelConfig
+from sapwood.models.errors import shown
+from sapwood.models.generation_config import load_generation_config
+from sapwood.models.hub import resolve_model
+from sapwood.models.registry import load_model_config
+from sapwood.models.safetensors import open_weights
+
+DEFAULT_MAX_NUM_BATCHED_TOKENS = 2048
+DEFAULT_MAX_NUM_SEQS = 128
+DEFAULT_BLOCK_SIZE = 16
+
+_DTYPES = {
+    "float32": "f32",
+    "float": "f32",
+    "f32": "f32",
+    "bfloat16": "bf16",
+    "bf16": "bf16",
+    "float16": "f16",
+    "half": "f16",
+    "f16": "f16",
+}
+
+
+class TextPrompt(TypedDict):
+    prompt: str
+
+
+class TokensPrompt(TypedDict):
+    prompt_token_ids: list[int]
+
+
+Prompt = str | TextPrompt | TokensPrompt
+Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    prompt: str | None
+    token_ids: list[int]
+    params: SamplingParams
+
+
+def resolve_dtype(dtype: str, config: ModelConfig, directory: Path) -> str:
+    """ "f32", "bf16" or "f16" from the argument of `LLM`. "auto" takes the checkpoint's own.
+
+    Raises ValueError for other names, WeightsError if "auto" has to read weights that cannot be read.
+    """
+    if dtype != "auto":
+        if not isinstance(dtype, str) or dtype not in _DTYPES:
+            raise ValueError(f"dtype is {shown(dtype)}; allowed: auto, {', '.join(_DTYPES)}")
+        return _DTYPES[dtype]
+    if config.dtype is not None:
+        return config.dtype
+    weights = open_weights(directory)
+    sizes = dict.fromkeys(("f32", "bf16", "f16"), 0)
+    for name in weights:
+        info = weights.info(name)
+        if info.dtype in sizes:
+            sizes[info.dtype] += info.nbytes
+    return max(sizes, key=lambda name: sizes[name])
+
+
+def _compiled_runner(spec: RunnerSpec) -> ModelRunner:
+    """The runner that compiles the model. Imported late: scheduling and text need no compiler."""
+    module = importlib.import_module("sapwood.engine.compiled_runner")
+    return module.create_runner(spec)
+
+
+def _positive(name: str, value: object, default: int) -> int:
+    if value is None:
+        return default
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{name} is {shown(value)}; allowed: an integer of at least 1")
+    return value
+
+
+class LLM:
+    """A model that is ready to generate.
+
+    model: a directory in Hugging Face's layout, or a repository id (local cache first, then the network).
+    dtype: "auto" (the checkpoint's), "float32", "bfloat16" or "float16".
+    max_model_len: context in tokens, prompt and output together; by default the model's own.
+    max_num_batched_tokens: token budget of a step; longer prompts are computed in chunks.
+    max_num_seqs: the most sequences that run at once.
+    block_size: tokens in a block of the KV cache. kv_cache_memory_bytes: size of that cache; num_kv_blocks
+        sets it in blocks instead.
+    seed: seeds requests whose SamplingParams have none. Two runs of one program give the same texts.
+    revision: branch, tag or commit of a repository.
+    runner_factory: builds the model runner; for tests and other backends.
+
+    Raises HubError, ConfigError, WeightsError, TokenizerError or ChatTemplateError (all ValueError) for a
+    model that cannot be used, and ValueError for other arguments. Calls from several threads take turns.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        *,
+        dtype: str = "auto",
+        max_model_len: int | None = None,
+        max_num_batched_tokens: int | None = None,
+        max_num_seqs: int | None = None,
+        block_size: int = DEFAULT_BLOCK_SIZE,
+        kv_cache_memory_bytes: int | None = None,
+        num_kv_blocks: int | None = None,
+        seed: int = 0,
+        revision: str | None = None,
+        runner_factory: RunnerFactory | None = None,
+    ) -> None:
+        self.directory = resolve_model(model, revision)
+        self.config = load_model_config(self.directory)
+        context = self.config.max_position_embeddings
+        length = _positive("max_model_len", max_model_len, context)
+        if length > context:
+            raise ValueError(
+                f"max_model_len is {length}; allowed: at most {context}, the model's max_position_embeddings"
+            )
+        budget = _positive("max_num_batched_tokens", max_num_batched_tokens, DEFAULT_MAX_NUM_BATCHED_TOKENS)
+        seqs = _positive("max_num_seqs", max_num_seqs, min(DEFAULT_MAX_NUM_SEQS, budget))
+        scheduler_config = SchedulerConfig(budget, seqs, length)
+        if type(seed) is not int:
+            raise ValueError(f"seed is {shown(seed)}; allowed: an integer")
+        spec = RunnerSpec(
+            directory=self.directory,
+            config=self.config,
+            dtype=resolve_dtype(dtype, self.config, self.directory),
+            max_model_len=length,
+            max_num_batched_tokens=budget,
+            max_num_seqs=seqs,
+            block_size=_positive("block_size", block_size, DEFAULT_BLOCK_SIZE),
+            num_blocks=None if num_kv_blocks is None else _positive("num_kv_blocks", num_kv_blocks, 1),
+            kv_cache_memory_bytes=(
+                None
+                if kv_cache_memory_bytes is None
+                else _positive("kv_cache_memory_bytes", kv_cache_memory_bytes, 1)
+            ),
+        )
+        generation = load_generation_config(self.directory, self.config.vocab_size)
+        self.tokenizer = Tokenizer.from_directory(self.directory)
+        self.chat_template = load_chat_template(
+            self.directory, bos_token=self.tokenizer.bos_token, eos_token=self.tokenizer.eos_token
+        )
+        eos = set(generation.eos_token_ids or self.config.eos_token_ids)
+        if self.tokenizer.eos_token_id is not None:
+            eos.add(self.tokenizer.eos_token_id)
+        runner = (runner_factory or _compiled_runner)(spec)
+        self.engine = LLMEngine(runner, self.tokenizer, scheduler_config, eos_token_ids=eos, seed=seed)
+        self._generation = generation
+        self._ids = itertools.count()
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+
+    def get_default_sampling_params(self) -> SamplingParams:
+        """What is used when no SamplingParams are given: the model's generation_config.json over the
+        defaults."""
+        found = self._generation
+        values = {
+            "temperature": found.temperature,
+            "top_k": found.top_k,
+            "top_p": found.top_p,
+            "max_tokens": found.max_new_tokens,
+        }
+        return SamplingParams(**{name: value for name, value in values.items() if value is not None})
+
+    def generate(
+        self,
+        prompts: Prompt | Sequence[Prompt],
+        sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
+        use_tqdm: bool = True,
+    ) -> list[RequestOutput]:
+        """Complete prompts, batched together; results in the order of the prompts.
+
+        prompts: a string, {"prompt": str} or {"prompt_token_ids": [int]}, or a list of those.
+        sampling_params: one for all, or one for each prompt; None takes the model's defaults.
+        use_tqdm: show progress (the name is vLLM's) when stderr is a terminal.
+        Raises ValueError for an empty prompt, ids out of range or a prompt that is longer than the context,
+        before anything is queued. Ctrl-C raises KeyboardInterrupt between steps; then, as after any
+        exception, no request is left and all blocks are free.
+        """
+        single = isinstance(prompts, str | Mapping)
+        items = [prompts] if single else _as_list("prompts", prompts, "a prompt or a list of prompts")
+        params = self._params_for(sampling_params, len(items))
+        with self._turn():
+            prepared = [
+                self._prepare(item, p, "the prompt" if single else f"prompts[{i}]")
+                for i, (item, p) in enumerate(zip(items, params, strict=True))
+            ]
+            return self._run(prepared, use_tqdm)
+
+    def chat(
+        self,
+        messages: Sequence[Message] | Sequence[Sequence[Message]],
+        sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
+        use_tqdm: bool = True,
+        add_generation_prompt: bool = True,
+    ) -> list[RequestOutput]:
+        """Answer one conversation (a list of messages) or several (a list of lists), like `generate`.
+
+        A message is {"role": str, "content": str or a list of {"type": "text", "text": str}}. Text of special
+        tokens in messages is ordinary text. Raises ValueError as `generate` does, and for malformed messages;
+        ChatTemplateError when the model has no template or the template refuses the conversation.
+        """
+        items = _as_list("messages", messages, "a list of messages, or a list of such lists")
+        many = bool(items) and all(isinstance(item, list | tuple) for item in items)
+        conversations = cast("list[Sequence[Message]]", items if many else [items])
+        prompts: list[TokensPrompt] = [
+            {"prompt_token_ids": self.apply_chat_template(c, add_generation_prompt)} for c in conversations
+        ]
+        return self.generate(prompts, sampling_params, use_tqdm)
+
+    def apply_chat_template(
+        self, messages: Sequence[Message], add_generation_prompt: bool = True
+    ) -> list[int]:
+        """Token ids of one conversation. Raises as `chat` does."""
+        if self.chat_template is None:
+            raise ChatTemplateError(
+                f"{self.directory}: the model has no chat template (chat_template.jinja, or chat_template in "
+                f"tokenizer_config.json); use generate()"
+            )
+        return encode_chat(
+            self.tokenizer, self.chat_template, messages, add_generation_prompt=add_generation_prompt
+        )
+
+    def stream(
+        self, prompt: Prompt, sampling_params: SamplingParams | None = None
+    ) -> Iterator[RequestOutput]:
+        """Complete one prompt, yielding an output after every step that produced a token.
+
+        Each output holds everything so far; its text never shrinks, and never shows part of a character or
+        of a stop string. Closing the iterator early aborts the request. Raises as `generate` does, at once.
+        """
+        params = self._params_for(sampling_params, 1)[0]
+        with self._turn():
+            prepared = self._prepare(prompt, params, "the prompt")
+        return self._stream(prepared)
+
+    def _stream(self, prepared: _Prepared) -> Iterator[RequestOutput]:
+        with self._turn(), self._clean():
+            self.engine.add_request(
+                str(next(self._ids)), prepared.token_ids, prepared.params, prompt=prepared.prompt
+            )
+            while self.engine.has_unfinished_requests():
+                yield from self.engine.step()
+
+    def _run(self, prepared: list[_Prepared], use_tqdm: bool) -> list[RequestOutput]:
+        ids = [str(next(self._ids)) for _ in prepared]
+        done: dict[str, RequestOutput] = {}
+        with self._clean(), show_progress(len(prepared), use_tqdm) as request_done:
+            for request_id, item in zip(ids, prepared, strict=True):
+                self.engine.add_request(
+                    request_id, item.token_ids, item.params, prompt=item.prompt, final_only=True
+                )
+            while self.engine.has_unfinished_requests():
+                for output in self.engine.step():
+                    done[output.request_id] = output
+                    request_done(len(output.prompt_token_ids), len(output.outputs[0].token_ids))
+        return [done[request_id] for request_id in ids]
+
+    @contextmanager
+    def _clean(self) -> Iterator[None]:
+        """However the block is left, no request and no block stays behind."""
+        try:
+            yield
+        except BaseException:
+            self.engine.reset()
+            raise
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One call at a time. Raises RuntimeError where waiting would be for ever."""
+        me = threading.get_ident()
+        if self._owner == me:
+            raise RuntimeError(
+                "this LLM is generating already in this thread: finish or close the stream first"
+            )
+        with self._lock:
+            self._owner = me
+            try:
+                yield
+            finally:
+                self._owner = None
+
+    def _params_for(self, given: object, count: int) -> list[SamplingParams]:
+        if given is None:
+            return [self.get_default_sampling_params()] * count
+        if isinstance(given, SamplingParams):
+            return [given] * count
+        params = _as_list("sampling_params", given, "SamplingParams or a list of them")
+        for i, item in enumerate(params):
+            if not isinstance(item, SamplingParams):
+                raise TypeError(f"sampling_params[{i}] is {shown(item)}; allowed: SamplingParams")
+        if len(params) != count:
+            raise ValueError(f"sampling_params has {len(params)} entries for {count} prompts")
+        return cast("list[SamplingParams]", params)
+
+    def _prepare(self, item: object, params: SamplingParams, where: str) -> _Prepared:
+        text: str | None = None
+        keys: set[object] = set(item) if isinstance(item, Mapping) else set()
+        if isinstance(item, str):
+            text = item
+        elif isinstance(item, Mapping) and keys == {"prompt"} and isinstance(item["prompt"], str):
+            text = item["prompt"]
+        elif not (isinstance(item, Mapping) and keys == {"prompt_token_ids"}):
+            raise TypeError(
+                f"{where} is {shown(item)}; allowed: a string, {{'prompt': str}} or "
+                f"{{'prompt_token_ids': [int]}}"
+            )
+        try:
+            if text is not None:
+                if not text:
+                    raise ValueError("the prompt is empty; allowed: at least one character")
+                token_ids = self.tokenizer.encode(text)
+            else:
+                token_ids = _token_list(cast("Mapping[str, object]", item)["prompt_token_ids"])
+            self.engine.check_prompt(token_ids, params)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"{where}: {error}") from None
+        return _Prepared(text, token_ids, params)
+
+
+def _token_list(value: object) -> list[int]:
+    """Token ids from any sequence of integers, NumPy's included; what they may be is checked later."""
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
+        to_list = getattr(value, "tolist", None)
+        value = to_list() if callable(to_list) else value
+    if not isinstance(value, list | tuple | range):
+        raise TypeError(f"prompt_token_ids is {shown(value)}; allowed: a list of token ids")
+    return [int(i) if hasattr(i, "__index__") and not isinstance(i, bool) else i for i in value]
+
+
+def _as_list(name: str, value: object, allowed: str) -> list[object]:
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise TypeError(f"{name} is {shown(value)}; allowed: {allowed}")
+    return list(value)
