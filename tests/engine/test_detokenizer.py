@@ -101,6 +101,8 @@ def test_sentencepiece_keeps_the_space_after_a_prompt() -> None:
     assert "".join(pieces([world, world], SPIECE)) == "world world"
     end = SPIECE.special_tokens["</s>"]
     assert "".join(pieces([end, world, end, end, world], SPIECE)) == "world world"
+    unknown = SPIECE.vocab_size + 7  # models pad their vocabulary beyond the tokenizer's
+    assert "".join(pieces([world, unknown, world], SPIECE)) == "world world"
 
 
 @fuzz

@@ -91,7 +91,7 @@ def _from_hub(repo_id: str, revision: str | None) -> Path:
     try:
         cached = snapshot(local_files_only=True)
         absent = missing_files(cached)
-    except (OSError, ValueError, errors.HfHubHTTPError):
+    except (OSError, ValueError, errors.CachedRepoTreeNotFoundError, errors.RevisionResolutionError):
         cached, absent = None, ["everything"]
     if cached is not None and not absent:
         return cached
