@@ -30,14 +30,19 @@ from sapwood.runtime.entry import ConstParam, ScalarParam, TensorParam
 class ScalarArg:
     scalar: ty.Scalar
 
+    @property
+    def carrier(self) -> ty.Scalar:
+        """What crosses the boundary: 16-bit floats travel as f64, which holds them all."""
+        return ty.F64 if self.scalar.narrow else self.scalar
+
     def params(self, name: str) -> list[Any]:
-        return [ScalarParam(name, DTYPES[self.scalar.name])]
+        return [ScalarParam(name, DTYPES[self.carrier.name])]
 
     def leaves(self) -> list[ty.Leaf]:
-        return [self.scalar]
+        return [self.carrier]
 
     def value(self, w: Any, leaves: Iterator[Var]) -> Value:
-        return next(leaves)
+        return w.b.convert(next(leaves), self.scalar)
 
     def flatten(self, x: Any) -> list[Any]:
         return [x.value if isinstance(x, Boxed) else x]
@@ -98,8 +103,14 @@ class TensorArg:
 class ConstArg:
     known: Known
 
+    @property
+    def comparable(self) -> bool:
+        """Whether an entry can tell that an argument is this value; else only the slow path can."""
+        v = self.known.value
+        return v is None or isinstance(v, int) and -(2**63) <= v < 2**63
+
     def params(self, name: str) -> list[Any]:
-        return [ConstParam(name, self.known.value)]
+        return [ConstParam(name, self.known.value)] if self.comparable else []
 
     def leaves(self) -> list[ty.Leaf]:
         return []
@@ -108,7 +119,7 @@ class ConstArg:
         return self.known
 
     def flatten(self, x: Any) -> list[Any]:
-        return [self.known.value]
+        return [self.known.value] if self.comparable else []
 
 
 @dataclass(frozen=True)
@@ -150,7 +161,7 @@ class StructArg:
         return not self.cls.__sapwood_struct__.frozen  # type: ignore[attr-defined]
 
 
-SIMPLE = ScalarArg | TensorArg | ConstArg | PointerArg
+SIMPLE = ScalarArg | TensorArg | PointerArg
 Fail = Callable[[str], BadArgument]
 
 
@@ -373,7 +384,9 @@ def result_shape(b: Any, value: Value) -> tuple[ResultShape, list[Var]]:
     """The shape of a result and its leaves; tensors and structs are opened up."""
     match value:
         case Var(type=ty.Scalar() as t):
-            return ResultShape("leaf", t.name), [value]
+            if t.narrow:
+                value = b.convert(value, ty.F32)
+            return ResultShape("leaf", value.type.name), [value]
         case Known(value=bool() | int() | float() as v):
             leaf = b.materialize(Known(v))
             return ResultShape("leaf", leaf.type.name), [leaf]

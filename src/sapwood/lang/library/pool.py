@@ -34,6 +34,8 @@ STARTED = 9
 FAILED = 10  # lowest chunk that raised
 LOCK = 11  # guards the record
 SLEEPERS = 12
+LIMIT = 13  # how many threads may take part now; 0: all of them
+JOINED = 14  # workers that have joined the job
 RECORD = 16  # the error record of the lowest failing chunk, 8 words
 SIGNALS = 32  # a full signal set, 16 words
 THREAD_IDS = 48
@@ -99,7 +101,9 @@ def worker(state: Ptr[i64], record: Ptr[i64]) -> None:
         # Counted before the test of OPEN: the caller closes the job first and waits for the count then.
         atomic_add(state + ACTIVE, 1)
         if atomic_load(state + OPEN) == 1:
-            run_chunks(state, record)
+            limit = state[LIMIT]
+            if limit == 0 or atomic_add(state + JOINED, 1) < limit - 1:
+                run_chunks(state, record)
         left = atomic_add(state + ACTIVE, -1)
         if left == 1 and atomic_load(state + OPEN) == 0:
             futex_wake(state + ACTIVE)
@@ -124,7 +128,7 @@ def start_workers(state: Ptr[i64]) -> None:
 @fn(unchecked=True)
 def parallel_for(state: Ptr[i64], body: int, context: int, chunks: int, record: Ptr[i64]) -> i32:
     """Run `body(context, chunk, record)` for every chunk; 1 if one raised, its record filled in."""
-    if chunks <= 1 or state[THREADS] <= 1:
+    if chunks <= 1 or state[THREADS] <= 1 or state[LIMIT] == 1:
         return run_alone(body, context, chunks, record)
     if atomic_cas(state + BUSY, 0, 1) != 0:
         return run_alone(body, context, chunks, record)
@@ -134,6 +138,7 @@ def parallel_for(state: Ptr[i64], body: int, context: int, chunks: int, record: 
     state[BODY], state[CONTEXT], state[CHUNKS] = body, context, chunks
     atomic_store(state + NEXT, 0)
     atomic_store(state + FAILED, NONE)
+    atomic_store(state + JOINED, 0)
     atomic_store(state + OPEN, 1)
     atomic_add(state + GENERATION, 1)
     if atomic_load(state + SLEEPERS) > 0:

@@ -1,0 +1,54 @@
+"""Sapwood: an open AI compute stack in Python, from a kernel language to a model server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from sapwood.engine.llm import LLM
+    from sapwood.engine.sampling_params import SamplingParams
+    from sapwood.lang.api.annotations import SIMD, Const, Ptr, StackArray, Tensor
+    from sapwood.lang.api.comptime import comptime, simd_width, static_assert
+    from sapwood.lang.api.dtypes import bf16, f16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
+    from sapwood.lang.api.loops import parallel, unroll
+    from sapwood.lang.errors import CompileError
+    from sapwood.lang.function import fn, kernel
+    from sapwood.lang.structs import struct
+    from sapwood.runtime.array import Array
+
+_HOME = {
+    "LLM": "sapwood.engine.llm",
+    "SamplingParams": "sapwood.engine.sampling_params",
+    "Array": "sapwood.runtime.array",
+    "CompileError": "sapwood.lang.errors",
+    "struct": "sapwood.lang.structs",
+    **dict.fromkeys(("fn", "kernel"), "sapwood.lang.function"),
+    **dict.fromkeys(("SIMD", "Const", "Ptr", "StackArray", "Tensor"), "sapwood.lang.api.annotations"),
+    **dict.fromkeys(("comptime", "simd_width", "static_assert"), "sapwood.lang.api.comptime"),
+    **dict.fromkeys(("parallel", "unroll"), "sapwood.lang.api.loops"),
+    **dict.fromkeys(
+        ("bf16", "f16", "f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"),
+        "sapwood.lang.api.dtypes",
+    ),
+    **dict.fromkeys(("num_threads", "set_num_threads"), "sapwood.lang.runtime_support"),
+}
+
+__all__ = [*_HOME, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names load when first used, so that `import sapwood` is quick."""
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'sapwood' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,409 @@
+"""From a specialisation to loaded native code: the two-key cache, linking of units, entries.
+
+Fast key: what is asked for (function, argument kinds, target, compiler). Its manifest names the object and
+lists everything the object was made from; if all of that is unchanged, the front end is skipped. Content key:
+the LLVM text itself, so that equal code is optimised once, whatever asked for it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import sapwood
+from sapwood import config
+from sapwood.lang.boundary import SIMPLE, ResultShape, StructArg, TensorArg, as_array
+from sapwood.lang.errors import ArgumentMistake
+from sapwood.lang.fingerprint import describe_constant, digest, fingerprint
+from sapwood.runtime.array import Array
+from sapwood.runtime.cache import default_store
+from sapwood.runtime.callable import NativeFunction, push_entry
+from sapwood.runtime.jit import LoadedObject, load_object
+from sapwood.runtime.support import register_python_symbols
+from sapwood.targets.base import Target, get_target, host_target
+
+_target_override: list[Target] = []
+
+
+def current_target() -> Target:
+    """The target that functions are compiled for now."""
+    if _target_override:
+        return _target_override[-1]
+    return _default_target(config.target(), tuple(config.disable_features()))
+
+
+@lru_cache(maxsize=32)
+def _default_target(name: str | None, disabled: tuple[str, ...]) -> Target:
+    host = host_target()
+    return host if name in (None, "", "simt") else get_target(name)
+
+
+class use_target:
+    """`with use_target(t):` compile for another target (tests of lower feature levels)."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    def __enter__(self) -> Target:
+        _target_override.append(self.target)
+        return self.target
+
+    def __exit__(self, *exc: object) -> None:
+        _target_override.pop()
+
+
+@lru_cache(maxsize=1)
+def compiler_key() -> str:
+    """Changes whenever the compiler does: version, sources of this ring, LLVM."""
+    import llvmlite
+
+    root = Path(sapwood.__file__).parent
+    files = sorted(p for d in ("lang", "targets", "runtime") for p in (root / d).rglob("*.py"))
+    stats = [(str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+    return digest(llvmlite.__version__, stats)
+
+
+# -- loaded things -------------------------------------------------------------------------------------
+
+
+class ReadOnlyArgument(ArgumentMistake, ValueError):
+    code = "A002"
+    message = "{function}(): argument '{name}' is written to, but the array is read-only"
+    help = "pass a writable array, for example a copy"
+
+
+class Specialisation:
+    """A function compiled and loaded for one combination of argument kinds."""
+
+    def __init__(
+        self,
+        arguments: list[Any],
+        loaded: LoadedObject,
+        entry: str,
+        shape: ResultShape,
+        mutated: tuple[int, ...],
+        written: tuple[bool, ...],
+    ) -> None:
+        self.arguments = arguments
+        self.loaded = loaded
+        self.entry = entry
+        self.shape = shape
+        self.mutated = mutated
+        self.written = written  # of each argument that is a tensor
+        self.direct = shape.simple and not mutated and all(
+            isinstance(a, SIMPLE) or getattr(a, "comparable", False) for a in arguments
+        )
+        self.busy = threading.local()
+        self.native: Any = None
+
+    def attach(self, native: Any) -> None:
+        """Make calls reach the entry: in the function's own chain, or through a flat one."""
+        if self.direct:
+            self.native = native
+        else:
+            self.native = NativeFunction(lambda *args, **kwargs: self._mismatch(native, list(args)))
+        push_entry(self.native, self.loaded, self.entry)
+
+    def call(self, values: list[Any]) -> Any:
+        """Call with Python values that fit this specialisation."""
+        if getattr(self.busy, "calling", False):
+            self._mismatch(self.native, values)
+        flat: list[Any] = []
+        for argument, value in zip(self.arguments, values, strict=True):
+            flat += [_plain(argument, v) for v in argument.flatten(value)]
+        self.busy.calling = True
+        try:
+            result = self.native(*flat)
+        finally:
+            self.busy.calling = False
+        return result if self.direct else self._unflatten(result, values, flat)
+
+    def _unflatten(self, result: Any, values: list[Any], flat: list[Any]) -> Any:
+        if self.shape.simple and not self.mutated:
+            return result
+        items = iter(result if isinstance(result, tuple) else (result,))
+        owners = tuple(v for v in flat if isinstance(v, Array))
+        if not self.mutated:
+            return self.shape.build(items, owners)
+        first, *rest = self.shape.items
+        out = first.build(items, owners)
+        for i, shape in zip(self.mutated, rest, strict=True):
+            argument = self.arguments[i]
+            assert isinstance(argument, StructArg)
+            new = shape.build(items, owners)
+            for name, _ in argument.fields:
+                setattr(values[i], name, getattr(new, name))
+        return out
+
+    def _mismatch(self, native: Any, values: list[Any]) -> None:
+        tensors = [v for v in values if isinstance(v, Array)]
+        name = getattr(native, "__name__", "function")
+        for v, written in zip(tensors, self.written, strict=False):
+            if written and v.readonly:
+                raise ReadOnlyArgument(None, function=name, name=_name_of(native, values, v))
+        raise TypeError(f"{name}(): the arguments changed while the call was being prepared")
+
+
+def _name_of(native: Any, values: list[Any], x: Any) -> str:
+    names = list(native.state.signature.parameters) if hasattr(native, "state") else []
+    at = next((i for i, v in enumerate(values) if v is x), 0)
+    return names[at] if at < len(names) else f"argument {at}"
+
+
+def _plain(argument: Any, x: Any) -> Any:
+    """Exactly the type that an entry tests for."""
+    if isinstance(argument, TensorArg) or hasattr(x, "__dlpack__"):
+        if not isinstance(x, int | float):
+            return as_array(x, lambda text: TypeError(text))  # type: ignore[arg-type,return-value]
+    if isinstance(x, bool) or x is None:
+        return x
+    if isinstance(x, int) and type(x) is not int:
+        return int(x)
+    if type(x) in (int, float, str):
+        return x
+    if hasattr(type(x), "__index__") and not isinstance(x, str | tuple):
+        return x.__index__()
+    if hasattr(type(x), "__float__") and not callable(x):
+        return float(x)
+    return x
+
+
+# -- entries -------------------------------------------------------------------------------------------
+
+
+def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
+    """The specialisation of `fn` for classified arguments: from the cache, or compiled and cached."""
+    from sapwood.lang import runtime_support
+
+    register_python_symbols()
+    runtime_support.install()
+    target = current_target()
+    python = fn.__wrapped__
+    kinds = [_kind(a) for a in arguments]
+    key = digest(
+        "entry", python.__module__, python.__qualname__, fingerprint(fn), kinds, target.key, compiler_key()
+    )
+    store = default_store()
+    found = _from_cache(store, key, arguments)
+    if found is not None:
+        return found
+    from sapwood.lang.pipeline import compile_entry
+
+    symbol = f"{python.__name__.strip('<>')}_{key[:12]}"
+    compiled = compile_entry(fn, arguments, target, symbol)
+    content, obj = make_object(store, compiled.text, target)
+    links = [_link_record(unit) for unit in compiled.links.values()]
+    assert compiled.signature is not None and compiled.shape is not None
+    written = tuple(p.writable for p in compiled.signature.params if hasattr(p, "writable"))
+    loaded = load_object(obj, _load_links(store, links, {u.symbol: u for u in compiled.links.values()}))
+    shape = _shape_record(compiled.shape)
+    if store is not None and shape is not None and compiled.dependencies.cacheable:
+        manifest = {
+            "object": content,
+            "symbol": symbol,
+            "links": links,
+            "functions": [[*k, v] for k, v in _all_functions(compiled).items() if not _covered(k, fn)],
+            "constants": [[*k, v] for k, v in _all_constants(compiled).items()],
+            "written": written,
+            "shape": shape,
+            "mutated": compiled.mutated,
+        }
+        if all("<" not in k[1] for k in manifest["functions"]):
+            store.put_manifest(key, json.dumps(manifest).encode())
+    return Specialisation(arguments, loaded, f"{symbol}.entry", compiled.shape, compiled.mutated, written)
+
+
+def _kind(argument: Any) -> str:
+    known = getattr(argument, "known", None)
+    if known is not None:
+        value = known.value
+        if hasattr(value, "options") and hasattr(value, "__wrapped__"):
+            return f"function:{fingerprint(value)}"
+        return f"const:{describe_constant(value)}"
+    items = getattr(argument, "items", None)
+    if items is not None:
+        return f"({','.join(map(_kind, items))})"
+    fields = getattr(argument, "fields", None)
+    if fields is not None:
+        return f"{describe_constant(argument.cls)}({','.join(_kind(a) for _, a in fields)})"
+    return repr(argument)
+
+
+def _covered(key: tuple[str, str], fn: Any) -> bool:
+    """Dependencies that the fast key itself covers: the function, and lambdas among its arguments."""
+    python = fn.__wrapped__
+    return key == (python.__module__, python.__qualname__)
+
+
+def _all_functions(compiled: Any) -> dict[tuple[str, str], str]:
+    out = dict(compiled.dependencies.functions)
+    for unit in compiled.links.values():
+        out.update(unit.functions)
+    return out
+
+
+def _all_constants(compiled: Any) -> dict[tuple[str, str], str]:
+    out = dict(compiled.dependencies.constants)
+    for unit in compiled.links.values():
+        out.update(unit.constants)
+    return out
+
+
+def _from_cache(store: Any, key: str, arguments: list[Any]) -> Specialisation | None:
+    if store is None or config.debug():
+        return None
+    raw = store.get_manifest(key)
+    if raw is None:
+        return None
+    try:
+        manifest = json.loads(raw)
+        if not _unchanged(manifest):
+            return None
+        obj = store.get_object(manifest["object"])
+        if obj is None:
+            return None
+        links = _load_links(store, manifest["links"], {})
+        loaded = load_object(obj, links)
+        shape = _shape_from_record(manifest["shape"])
+        entry = f"{manifest['symbol']}.entry"
+        return Specialisation(
+            arguments, loaded, entry, shape, tuple(manifest["mutated"]), tuple(manifest["written"])
+        )
+    except (KeyError, ValueError, TypeError, LookupError):
+        return None  # an entry of another shape than ours is no entry
+
+
+def _unchanged(manifest: dict[str, Any]) -> bool:
+    for module, qualname, text in manifest["functions"]:
+        found = _resolve(module, qualname)
+        if found is None or not hasattr(found, "options") or fingerprint(found) != text:
+            return False
+    for module, name, text in manifest["constants"]:
+        scope = sys.modules.get(module)
+        import builtins
+
+        value = getattr(scope, name, getattr(builtins, name, None))
+        if describe_constant(value) != text:
+            return False
+    return True
+
+
+def _resolve(module: str, qualname: str) -> Any:
+    found: Any = sys.modules.get(module)
+    owner: Any = None
+    for part in qualname.split("."):
+        owner, found = found, getattr(found, part, None)
+    info = getattr(owner, "__sapwood_struct__", None)
+    if info is not None:
+        return info.methods.get(qualname.rsplit(".", 1)[-1])
+    return found
+
+
+def _shape_record(shape: ResultShape) -> Any:
+    items = [_shape_record(i) for i in shape.items]
+    if None in items:
+        return None
+    data: Any = shape.data
+    if isinstance(data, type):
+        if "<" in data.__qualname__:
+            return None
+        data = ["class", data.__module__, data.__qualname__]
+    elif not isinstance(data, str | int | float | bool | tuple | None):
+        return None
+    return {"kind": shape.kind, "data": data, "items": items}
+
+
+def _shape_from_record(record: dict[str, Any]) -> ResultShape:
+    data = record["data"]
+    if isinstance(data, list):
+        data = _resolve(data[1], data[2]) if data[:1] == ["class"] else tuple(data)
+        if data is None:
+            raise LookupError
+    return ResultShape(record["kind"], data, tuple(_shape_from_record(i) for i in record["items"]))
+
+
+# -- objects and units -----------------------------------------------------------------------------------
+
+
+def make_object(store: Any, text: str, target: Target) -> tuple[str, bytes]:
+    """(content key, object code) of LLVM text."""
+    from sapwood.targets.codegen import emit_object
+
+    content = digest("object", text, target.key, compiler_key())
+    obj = store.get_object(content) if store is not None else None
+    if obj is None:
+        obj = emit_object(text, target)
+        if store is not None:
+            store.put_object(content, obj)
+    return content, obj
+
+
+class Unit:
+    """A function compiled on its own, which compiled callers link to."""
+
+    def __init__(self, compiled: Any, content: str, obj: bytes, links: dict[str, Unit]) -> None:
+        self.symbol = compiled.symbol
+        self.program = compiled.program
+        self.result = compiled.result
+        self.content = content
+        self.obj = obj
+        self.links = links
+        self.functions: dict[tuple[str, str], str] = dict(compiled.dependencies.functions)
+        self.constants: dict[tuple[str, str], str] = dict(compiled.dependencies.constants)
+        for unit in links.values():
+            self.functions.update(unit.functions)
+            self.constants.update(unit.constants)
+        self.uses_pool = any(op.name == "parallel_for" for op in self.program.walk()) or any(
+            u.uses_pool for u in links.values()
+        )
+
+
+_loaded: dict[str, LoadedObject] = {}
+_lock = threading.RLock()
+
+
+def unit_for(fn: Any, arguments: tuple[Any, ...], interpreter: Any) -> Unit:
+    """The unit of `fn` for abstract arguments, compiled once per process and target."""
+    from sapwood.lang.pipeline import compile_unit
+    from sapwood.lang.values import spec_of
+
+    target = interpreter.target
+    key = (tuple(map(spec_of, arguments)), target.key)
+    units = fn.state.units
+    with _lock:
+        unit = units.get(key)
+        if unit is None:
+            name = f"{fn.__wrapped__.__name__}_{digest(fingerprint(fn), [str(s) for s in key[0]], target.key)[:16]}"
+            compiled = compile_unit(fn, arguments, target, name)
+            content, obj = make_object(default_store(), compiled.text, target)
+            unit = units[key] = Unit(compiled, content, obj, dict(compiled.links))
+        return unit
+
+
+def _link_record(unit: Unit) -> dict[str, Any]:
+    return {
+        "symbol": unit.symbol,
+        "object": unit.content,
+        "links": [_link_record(u) for u in unit.links.values()],
+    }
+
+
+def _load_links(store: Any, records: list[dict[str, Any]], units: dict[str, Unit]) -> dict[str, int]:
+    """Addresses of linked symbols; loads each object once per process."""
+    out: dict[str, int] = {}
+    for record in records:
+        content, symbol = record["object"], record["symbol"]
+        with _lock:
+            if content not in _loaded:
+                unit = units.get(symbol)
+                obj = unit.obj if unit is not None else store.get_object(content) if store is not None else None
+                if obj is None:
+                    raise LookupError(symbol)
+                below = _load_links(store, record["links"], {} if unit is None else dict(unit.links))
+                _loaded[content] = load_object(obj, below)
+            out[symbol] = _loaded[content].address(symbol)
+    return out

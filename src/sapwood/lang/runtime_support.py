@@ -1,0 +1,156 @@
+"""What compiled code needs from the process: the thread pool, and how much stack recursion may use."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import threading
+
+from sapwood import config
+from sapwood.lang.library import pool
+from sapwood.runtime.jit import LoadedObject
+
+_lock = threading.Lock()
+_state: ctypes.Array[ctypes.c_int64] | None = None
+
+def stack_budget() -> int:
+    """Bytes of native stack that one call from Python may use: half of what a thread has."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    size = soft if 0 < soft < 1 << 40 else 8 << 20
+    own = threading.stack_size()
+    return min(own or size, size, 64 << 20) // 2
+
+
+def thread_count() -> int:
+    """Threads of the pool: SAPWOOD_NUM_THREADS, else what affinity and the cgroup quota allow."""
+    asked = config.num_threads()
+    if asked:
+        return asked
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_quota()
+    return max(1, min(count, quota) if quota else count)
+
+
+def _cgroup_quota() -> int:
+    """Whole processors that the cgroup grants; 0 when it sets no limit."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as f:
+            limit, period = f.read().split()
+        return 0 if limit == "max" else max(1, -(-int(limit) // int(period)))
+    except (OSError, ValueError):
+        pass
+    try:
+        with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", encoding="ascii") as f:
+            limit_us = int(f.read())
+        with open("/sys/fs/cgroup/cpu/cpu.cfs_period_us", encoding="ascii") as f:
+            period_us = int(f.read())
+        return 0 if limit_us <= 0 else max(1, -(-limit_us // period_us))
+    except (OSError, ValueError):
+        return 0
+
+
+def install() -> None:
+    """Compile the pool and register the symbols that compiled code refers to. Once per process."""
+    global _state
+    if _state is not None:
+        return
+    with _lock:
+        if _state is not None:
+            return
+        from sapwood.runtime.jit import register_symbol
+
+        state = (ctypes.c_int64 * pool.WORDS)()
+        _reset(state)
+        register_symbol("sapwood_stack_budget", stack_budget())
+        register_symbol("sapwood_pool_state", ctypes.addressof(state))
+        libc = ctypes.CDLL(None)
+        for name in ("syscall", "pthread_create", "pthread_detach", "pthread_sigmask"):
+            address = ctypes.cast(getattr(libc, name), ctypes.c_void_p).value
+            assert address is not None
+            register_symbol(name, address)
+        loaded = _load_pool()
+        register_symbol("sapwood_parallel_for", loaded.address("sapwood_parallel_for"))
+        os.register_at_fork(after_in_child=_after_fork)
+        atexit.register(_park)
+        _state = state
+
+
+def _reset(state: ctypes.Array[ctypes.c_int64]) -> None:
+    ctypes.memset(ctypes.addressof(state), 0, ctypes.sizeof(state))
+    state[pool.THREADS] = thread_count()
+    for i in range(16):
+        state[pool.SIGNALS + i] = -1
+
+
+def _after_fork() -> None:
+    """Threads do not survive fork: begin anew, workers start with the next parallel loop."""
+    if _state is not None:
+        _reset(_state)
+
+
+def _park() -> None:
+    """At exit no more work is handed to workers; they sleep until the process ends."""
+    if _state is not None:
+        _state[pool.THREADS] = 1
+
+
+def set_num_threads(n: int) -> int:
+    """Use at most n threads (the caller included) from now on; gives the old number."""
+    install()
+    assert _state is not None
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"the number of threads must be at least 1, not {n!r}")
+    old = int(_state[pool.LIMIT])
+    old = old or int(_state[pool.THREADS])
+    _state[pool.LIMIT] = min(n, int(_state[pool.THREADS]))
+    return old
+
+
+def num_threads() -> int:
+    """Threads that a parallel loop uses now, the caller included."""
+    install()
+    assert _state is not None
+    return int(_state[pool.LIMIT] or _state[pool.THREADS])
+
+
+def _load_pool() -> LoadedObject:
+    """The pool's code: `parallel_for` and `worker` of library/pool.py behind C functions."""
+    from sapwood.lang import types as ty
+    from sapwood.lang.infer.interpreter import Interpreter
+    from sapwood.lang.ir.ssa import Function, Program, Var
+    from sapwood.lang.load import current_target, make_object
+    from sapwood.lang.lower.emitter import lower_program
+    from sapwood.lang.passes.verify import verify
+    from sapwood.runtime.cache import default_store
+    from sapwood.runtime.jit import load_object
+
+    target = current_target()
+    interpreter = Interpreter(target)
+    words, word = ty.Ptr(ty.I64), ty.I64
+    interpreter.instance(pool.worker, (Var(words), Var(words)), "pool_worker")
+    arguments = (Var(words), Var(word), Var(word), Var(word), Var(words))
+    interpreter.instance(pool.parallel_for, arguments, "pool_parallel_for")
+    functions: list[Function] = [i.function for i in interpreter.order]
+    program = Program(functions[0], functions, {}, target)
+    verify(program)
+    attributes = target.function_attributes(None)
+    text = lower_program(program, target) + f"""
+@sapwood_pool_state = external global i8
+define ptr @sapwood_pool_worker(ptr %state) {attributes} {{
+  %record = alloca [8 x i64]
+  %r = call {{i32}} @pool_worker(ptr %state, ptr %record, ptr %record)
+  ret ptr null
+}}
+define i32 @sapwood_parallel_for(ptr %body, ptr %context, i64 %chunks, ptr %err) {attributes} {{
+  %b = ptrtoint ptr %body to i64
+  %c = ptrtoint ptr %context to i64
+  %r = call {{i32, i32}} @pool_parallel_for(ptr @sapwood_pool_state, i64 %b, i64 %c, i64 %chunks, ptr %err, ptr %err)
+  %s = extractvalue {{i32, i32}} %r, 1
+  ret i32 %s
+}}
+"""
+    _, obj = make_object(default_store(), text, target)
+    return load_object(obj)

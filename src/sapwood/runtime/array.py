@@ -1,0 +1,398 @@
+"""`Array`: the host object for memory of every dtype, bf16 included. It does no arithmetic.
+
+An Array owns memory or keeps the object that it came from alive. Its fields lie at fixed offsets, so that
+compiled entries read them without calling Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sapwood.runtime.dtypes import BY_CODE, BY_FORMAT, DTYPES, DType
+from sapwood.runtime.dtypes import dtype as as_dtype
+from sapwood.runtime.heaptype import make_type
+
+MAX_RANK = 8
+DATA_AT, DTYPE_AT, NDIM_AT, FLAGS_AT, SHAPE_AT, STRIDES_AT, OWNER_AT = 16, 24, 32, 40, 48, 112, 176
+_READONLY = 1
+_ALIGN = 64
+
+_words = {"_data": DATA_AT, "_dtype": DTYPE_AT, "_ndim": NDIM_AT, "_flags": FLAGS_AT}
+_words |= {f"_n{k}": SHAPE_AT + 8 * k for k in range(MAX_RANK)}
+_words |= {f"_s{k}": STRIDES_AT + 8 * k for k in range(MAX_RANK)}
+_N = tuple(f"_n{k}" for k in range(MAX_RANK))
+_S = tuple(f"_s{k}" for k in range(MAX_RANK))
+
+Array: Any = make_type(
+    "sapwood.Array", OWNER_AT + 16, objects={"owner": OWNER_AT}, words=_words, weaklist_at=OWNER_AT + 8
+)
+
+
+# -- construction ----------------------------------------------------------------------------------------
+
+
+def _make(
+    data: int, dtype: DType, shape: tuple[int, ...], strides: tuple[int, ...], owner: Any, readonly: bool
+) -> Any:
+    a = Array.__new__(Array)
+    a._data, a._dtype, a._ndim, a._flags = data, dtype.code, len(shape), _READONLY if readonly else 0
+    for name, n in zip(_N, shape, strict=False):
+        setattr(a, name, n)
+    for name, s in zip(_S, strides, strict=False):
+        setattr(a, name, s)
+    a.owner = owner
+    return a
+
+
+def _shape(shape: Any) -> tuple[int, ...]:
+    dims = (shape,) if isinstance(shape, int) else tuple(shape)
+    if len(dims) > MAX_RANK:
+        raise ValueError(f"shape {dims} has {len(dims)} axes; the limit is {MAX_RANK}")
+    for n in dims:
+        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+            raise ValueError(f"shape {dims}: {n!r} is not a size")
+    return dims
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides, in elements, of a C-contiguous array."""
+    out: list[int] = []
+    step = 1
+    for n in reversed(shape):
+        out.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(out))
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    total = 1
+    for n in shape:
+        total *= n
+    return total
+
+
+def empty(shape: Any, dtype: Any = "f32") -> Any:
+    """A new array, 64-byte aligned, its contents zero pages of the system or undefined."""
+    dims, d = _shape(shape), as_dtype(dtype)
+    size = _count(dims) * d.itemsize
+    if size >= 1 << 47:
+        raise MemoryError(f"an array of shape {dims} and dtype {d} needs {size} bytes")
+    if size >= 1 << 20:  # whole pages, aligned and zeroed by the system
+        owner: Any = mmap.mmap(-1, size)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(owner))
+    else:
+        owner = ctypes.create_string_buffer(max(size, 1) + _ALIGN)
+        address = -(-ctypes.addressof(owner) // _ALIGN) * _ALIGN
+    return _make(address, d, dims, contiguous_strides(dims), owner, False)
+
+
+def zeros(shape: Any, dtype: Any = "f32") -> Any:
+    """A new array of zeros."""
+    return empty(shape, dtype)  # both sources of memory are zeroed
+
+
+def from_address(
+    address: int,
+    shape: Any,
+    dtype: Any,
+    strides: tuple[int, ...] | None = None,
+    owner: Any = None,
+    readonly: bool = False,
+) -> Any:
+    """A view of memory at an address, which `owner` keeps alive. Strides are in elements."""
+    dims, d = _shape(shape), as_dtype(dtype)
+    steps = contiguous_strides(dims) if strides is None else tuple(strides)
+    if len(steps) != len(dims):
+        raise ValueError(f"{len(steps)} strides for {len(dims)} axes")
+    return _make(address, d, dims, steps, owner, readonly)
+
+
+class _PyBuffer(ctypes.Structure):
+    _fields_ = [
+        ("buf", ctypes.c_void_p),
+        ("obj", ctypes.py_object),
+        ("len", ctypes.c_ssize_t),
+        ("itemsize", ctypes.c_ssize_t),
+        ("readonly", ctypes.c_int),
+        ("ndim", ctypes.c_int),
+        ("format", ctypes.c_char_p),
+        ("shape", ctypes.POINTER(ctypes.c_ssize_t)),
+        ("strides", ctypes.POINTER(ctypes.c_ssize_t)),
+        ("suboffsets", ctypes.POINTER(ctypes.c_ssize_t)),
+        ("internal", ctypes.c_void_p),
+    ]
+
+
+_get_buffer = ctypes.pythonapi.PyObject_GetBuffer
+_get_buffer.argtypes, _get_buffer.restype = [ctypes.py_object, ctypes.c_void_p, ctypes.c_int], ctypes.c_int
+_release_buffer = ctypes.pythonapi.PyBuffer_Release
+_release_buffer.argtypes, _release_buffer.restype = [ctypes.c_void_p], None
+
+
+class _Export:
+    """Holds an exporter's buffer until no view of it is left."""
+
+    def __init__(self, x: Any) -> None:
+        self.view = _PyBuffer()
+        self.held = False
+        try:
+            _get_buffer(x, ctypes.addressof(self.view), 0x1D)
+        except (BufferError, ValueError):
+            _get_buffer(x, ctypes.addressof(self.view), 0x1C)
+        self.held = True
+
+    def __del__(self) -> None:
+        if self.held:
+            self.held = False
+            _release_buffer(ctypes.addressof(self.view))
+
+
+def from_buffer(x: Any) -> Any:
+    """A view of an object with the buffer protocol (NumPy array, bytes, memoryview, array.array).
+
+    Raises TypeError for dtypes that the language does not have, ValueError for misaligned memory.
+    """
+    export = _Export(x)
+    view = export.view
+    text = (view.format or b"B").decode()
+    d = BY_FORMAT.get(text.lstrip("@="))
+    if d is None or d.itemsize != view.itemsize:
+        raise TypeError(f"elements of format {text!r} have no dtype here (big-endian or structured?)")
+    if view.ndim > MAX_RANK:
+        raise ValueError(f"{view.ndim} axes; the limit is {MAX_RANK}")
+    shape = tuple(view.shape[k] for k in range(view.ndim))
+    strides = tuple(view.strides[k] for k in range(view.ndim)) if view.ndim else ()
+    data = view.buf or 0
+    if data % d.itemsize or any(s % d.itemsize for s in strides):
+        raise ValueError(f"the memory is not aligned to its elements ({d.itemsize} bytes); pass a copy")
+    return _make(data, d, shape, tuple(s // d.itemsize for s in strides), export, bool(view.readonly))
+
+
+def from_dlpack(x: Any) -> Any:
+    """A view of an object that speaks DLPack: torch CPU tensors of every dtype, bf16 included."""
+    from sapwood.runtime.dlpack import import_tensor
+
+    data, d, shape, strides, owner, readonly = import_tensor(x)
+    if len(shape) > MAX_RANK:
+        raise ValueError(f"{len(shape)} axes; the limit is {MAX_RANK}")
+    return _make(data, d, shape, strides, owner, readonly)
+
+
+# -- what an array shows ---------------------------------------------------------------------------------
+
+
+def _get_shape(self: Any) -> tuple[int, ...]:
+    return tuple(getattr(self, n) for n in _N[: self._ndim])
+
+
+def _get_strides(self: Any) -> tuple[int, ...]:
+    return tuple(getattr(self, s) for s in _S[: self._ndim])
+
+
+def _get_dtype(self: Any) -> DType:
+    return BY_CODE[self._dtype]
+
+
+def _length(self: Any) -> int:
+    if not self._ndim:
+        raise TypeError("an array of rank 0 has no len()")
+    return self._n0
+
+
+def _extent(a: Any) -> tuple[int, int]:
+    """Lowest and highest element offset that the array reaches."""
+    low = sum(min(0, (n - 1) * s) for n, s in zip(a.shape, a.strides, strict=True))
+    high = sum(max(0, (n - 1) * s) for n, s in zip(a.shape, a.strides, strict=True))
+    return low, high
+
+
+def _index(self: Any, key: Any) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """(address, shape, strides) of self[key]."""
+    items = key if isinstance(key, tuple) else (key,)
+    if items.count(...) > 1:
+        raise IndexError("an index can have one ellipsis")
+    if ... in items:
+        at = items.index(...)
+        items = items[:at] + (slice(None),) * (self._ndim - len(items) + 1) + items[at + 1 :]
+    if len(items) > self._ndim:
+        raise IndexError(f"{len(items)} indices for an array of rank {self._ndim}")
+    items += (slice(None),) * (self._ndim - len(items))
+    offset, shape, strides = 0, [], []
+    for axis, (item, n, s) in enumerate(zip(items, self.shape, self.strides, strict=True)):
+        if isinstance(item, slice):
+            first, last, step = item.indices(n)
+            count = len(range(first, last, step))
+            offset += first * s if count else 0
+            shape.append(count)
+            strides.append(s * step)
+            continue
+        try:
+            i = item.__index__()
+        except AttributeError:
+            raise TypeError(f"arrays are indexed by ints and slices, not {type(item).__name__}") from None
+        if not -n <= i < n:
+            raise IndexError(f"index {i} is out of bounds for axis {axis} with size {n}")
+        offset += (i % n) * s
+    return self._data + offset * self.dtype.itemsize, tuple(shape), tuple(strides)
+
+
+def _getitem(self: Any, key: Any) -> Any:
+    address, shape, strides = _index(self, key)
+    if not shape and not (isinstance(key, tuple) and ... in key):
+        return _read(address, self.dtype)
+    return _make(address, self.dtype, shape, strides, self, self.readonly)
+
+
+def _setitem(self: Any, key: Any, value: Any) -> None:
+    if self.readonly:
+        raise ValueError("the array is read-only")
+    address, shape, strides = _index(self, key)
+    if not shape:
+        _write(address, self.dtype, value)
+        return
+    target = _make(address, self.dtype, shape, strides, self, False)
+    if isinstance(value, int | float):
+        for at in _addresses(target):
+            _write(at, self.dtype, value)
+        return
+    source = value if isinstance(value, Array) else from_buffer(value)
+    if source.shape != shape or source.dtype is not self.dtype:
+        raise ValueError(f"cannot copy {source.dtype}{list(source.shape)} into {self.dtype}{list(shape)}")
+    size = self.dtype.itemsize
+    moves = [(to, ctypes.string_at(at, size)) for to, at in zip(_addresses(target), _addresses(source), strict=True)]
+    for to, raw in moves:
+        ctypes.memmove(to, raw, size)
+
+
+def _addresses(a: Any) -> Iterator[int]:
+    size = a.dtype.itemsize
+
+    def walk(at: int, axis: int) -> Iterator[int]:
+        if axis == a.ndim:
+            yield at
+            return
+        for _ in range(a.shape[axis]):
+            yield from walk(at, axis + 1)
+            at += a.strides[axis] * size
+
+    if a.size:
+        yield from walk(a._data, 0)
+
+
+def _c_type(d: DType) -> Any:
+    names = {"bool": "c_bool", "f32": "c_float", "f64": "c_double", "f16": "c_uint16", "bf16": "c_uint16"}
+    return getattr(ctypes, names.get(d.name) or f"c_{'u' if d.kind == 'uint' else ''}int{d.bits}")
+
+
+def _read(address: int, d: DType) -> Any:
+    import struct
+
+    raw = _c_type(d).from_address(address).value
+    if d.name == "bf16":
+        return struct.unpack("<f", struct.pack("<I", raw << 16))[0]
+    if d.name == "f16":
+        return struct.unpack("<e", struct.pack("<H", raw))[0]
+    return raw
+
+
+def _write(address: int, d: DType, value: Any) -> None:
+    import struct
+
+    if d.name == "bf16":
+        bits = struct.unpack("<I", struct.pack("<f", value))[0]
+        value = 0x7FC0 if value != value else (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+    elif d.name == "f16":
+        value = struct.unpack("<H", struct.pack("<e", value))[0]
+    elif d.kind in ("int", "uint"):
+        low, high = (-(1 << d.bits - 1), (1 << d.bits - 1) - 1) if d.kind == "int" else (0, (1 << d.bits) - 1)
+        if not low <= value <= high:
+            raise OverflowError(f"{value} does not fit into {d}")
+    _c_type(d).from_address(address).value = value
+
+
+def _tolist(self: Any) -> Any:
+    """Nested lists of Python numbers."""
+    if not self._ndim:
+        return _read(self._data, self.dtype)
+    if self._ndim == 1:
+        step, size = self._s0, self.dtype.itemsize
+        return [_read(self._data + k * step * size, self.dtype) for k in range(self._n0)]
+    return [self[k].tolist() for k in range(self._n0)]
+
+
+def _interface(self: Any) -> dict[str, Any]:
+    d = self.dtype
+    if d.numpy is None:
+        raise AttributeError(f"NumPy has no dtype for {d}; use array.numpy(bits=True) for its bits")
+    letter = {"bool": "b", "int": "i", "uint": "u", "float": "f"}[d.kind]
+    return {
+        "version": 3,
+        "shape": self.shape,
+        "typestr": f"{'|' if d.itemsize == 1 else '<'}{letter}{d.itemsize}",
+        "data": (self._data, self.readonly),
+        "strides": tuple(s * d.itemsize for s in self.strides),
+    }
+
+
+def _numpy(self: Any, bits: bool = False) -> Any:
+    """A NumPy view. NumPy has no bf16: with bits=True the 16 bits of each element, as uint16."""
+    import numpy as np
+
+    if bits:
+        raw = DTYPES[f"u{8 * self.dtype.itemsize}"]
+        return np.asarray(_make(self._data, raw, self.shape, self.strides, self, self.readonly))
+    if self.dtype.numpy is None:
+        raise TypeError(f"NumPy has no dtype for {self.dtype}; use numpy(bits=True) for its bits")
+    return np.asarray(self)
+
+
+def _reshape(self: Any, *shape: Any) -> Any:
+    """A view of another shape; the array must be C-contiguous."""
+    dims = _shape(shape[0] if len(shape) == 1 else shape)
+    if self.strides != contiguous_strides(self.shape) or _count(dims) != self.size:
+        raise ValueError(f"cannot view shape {self.shape} as {dims}")
+    return _make(self._data, self.dtype, dims, contiguous_strides(dims), self, self.readonly)
+
+
+def _dlpack(self: Any, **options: Any) -> Any:
+    from sapwood.runtime.dlpack import export_tensor
+
+    return export_tensor(self, options.get("max_version"))
+
+
+def _repr(self: Any) -> str:
+    flags = ", read-only" if self.readonly else ""
+    text = f" {self.tolist()}" if self.size <= 16 else ""
+    return f"<Array {self.dtype}{list(self.shape)}{flags}{text}>"
+
+
+def _no_init(self: Any, *args: Any, **kwargs: Any) -> None:
+    if args or kwargs:
+        raise TypeError("make arrays with Array.empty, zeros, from_buffer, from_dlpack or from_address")
+
+
+def _graft(statics: Iterable[Any]) -> None:
+    for f in statics:
+        setattr(Array, f.__name__, staticmethod(f))
+    Array.from_numpy = staticmethod(from_buffer)
+    Array.shape = property(_get_shape)
+    Array.strides = property(_get_strides)
+    Array.dtype = property(_get_dtype)
+    Array.ndim = property(lambda self: self._ndim)
+    Array.size = property(lambda self: _count(self.shape))
+    Array.nbytes = property(lambda self: _count(self.shape) * self.dtype.itemsize)
+    Array.readonly = property(lambda self: bool(self._flags & _READONLY))
+    Array.data_ptr = property(lambda self: self._data)
+    Array.__array_interface__ = property(_interface)
+    Array.__len__, Array.__getitem__, Array.__setitem__ = _length, _getitem, _setitem
+    Array.__repr__, Array.__init__ = _repr, _no_init
+    Array.tolist, Array.numpy, Array.reshape = _tolist, _numpy, _reshape
+    Array.__dlpack__ = _dlpack
+    Array.__dlpack_device__ = lambda self: (1, 0)
+    Array.__doc__ = __doc__
+
+
+_graft((empty, zeros, from_address, from_buffer, from_dlpack))

@@ -1,0 +1,79 @@
+"""Native support code of the runtime, and the symbols of CPython that compiled code calls."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+
+from sapwood.runtime.jit import register_symbol
+
+_CPYTHON = (
+    "PyObject_Vectorcall",
+    "PyObject_CallOneArg",
+    "PyObject_GetBuffer",
+    "PyBuffer_Release",
+    "PyErr_Clear",
+    "PyErr_Occurred",
+    "PyEval_SaveThread",
+    "PyEval_RestoreThread",
+    "PyLong_AsLongLongAndOverflow",
+    "PyLong_AsUnsignedLongLong",
+    "PyLong_FromLongLong",
+    "PyLong_FromUnsignedLongLong",
+    "PyLong_FromVoidPtr",
+    "PyFloat_FromDouble",
+    "PyBool_FromLong",
+    "PyTuple_New",
+    "PyTuple_SetItem",
+    "Py_IncRef",
+    "Py_DecRef",
+)
+
+
+@lru_cache(maxsize=1)
+def register_python_symbols() -> None:
+    """Register CPython's functions, types and singletons, and our own callbacks."""
+    from sapwood.runtime import errors
+    from sapwood.runtime.array import Array
+
+    for name in _CPYTHON:
+        register_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0)
+    objects = {
+        "PyLong_Type": int,
+        "PyFloat_Type": float,
+        "sapwood_array_type": Array,
+        "sapwood_none": None,
+        "sapwood_true": True,
+        "sapwood_false": False,
+        "sapwood_raise_function": errors.raise_from_record,
+    }
+    for name, value in objects.items():
+        register_symbol(name, id(value))
+    register_symbol("sapwood_print", ctypes.cast(errors.PRINT, ctypes.c_void_p).value or 0)
+
+
+def compile_support(text: str) -> bytes:
+    """Object code of fixed runtime text, for the plain host; kept in the compile cache."""
+    import hashlib
+
+    import llvmlite
+
+    from sapwood.runtime.cache import default_store
+
+    register_python_symbols()
+    store = default_store()
+    key = hashlib.blake2b(f"support {llvmlite.__version__} {text}".encode(), digest_size=20).hexdigest()
+    obj = store.get_object(key) if store is not None else None
+    if obj is None:
+        import llvmlite.binding as llvm
+
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        module = llvm.parse_assembly(text)
+        module.verify()
+        triple = llvm.get_process_triple()
+        machine = llvm.Target.from_triple(triple).create_target_machine(reloc="pic", codemodel="default", opt=2)
+        obj = machine.emit_object(module)
+        if store is not None:
+            store.put_object(key, obj)
+    return obj
