@@ -26,8 +26,7 @@ def hashed(prefix: list[int], sampling: SamplingState) -> int:
 
 
 class FakeRunner:
-    """Stores tokens where a model would store keys and values, and reads the prefix back through the block
-    table.
+    """Stores tokens where a model would store keys and values, and reads them back through block tables.
 
     A block that two sequences share, a stale table or a wrong position therefore changes the tokens.
     """

@@ -1,5 +1,4 @@
-"""Incremental text: joined pieces are the whole text, no half characters, stop strings wherever tokens
-split them."""
+"""Incremental text: pieces join to the whole, no half characters, stop strings across tokens."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The offline API over a runner that is a pure function of the token prefix: batched, alone, chunked and
-preempted runs must give the same tokens, and nothing that a caller does may leave a request or a block
-behind."""
+"""The offline API over a runner that is a pure function of the token prefix.
+
+Batched, alone, chunked and preempted runs must give the same tokens, and nothing that a caller does may
+leave a request or a block behind.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""config.json and generation_config.json: equal to Transformers' reading on good files, named errors on bad
-ones."""
+"""config.json and generation_config.json: as Transformers reads them, or an error with a name."""
 
 from __future__ import annotations
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 
 
 class BlockPoolError(RuntimeError):
-    """The engine broke a rule of the pool (a block freed twice, more taken than there are). Never a user's
-    fault."""
+    """The engine broke a rule of the pool, such as freeing a block twice. Never a user's fault."""
 
 
 class KVCacheBlock:
@@ -28,8 +27,7 @@ class KVCacheBlock:
 class FreeBlockQueue:
     """Free blocks, least recently freed first: an intrusive ring with one sentinel.
 
-    Intrusive, so that taking a block out of the middle is O(1): that is what a cache hit on a free block
-    does.
+    Intrusive, so that taking a block out of the middle is O(1): a cache hit on a free block does that.
     """
 
     def __init__(self) -> None:
@@ -100,8 +98,7 @@ class BlockPool:
         return 1.0 - self.num_free_blocks / self.num_blocks
 
     def get_new_blocks(self, count: int) -> list[KVCacheBlock]:
-        """Take `count` free blocks, each with ref_cnt 1. Raises BlockPoolError, taking none, if there are
-        fewer."""
+        """Take `count` free blocks, each with ref_cnt 1. Raises BlockPoolError if there are fewer."""
         if count > self.num_free_blocks:
             raise BlockPoolError(
                 f"{count} blocks asked for, {self.num_free_blocks} of {self.num_blocks} are free"
@@ -131,8 +128,7 @@ class BlockPool:
                 self.free_queue.append(block)
 
     def problems(self) -> list[str]:
-        """What is wrong with the pool, in words; empty when it is sound. O(num_blocks): for tests and at
-        idle."""
+        """What is wrong with the pool, in words; empty when it is sound. O(num_blocks)."""
         found: list[str] = []
         free = [block.block_id for block in self.free_queue]
         if len(set(free)) != len(free):

@@ -73,8 +73,7 @@ class ChatTemplate:
 def load_chat_template(
     directory: str | os.PathLike[str], *, bos_token: str | None = None, eos_token: str | None = None
 ) -> ChatTemplate | None:
-    """The template of a model directory: chat_template.jinja, else the one in tokenizer_config.json, else
-    None.
+    """The template of a model directory: chat_template.jinja, else tokenizer_config.json, else None.
 
     Raises ChatTemplateError, and ConfigError for a malformed tokenizer_config.json.
     """

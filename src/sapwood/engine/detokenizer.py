@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from sapwood.engine.tokenizer import Tokenizer
 
 _REPLACEMENT = "\ufffd"
-#: tokens of the prompt that are decoded along, so that the output keeps a leading space where decoders
-#: strip it
+#: prompt tokens that are decoded along: decoders strip the leading space of the first token they see
 _CONTEXT_TOKENS = 6
 #: a window that grows to a multiple of this holds bytes that are not text
 _GARBAGE = 32
@@ -58,8 +57,7 @@ class IncrementalDecoder:
         return piece
 
     def _cut(self, text: str) -> str:
-        """Drop the front of a window that is stuck, at a place where cutting changes nothing; returns its
-        text.
+        """Drop the front of a window that is stuck, where cutting changes nothing; returns its text.
 
         If left and right decode to the same text apart as together, no character spans the cut, now or later.
         """
@@ -121,8 +119,7 @@ class Detokenizer:
         return self.stopped_by
 
     def _find_stop(self, start: int) -> None:
-        """Cut at the stop string that is completed first; of those, at the longest. Does not depend on
-        tokens."""
+        """Cut at the stop string that is completed first; of those, at the longest."""
         matches = [
             (at + len(stop), at, stop)
             for stop in self._stop

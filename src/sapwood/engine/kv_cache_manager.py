@@ -67,8 +67,8 @@ class KVCacheManager:
     def free(self, request_id: str) -> None:
         """Drop the request's references; does nothing if it has none.
 
-        The tail goes first: a later prefix index then evicts from the end of a sequence, and keeps its
-        beginning.
+        The tail goes first: blocks of the end of a sequence are then reused before those of its
+        beginning, which other sequences are likelier to share.
         """
         table = self._tables.pop(request_id, None)
         if table is not None:
@@ -89,8 +89,7 @@ class KVCacheManager:
         self.block_pool = BlockPool(self.block_pool.num_blocks)
 
     def problems(self) -> list[str]:
-        """What is wrong, in words; empty when sound: reference counts are exactly the entries of the
-        tables."""
+        """What is wrong, in words; empty when every reference is an entry of a table."""
         counts: dict[int, int] = {}
         for table in self._tables.values():
             for block in table.blocks:

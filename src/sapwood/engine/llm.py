@@ -174,8 +174,7 @@ class LLM:
         self._owner: int | None = None
 
     def get_default_sampling_params(self) -> SamplingParams:
-        """What is used when no SamplingParams are given: the model's generation_config.json over the
-        defaults."""
+        """Used when no SamplingParams are given: the defaults, with generation_config.json over them."""
         found = self._generation
         values = {
             "temperature": found.temperature,

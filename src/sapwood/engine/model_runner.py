@@ -20,8 +20,7 @@ class SamplingState:
 
     temperature: 0 is greedy. top_k: 0 keeps all. top_p: in (0, 1].
     seed, position: the key of the counter generator. `seed` is in [0, 2**64); `position` is the absolute
-    position
-        of the token that is sampled, so a resumed request draws the same numbers.
+        position of the token that is sampled, so a resumed request draws the same numbers.
     logprobs: None, or how many of the most likely tokens to report (0: the sampled one only).
     """
 
@@ -100,8 +99,7 @@ class ModelRunner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunnerSpec:
-    """What a runner factory gets: everything that the engine knows about the model before weights are
-    touched.
+    """What a runner factory gets: all that the engine knows about the model before weights are touched.
 
     dtype: "f32", "bf16" or "f16", already resolved. block_size: tokens per KV block. num_blocks: blocks of
     the cache, or None for as many as `kv_cache_memory_bytes` holds (None too: enough for max_num_seqs

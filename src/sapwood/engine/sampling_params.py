@@ -12,7 +12,7 @@ from typing import NoReturn, SupportsIndex
 from sapwood.models.errors import shown
 
 MAX_TEMPERATURE = 100.0
-MIN_TEMPERATURE = 0.01
+MIN_TEMPERATURE = 0.01  # smaller ones would overflow float32 logits
 MAX_LOGPROBS = 20
 MAX_STOP_STRINGS = 64
 MAX_STOP_LENGTH = 1024
@@ -71,8 +71,7 @@ def _stop_ids(value: object) -> tuple[int, ...]:
 class SamplingParams:
     """Immutable; lists become tuples. Raises ValueError naming the field, what was given and what is allowed.
 
-    temperature: 0 is greedy; at most 100. Values between 0 and 0.01 act as 0.01, below which float32
-    overflows.
+    temperature: 0 is greedy; at most 100. Values between 0 and 0.01 act as 0.01.
     top_p: in (0, 1]; the smallest set of tokens whose probability reaches it is kept.
     top_k: the number of tokens kept; 0 or -1 keeps all.
     seed: any integer from -2**63 to 2**64 - 1. None draws one from the engine's seed.
@@ -81,8 +80,7 @@ class SamplingParams:
     ignore_eos: go on after the model's own end-of-sequence tokens.
     max_tokens: the most tokens generated; None means up to the end of the context.
     logprobs: None, or the number of most likely tokens (0 to 20) reported besides the sampled one. They are
-    taken
-        from the model's raw distribution, before temperature, top_k and top_p.
+        taken from the model's raw distribution, before temperature, top_k and top_p.
     skip_special_tokens: leave special tokens out of the text.
     """
 

@@ -7,12 +7,10 @@ in order of arrival, then to waiting ones. Prefill in chunks, decoding and resum
 
 Nobody waits for ever:
 - running and waiting together are always in order of arrival, admission is strictly first come, first
-served, and
-  only the latest running request is preempted; so the oldest request can take every block;
+  served, and only the latest running request is preempted; so the oldest can take every block;
 - a request that could not fit even then is refused when it is added;
 - admission takes blocks for *all* tokens that are known, not for the first chunk, and leaves one block for
-each
-  running request, so that what was admitted is not thrown out again in the next step.
+  each running request, so that what was admitted is not thrown out again in the next step.
 """
 
 from __future__ import annotations
@@ -36,8 +34,7 @@ class DuplicateRequestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SchedulerConfig:
-    """max_num_batched_tokens: token budget of a step. max_num_seqs: most running requests. max_model_len:
-    context.
+    """Limits of a step (tokens), of running requests, and of a request (tokens, prompt and output).
 
     Raises ValueError when a value is below 1, or the budget could not give each running request a token.
     """
@@ -60,8 +57,7 @@ class SchedulerConfig:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledSlice:
-    """`num_tokens` tokens of `request` from position `start`. `epoch` tells a run from one before a
-    preemption."""
+    """`num_tokens` tokens of `request` from position `start`. `epoch` counts preemptions."""
 
     request: Request
     start: int
@@ -94,8 +90,7 @@ class TokenUpdate:
 
 
 class Scheduler:
-    """Queues and budget. Runs without a model: feed `update_from_output` anything that looks like a
-    StepOutput."""
+    """Queues and budget. Runs without a model: any StepOutput will do."""
 
     def __init__(self, config: SchedulerConfig, kv_cache_manager: KVCacheManager) -> None:
         self.config = config
@@ -228,8 +223,7 @@ class Scheduler:
         self.num_preemptions += 1
 
     def preempt_all(self) -> list[Request]:
-        """Preempt every running request; output of a step in flight will be ignored. Returns them, oldest
-        first."""
+        """Preempt every running request, oldest first in the result. A step in flight becomes stale."""
         victims = list(self.running)
         for request in reversed(victims):
             self._preempt(request)
@@ -260,8 +254,7 @@ class Scheduler:
         return updates
 
     def finish_requests(self, request_ids: Iterable[str], status: RequestStatus) -> list[Request]:
-        """End requests from outside (abort, stop string), wherever they are. Unknown and finished ids are
-        ignored."""
+        """End requests from outside (abort, stop string). Unknown and finished ids are ignored."""
         if not status.is_finished:
             raise ValueError(f"status is {status.name}; allowed: a final one")
         ended: list[Request] = []
@@ -282,8 +275,7 @@ class Scheduler:
         self.kv_cache_manager.free(request.request_id)
 
     def reset(self) -> list[Request]:
-        """Abort everything and rebuild the pool, without trusting any state. Returns the requests that were
-        dropped."""
+        """Abort everything and rebuild the pool, without trusting any state. Returns what was dropped."""
         dropped = list(self.requests.values())
         for request in dropped:
             request.status = RequestStatus.FINISHED_ABORTED

@@ -96,8 +96,7 @@ class Tokenizer:
         return self._encode(self._inner, text, add_special_tokens)
 
     def encode_ordinary(self, text: str) -> list[int]:
-        """Token ids of a text in which nothing is special, for text from strangers. Raises ValueError as
-        `encode`."""
+        """Token ids of a text in which nothing is special. Raises ValueError as `encode`."""
         return self._encode(self._ordinary, text, False)
 
     @staticmethod

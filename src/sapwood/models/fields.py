@@ -1,5 +1,8 @@
-"""Typed reading of JSON from a model directory: a missing key, a wrong type or an impossible value is an
-error that names the key, what was found and what is allowed. No value is ever guessed from a wrong one."""
+"""Typed reading of JSON from a model directory.
+
+A missing key, a wrong type or an impossible value is an error that names the key, what was found and what is
+allowed. No value is ever guessed from a wrong one.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,7 @@ _REQUIRED: Any = object()
 
 
 def read_json_object(path: str | os.PathLike[str]) -> dict[str, object]:
-    """The JSON object in a file. Raises ConfigError if it is absent, too large, malformed or not an
-    object."""
+    """The JSON object in a file. Raises ConfigError if it is absent, too large or malformed."""
     file = str(path)
     try:
         if not Path(path).is_file():

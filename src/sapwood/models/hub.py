@@ -1,5 +1,4 @@
-"""From a model argument to a directory: a local directory, else the local Hugging Face cache, else the
-network.
+"""From a model argument to a directory: a local one, else the local Hugging Face cache, else the network.
 
 Only configuration, tokenizer and safetensors files are ever fetched: no code, no pickles. `HF_HUB_OFFLINE`,
 `HF_HOME`, `HF_TOKEN` and `HF_ENDPOINT` mean what they mean to huggingface_hub.

@@ -17,11 +17,12 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
 from sapwood.models.errors import WeightsError, shown
+from sapwood.runtime.array import Array
 
 MAX_HEADER_BYTES = 100_000_000
 MAX_RANK = 8
@@ -80,6 +81,10 @@ class WeightTensor:
     @property
     def nbytes(self) -> int:
         return self.data.nbytes
+
+    def array(self) -> Any:
+        """The tensor as a read-only `sapwood.Array` over the same memory."""
+        return Array.from_address(self.address, self.shape, self.dtype, owner=self.data, readonly=True)
 
 
 class Weights(Protocol):
@@ -309,8 +314,7 @@ class WeightFile:
         address = self._address + info.begin
         itemsize = info.nbytes // max(math.prod(info.shape), 1)
         if itemsize and address % itemsize:
-            # Old writers did not pad the header. Kernels may assume natural alignment, so this one case
-            # copies.
+            # Old writers did not pad the header. Kernels assume natural alignment, so this case copies.
             copy = np.frombuffer(data, dtype=np.uint8).copy()
             copy.flags.writeable = False
             data, address = copy.data, copy.__array_interface__["data"][0]
