@@ -25,3 +25,8 @@ def simd_width(dtype: Any) -> int:
     if scalar is None:
         raise TypeError(f"simd_width takes a dtype, not {dtype!r}")
     return 16 // scalar.itemsize
+
+
+def target_has(feature: str) -> bool:
+    """Whether the target has a feature (LLVM's name), at compile time. False in plain Python."""
+    return False

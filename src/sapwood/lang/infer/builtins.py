@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.api import loops
-from sapwood.lang.api.comptime import comptime, simd_width, static_assert
+from sapwood.lang.api.comptime import comptime, simd_width, static_assert, target_has
 from sapwood.lang.api.dtypes import scalar_type
 from sapwood.lang.errors import BadOperand, NotConstant, StaticAssertFailed
 from sapwood.lang.ir.ssa import Var
@@ -187,6 +187,11 @@ def _simd_width(walker: Walker, dtype: Value) -> Value:
     if scalar is None:
         raise NotConstant(walker.b.loc, what="the dtype of simd_width", found=describe(dtype))
     return Known(max(1, walker.b.target.vector_bytes // scalar.itemsize))
+
+
+@builtin(target_has)
+def _target_has(walker: Walker, feature: Value) -> Value:
+    return Known(walker.b.target.has(walker.b.known(feature, "the feature", str)))
 
 
 # -- math: CPython's meaning, with its exceptions, in checked code ------------------------------------

@@ -1,0 +1,124 @@
+"""The operand contract of fusion.
+
+An input operand of a kernel is a struct with
+
+- `row(m)`: the state of row m, itself with `load(k, width)`: `width` elements from column k on, as SIMD[f32].
+  It is pure and may run more than once; a row reduction (a norm) does its reduction in `row`.
+- `view()`: a pointer to rows that the kernel may read directly (tile loads, asynchronous copies), or None when
+  something is fused, which is known at compile time.
+
+An output operand is a function `store(m, n, v)` (or `store(m, n, v, w)` for kernels of pairs), called exactly
+once for each output, in any order, on any thread. The graph compiler generates both; users write their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sapwood.lang.api.annotations import SIMD, Const, Ptr
+from sapwood.lang.api.comptime import simd_width, target_has
+from sapwood.lang.api.dtypes import bf16, f32
+from sapwood.lang.function import fn
+from sapwood.lang.ops.arith import mul_add, sqrt
+from sapwood.lang.ops.simd import iota
+from sapwood.lang.structs import struct
+
+
+@fn(unchecked=True, inline=True)
+def lanes() -> Any:
+    """f32 lanes of the target's widest vectors."""
+    return simd_width(f32)
+
+
+@fn(unchecked=True, inline=True)
+def dense_step(w: Any) -> Any:
+    """Elements that a step over K takes for weights of w's dtype: a function of dtype and target alone."""
+    if w == bf16:
+        if target_has("avx512bf16"):
+            return 2 * simd_width(f32)
+    return simd_width(f32)
+
+
+@struct(frozen=True)
+class Row:
+    """One row of plain memory, f32 or bf16."""
+
+    data: Any  # Ptr
+
+    def load(self, k: Any, width: Any) -> Any:
+        return self.data.load(k, width=width).cast(f32)
+
+
+@struct(frozen=True)
+class Rows:
+    """An operand with nothing fused: rows of f32 or bf16, `stride` elements apart."""
+
+    data: Any  # Ptr
+    stride: int
+
+    def row(self, m: Any) -> Any:
+        return Row(self.data + m * self.stride)
+
+    def view(self) -> Any:
+        return self.data
+
+
+@struct(frozen=True)
+class NormRow:
+    """A row of RMSNorm: its elements times `scale` and the weight."""
+
+    data: Any
+    weight: Any
+    scale: f32
+
+    def load(self, k: Any, width: Any) -> Any:
+        x = self.data.load(k, width=width).cast(f32)
+        return x * self.scale * self.weight.load(k, width=width).cast(f32)
+
+
+@fn(unchecked=True)
+def inverse_rms(x: Ptr[f32], n: int, eps: f32) -> f32:
+    """1 / sqrt(mean(x^2) + eps) of a row. The sum runs over lanes in a fixed order."""
+    W = simd_width(f32)
+    acc = SIMD[f32, W](0.0)
+    whole = n - n % W
+    for k in range(0, whole, W):
+        v = x.load(k, width=W)
+        acc = mul_add(v, v, acc)
+    if whole < n:
+        v = x.load(whole, width=W, mask=iota(int, W) < n - whole)
+        acc = mul_add(v, v, acc)
+    return f32(1.0) / sqrt(acc.reduce_add() / f32(n) + eps)
+
+
+@struct(frozen=True)
+class NormRows:
+    """RMSNorm (Zhang and Sennrich, 2019) of f32 rows as an operand: x / rms(x) * weight."""
+
+    data: Any  # Ptr[f32]
+    stride: int
+    weight: Any  # Ptr
+    size: int
+    eps: f32
+
+    def row(self, m: Any) -> Any:
+        x = self.data + m * self.stride
+        return NormRow(x, self.weight, inverse_rms(x, self.size, self.eps))
+
+    def view(self) -> Any:
+        return None
+
+
+@fn(unchecked=True, inline=True)
+def pack_row(row: Any, target: Any, k: int, padded: int) -> None:
+    """Write a row operand to memory in target's dtype, zeros up to `padded` columns."""
+    W = simd_width(f32)
+    whole = k - k % W
+    for i in range(0, whole, W):
+        target.store(i, row.load(i, W).cast(target.dtype))
+    for i in range(whole, k):
+        target[i] = row.load(i, 1)[0].cast(target.dtype)
+    for i in range(k, padded):
+        target[i] = f32(0.0).cast(target.dtype)
+
+
