@@ -7,7 +7,7 @@ emitted entry takes them directly; tuples and structs are flattened by the slow 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sapwood.lang import types as ty
@@ -28,7 +28,15 @@ from sapwood.runtime.entry import ConstParam, ScalarParam, TensorParam
 
 @dataclass(frozen=True)
 class ScalarArg:
+    """A number. `exact`: its type decided what was compiled, so only that type may reach the entry."""
+
     scalar: ty.Scalar
+    exact: bool = False
+
+    @property
+    def comparable(self) -> bool:
+        """Whether an entry can tell that an argument fits."""
+        return not self.exact or self.scalar in (ty.I64, ty.F64, ty.BOOL)
 
     @property
     def carrier(self) -> ty.Scalar:
@@ -36,7 +44,7 @@ class ScalarArg:
         return ty.F64 if self.scalar.narrow else self.scalar
 
     def params(self, name: str) -> list[Any]:
-        return [ScalarParam(name, DTYPES[self.carrier.name])]
+        return [ScalarParam(name, DTYPES[self.carrier.name], self.exact)]
 
     def leaves(self) -> list[ty.Leaf]:
         return [self.carrier]
@@ -317,14 +325,14 @@ def _any(
 ) -> Any:
     if isinstance(x, Boxed):
         if isinstance(x.type, ty.Scalar):
-            return ScalarArg(x.type)
+            return ScalarArg(x.type, exact=True)
         raise fail("vectors exist in compiled code only")
     if isinstance(x, bool):
         return ScalarArg(ty.BOOL)
     if isinstance(x, int):
-        return _scalar(ty.I64, x, fail)
+        return replace(_scalar(ty.I64, x, fail), exact=True)
     if isinstance(x, float):
-        return ScalarArg(ty.F64)
+        return ScalarArg(ty.F64, exact=True)
     if x is None or isinstance(x, str):
         return ConstArg(Known(x))
     if hasattr(type(x), "__sapwood_struct__"):
@@ -378,6 +386,26 @@ class ResultShape:
         shape = tuple(next(flat) for _ in range(rank))
         strides = tuple(next(flat) for _ in range(rank))
         return Array.from_address(address, shape, dtype, strides, owner=owners)
+
+
+def restore(
+    shape: ResultShape,
+    arguments: list[Any],
+    mutated: tuple[int, ...],
+    flat: Iterator[Any],
+    owners: tuple[Any, ...],
+    values: list[Any],
+) -> Any:
+    """The Python result of flat results; the fields of mutable structs among the arguments are written back."""
+    if not mutated:
+        return shape.build(flat, owners)
+    first, *rest = shape.items
+    out = first.build(flat, owners)
+    for i, fields in zip(mutated, rest, strict=True):
+        new = fields.build(flat, owners)
+        for name, _ in arguments[i].fields:
+            setattr(values[i], name, getattr(new, name))
+    return out
 
 
 def result_shape(b: Any, value: Value) -> tuple[ResultShape, list[Var]]:

@@ -158,11 +158,11 @@ def _abs(self: Boxed) -> Any:
     return apply(absolute, (self,), {})
 
 
-def _reduction(name: str) -> Callable[..., Any]:
-    def method(self: Boxed) -> Any:
+def _method(name: str) -> Callable[..., Any]:
+    def method(self: Boxed, *args: Any) -> Any:
         from sapwood.lang.ops.base import OPERATIONS
 
-        return apply(OPERATIONS[name], (self,), {})
+        return apply(OPERATIONS[name], (self, *args), {})
 
     return method
 
@@ -183,8 +183,8 @@ for _name, _fn in (
 for _name, _fn in (("neg", operator.neg), ("pos", operator.pos), ("invert", operator.invert)):
     setattr(Boxed, f"__{_name}__", _unary(_fn))
 Boxed.__abs__ = _abs  # type: ignore[attr-defined]
-for _name in ("reduce_add", "reduce_mul", "reduce_min", "reduce_max"):
-    setattr(Boxed, _name, _reduction(_name))
+for _name in ("bitcast", "shuffle", "join", "reduce_add", "reduce_mul", "reduce_min", "reduce_max"):
+    setattr(Boxed, _name, _method(_name))
 
 
 def make_simd(parameters: tuple[Any, ...], args: tuple[Any, ...]) -> Any:
@@ -217,10 +217,14 @@ class PythonStackArray:
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, i: int) -> Any:
-        return self.items[i]
+    def _at(self, i: Any) -> int:
+        n = operator.index(i)
+        if not -len(self.items) <= n < len(self.items):
+            raise IndexError(f"index {n} is out of bounds for axis 0 with size {len(self.items)}")
+        return n
 
-    def __setitem__(self, i: int, x: Any) -> None:
-        self.items[i] = self.dtype(x)
+    def __getitem__(self, i: Any) -> Any:
+        return self.items[self._at(i)]
 
-
+    def __setitem__(self, i: Any, x: Any) -> None:
+        self.items[self._at(i)] = self.dtype(x)

@@ -7,10 +7,12 @@ lines when a debugger or a callback wants them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.errors import NOWHERE, Loc
+from sapwood.lang.front import hir
 from sapwood.lang.ir.ssa import Function, Region, Var
 from sapwood.lang.ops.control import Exit
 from sapwood.lang.values import Agg, Known, Value, leaves_of
@@ -83,18 +85,22 @@ def run_immediate(rule: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     """Run a typing rule on Python values and evaluate what it emits: boxed arithmetic."""
     from sapwood.lang.infer.builder import Builder
     from sapwood.lang.infer.interpreter import Interpreter
+    from sapwood.lang.infer.walker import FunctionWalker
 
     region = Region()
-    builder = Builder(Interpreter(_reference_target()), region)
-    builder.unchecked = True
-    builder.loc = NOWHERE
+    interpreter = Interpreter(reference_target())
+    builder = Builder(interpreter, region)
+    code = hir.FunctionDef("python", [], [], NOWHERE, frozenset(), frozenset())
+    interpreter.frames.append(FunctionWalker(interpreter, builder, code, None, [], "python"))
     evaluator = Evaluator()
     result = rule(builder, *(to_abstract(a, evaluator.env) for a in args))
     evaluator.region(region, ())
     return from_abstract(result, evaluator.env)
 
 
-def _reference_target() -> Any:
+@lru_cache(maxsize=1)
+def reference_target() -> Any:
+    """A machine that can do everything, for platforms that no code is made for."""
     from sapwood.targets.base import Target
 
     features = frozenset({"fma", "avx512bf16", "avx512vl", "f16c", "sse4.1"})

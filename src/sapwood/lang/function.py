@@ -76,13 +76,17 @@ class State:
         self.python = python
         self.options = options
         self.signature = inspect.signature(python)
+        kinds = [p.kind for p in self.signature.parameters.values()]
+        keywords = kinds.count(inspect.Parameter.KEYWORD_ONLY)
+        self.positional = -1 if keywords else len(kinds)  # arguments of a call that binds by itself
         self.specialisations: dict[Any, Any] = {}
         self.units: dict[Any, Any] = {}
+        self.programs: dict[Any, Any] = {}  # of the reference evaluator
         self.lock = threading.RLock()
         self.native: Any = None
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        if kwargs or len(args) != len(self.signature.parameters):
+        if kwargs or len(args) != self.positional:
             try:
                 bound = self.signature.bind(*args, **kwargs)
             except TypeError as e:

@@ -13,10 +13,11 @@ import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
 
 import sapwood
 from sapwood import config
-from sapwood.lang.boundary import SIMPLE, ResultShape, StructArg, TensorArg, as_array
+from sapwood.lang.boundary import SIMPLE, ResultShape, TensorArg, as_array, restore
 from sapwood.lang.errors import ArgumentMistake
 from sapwood.lang.fingerprint import describe_constant, digest, fingerprint
 from sapwood.runtime.array import Array
@@ -43,17 +44,34 @@ def _default_target(name: str | None, disabled: tuple[str, ...]) -> Target:
 
 
 class use_target:
-    """`with use_target(t):` compile for another target (tests of lower feature levels)."""
+    """`with use_target(t):` compile and run for another target (tests of lower feature levels).
+
+    Each target has entries of its own: a function's chain is exchanged on the way in and out. Not for use
+    from several threads at once.
+    """
 
     def __init__(self, target: Target) -> None:
         self.target = target
+        self.saved: dict[Any, int] = {}
 
     def __enter__(self) -> Target:
+        heads = _heads.setdefault(self.target.key, WeakKeyDictionary())
+        for fn in list(_attached):
+            self.saved[fn] = fn._vectorcall
+            fn._vectorcall = heads.get(fn, 0)
         _target_override.append(self.target)
         return self.target
 
     def __exit__(self, *exc: object) -> None:
         _target_override.pop()
+        heads = _heads[self.target.key]
+        for fn in list(_attached):
+            heads[fn] = fn._vectorcall
+            fn._vectorcall = self.saved.get(fn, 0)
+
+
+_attached: WeakSet[Any] = WeakSet()  # functions that have entries
+_heads: dict[str, WeakKeyDictionary[Any, int]] = {}  # target -> function -> head of its chain
 
 
 @lru_cache(maxsize=1)
@@ -95,15 +113,19 @@ class Specialisation:
         self.mutated = mutated
         self.written = written  # of each argument that is a tensor
         self.direct = shape.simple and not mutated and all(
-            isinstance(a, SIMPLE) or getattr(a, "comparable", False) for a in arguments
+            getattr(a, "comparable", isinstance(a, SIMPLE)) for a in arguments
         )
         self.busy = threading.local()
         self.native: Any = None
 
     def attach(self, native: Any) -> None:
         """Make calls reach the entry: in the function's own chain, or through a flat one."""
+        parameters = native.state.signature.parameters.values()
+        if any(p.kind is p.KEYWORD_ONLY for p in parameters):
+            self.direct = False  # an entry takes positional arguments
         if self.direct:
             self.native = native
+            _attached.add(native)
         else:
             self.native = NativeFunction(lambda *args, **kwargs: self._mismatch(native, list(args)))
         push_entry(self.native, self.loaded, self.entry)
@@ -127,17 +149,7 @@ class Specialisation:
             return result
         items = iter(result if isinstance(result, tuple) else (result,))
         owners = tuple(v for v in flat if isinstance(v, Array))
-        if not self.mutated:
-            return self.shape.build(items, owners)
-        first, *rest = self.shape.items
-        out = first.build(items, owners)
-        for i, shape in zip(self.mutated, rest, strict=True):
-            argument = self.arguments[i]
-            assert isinstance(argument, StructArg)
-            new = shape.build(items, owners)
-            for name, _ in argument.fields:
-                setattr(values[i], name, getattr(new, name))
-        return out
+        return restore(self.shape, self.arguments, self.mutated, items, owners, values)
 
     def _mismatch(self, native: Any, values: list[Any]) -> None:
         tensors = [v for v in values if isinstance(v, Array)]

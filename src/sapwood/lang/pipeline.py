@@ -106,7 +106,8 @@ def infer_entry(
     entry = Function(symbol, tuple(params), (), body, "host", code.loc)
     entry.restrict = _restricted(fn, arguments)
     interpreter.frames.append(frame)
-    result = frame.call_compiled(fn, list(values), {})
+    named = {p.name: v for p, v in zip(code.params, values, strict=True) if p.keyword_only}
+    result = frame.call_compiled(fn, values[: len(values) - len(named)], named)
     interpreter.frames.pop()
     builder.loc = code.loc
     shape, flat = result_shape(builder, result)

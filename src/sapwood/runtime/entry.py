@@ -20,6 +20,7 @@ Layout = Literal["contiguous", "inner", "strided"]
 class ScalarParam:
     name: str
     dtype: DType
+    exact: bool = False  # a float parameter that does not take ints
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def emit_entry(sig: EntrySignature, impl: str, entry: str) -> str:
     for i, p in enumerate(sig.params):
         obj = t.load("ptr", "%args", 8 * i)
         if isinstance(p, ScalarParam):
-            leaves.append((llvm_type(p.dtype), _scalar(t, obj, p.dtype)))
+            leaves.append((llvm_type(p.dtype), _scalar(t, obj, p.dtype, p.exact)))
         elif isinstance(p, TensorParam):
             leaves += _tensor(t, obj, p, i)
         else:
@@ -190,13 +191,16 @@ def _release(t: _Text, tensors: list[int]) -> None:
 # -- arguments -------------------------------------------------------------------------------------------
 
 
-def _scalar(t: _Text, obj: str, d: DType) -> str:
+def _scalar(t: _Text, obj: str, d: DType, exact: bool) -> str:
     if d.kind == "bool":
         yes = t.value(f"icmp eq ptr {obj}, @sapwood_true")
         no = t.value(f"icmp eq ptr {obj}, @sapwood_false")
         t.require(t.value(f"or i1 {yes}, {no}"))
         return yes
     kind = t.load("ptr", obj, 8)
+    if d.kind == "float" and exact and d.bits == 64:
+        t.require(t.value(f"icmp eq ptr {kind}, @PyFloat_Type"))
+        return t.load("double", obj, 16)
     if d.kind == "float":
         return _float(t, obj, kind, d)
     t.require(t.value(f"icmp eq ptr {kind}, @PyLong_Type"))

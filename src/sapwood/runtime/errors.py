@@ -52,15 +52,16 @@ def raise_from_record(address: int) -> None:
     values = struct.unpack("<6q", ctypes.string_at(address + 16, 48))
     record = _record(ctypes.string_at(descriptor))
     args = [_decode(k, v) for k, v in zip(record["args"], values[:count], strict=True)]
-    text = record["message"].format(*args)
-    cls = _exception_class(record["type"])
-    if cls is None:
-        error: BaseException = RuntimeError(f"{record['type']}: {text}")
+    if record["parts"] is None:
+        shown: list[Any] = [record["message"].format(*args)]
     else:
-        try:
-            error = cls(text) if text else cls()
-        except Exception:  # a user's class with another constructor
-            error = RuntimeError(f"{record['type']}: {text}")
+        queue = iter(args)
+        shown = [p["value"] if p else next(queue) for p in record["parts"]]
+    cls = _exception_class(record["type"])
+    try:
+        error: BaseException = cls(*shown) if cls is not None else RuntimeError(record["type"], *shown)
+    except Exception:  # a user's class with another constructor
+        error = RuntimeError(record["type"], *shown)
     exec(_raiser(record["file"], record["line"], record["function"]), {"error": error})
 
 

@@ -16,6 +16,7 @@ from sapwood.lang import types as ty
 from sapwood.lang.api.dtypes import dtype_of
 from sapwood.lang.errors import (
     NOWHERE,
+    BadOperand,
     BranchTypes,
     ClosureEscapes,
     CompileError,
@@ -352,17 +353,20 @@ class FunctionWalker(LoopMixin, CallMixin):
         if not (isinstance(exception, type) and issubclass(exception, BaseException)):
             raise RaiseNeedsException(s.loc, found=describe(cls))
         self.b.loc = s.loc
-        texts: list[str] = []
+        parts: list[Any] = []
         operands: list[Var] = []
         for a in args:
             if isinstance(a, Known):
-                texts.append(str(a.value).replace("{", "{{").replace("}", "}}"))
+                plain = isinstance(a.value, str | int | float | None)
+                parts.append({"value": a.value if plain else str(a.value)})
             else:
-                texts.append(f"{{{len(operands)}}}")
+                parts.append(None)
                 operands.append(self.b.materialize(a, "what an exception shows"))
-        message = texts[0] if len(texts) == 1 else f"({', '.join(texts)})" if texts else ""
-        attrs = {"exception": exception, "message": message}
-        self.b.emit(control.raise_, tuple(operands[:6]), (), attrs)
+        if len(operands) > control.RAISE_LIMIT:
+            detail = f"{len(operands)} run-time values in an exception; the limit is {control.RAISE_LIMIT}"
+            raise BadOperand(s.loc, function="raise", detail=detail, hint="show fewer of them")
+        attrs = {"exception": exception, "parts": parts}
+        self.b.emit(control.raise_, tuple(operands), (), attrs)
 
     # -- expressions ------------------------------------------------------------------------------
 

@@ -13,13 +13,16 @@ T = TypeVar("T")
 
 @fn(unchecked=True, inline=True)
 def _remainder(x: T, y: T) -> T:
-    """x - trunc(x / y) * y, exactly (C's fmod): by repeated subtraction of shifted multiples."""
+    """x - trunc(x / y) * y, exactly (C's fmod): long division, a step for each bit of the quotient."""
     a, b = absolute(x), absolute(y)
-    while a >= b and b > 0.0 and a - a == 0.0:
+    if a >= b and b > 0.0 and a - a == 0.0:
         step = b
-        while step + step <= a and step + step > step:
+        while step + step <= a:
             step = step + step
-        a = a - step
+        while step >= b:  # halving goes back over the same values, so it is exact
+            if a >= step:
+                a = a - step
+            step = step * 0.5
     return copysign(a, x)
 
 

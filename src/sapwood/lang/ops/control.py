@@ -85,6 +85,8 @@ def _(e, op):
 
 # -- exceptions -------------------------------------------------------------------------------------
 
+RAISE_LIMIT = 6  # values that an error record holds
+
 
 def descriptor(op: Any) -> str:
     """The JSON record that travels in the object code; see runtime/errors.py for the reader."""
@@ -93,7 +95,8 @@ def descriptor(op: Any) -> str:
     return json.dumps(
         {
             "type": f"{exception.__module__}.{exception.__qualname__}",
-            "message": op.attrs["message"],
+            "message": op.attrs.get("message"),
+            "parts": op.attrs.get("parts"),
             "args": [v.type.name for v in args],
             "file": op.loc.file,
             "line": op.loc.line,
@@ -106,15 +109,19 @@ def descriptor(op: Any) -> str:
 
 def _raise_from(op: Any, values: tuple[Any, ...]) -> None:
     exception = op.attrs["exception"]
-    text = op.attrs["message"].format(*values)
-    error = exception(text) if text else exception()
+    if op.op is raise_:
+        queue = list(values)
+        error = exception(*(p["value"] if p else queue.pop(0) for p in op.attrs["parts"]))
+    else:
+        error = exception(op.attrs["message"].format(*values))
     error.add_note(f"at {op.loc}")
     raise error
 
 
 @operation(name="raise", control=True)
 def raise_() -> None:
-    """Raise an exception and leave the function."""
+    """Raise an exception and leave the function. Attribute `parts`: its arguments, {"value": constant} or None
+    for the next operand."""
 
 
 @raise_.reference

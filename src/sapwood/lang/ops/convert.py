@@ -121,7 +121,7 @@ def lower_convert(e, x: str, source: Scalar | Simd, target: Scalar | Simd) -> st
         elif src != F32:
             # exact for every int that f32 holds; wider ints go through f64 and round to odd
             mid = F32 if src.bits <= 16 else F64
-            y = lower_convert(e, x, source, like(source, mid))
+            y = lower_convert(e, _odd_int(e, x, source) if src.bits == 64 else x, source, like(source, mid))
             return lower_convert(e, y, like(source, mid), target)
         return _narrow(e, x, source, dst)
     if dst.kind == "bool":
@@ -232,6 +232,24 @@ def _f64_to_f32_odd(e, x: str, source: Scalar | Simd) -> str:
     cut = e.select(cond, over, i32, e.value(f"sub {i32} {bits}, {k(1)}"), bits)
     odd = e.select(cond, inexact, i32, e.value(f"or {i32} {cut}, {k(1)}"), bits)
     return e.value(f"bitcast {i32} {odd} to {f32}")
+
+
+def _odd_int(e, x: str, source: Scalar | Simd) -> str:
+    """A 64-bit int that f64 holds: one of 2^53 or more is rounded to odd at its 12th bit."""
+    i64, cond = e.type(source), e.type(like(source, Scalar("bool", "bool", 1)))
+
+    def k(v: int) -> str:
+        return e.literal(like(source, I64), v)
+
+    size = x
+    if elem_of(source).signed:
+        size = e.value(f"xor {i64} {x}, {e.value(f'ashr {i64} {x}, {k(63)}')}")
+    big = e.value(f"icmp uge {i64} {size}, {k(1 << 53)}")
+    rest = e.value(f"and {i64} {x}, {k(0xFFF)}")
+    sticky = e.value(f"zext {cond} {e.value(f'icmp ne {i64} {rest}, {k(0)}')} to {i64}")
+    cut = e.value(f"and {i64} {x}, {k(-0x1000)}")
+    odd = e.value(f"or {i64} {cut}, {e.value(f'shl {i64} {sticky}, {k(12)}')}")
+    return e.select(cond, big, i64, odd, x)
 
 
 # -- public: cast and bitcast -----------------------------------------------------------------------

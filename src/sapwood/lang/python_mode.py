@@ -1,0 +1,249 @@
+"""The two oracles of a compiled function: its body run by CPython, and its SSA run by the evaluator.
+
+`run_python` runs the very code object, so that breakpoints and profilers work; numbers of the machine's types
+are boxed (lang/boxed.py), memory is wrapped (lang/python_memory.py), and the compiled functions that the body
+names are run the same way. `run_reference` runs the typed SSA on the real memory of the arguments.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import CellType, FunctionType
+from typing import Any, TypeVar
+
+from sapwood.lang.api.dtypes import dtype_of
+from sapwood.lang.boundary import (
+    ConstArg,
+    PointerArg,
+    ResultShape,
+    ScalarArg,
+    StructArg,
+    TensorArg,
+    TupleArg,
+    as_array,
+    restore,
+)
+from sapwood.lang.boxed import Boxed, box
+from sapwood.lang.errors import Loc
+from sapwood.lang.infer.declared import Declared
+from sapwood.lang.infer.interpreter import Interpreter, declared_parameters
+from sapwood.lang.ir.ssa import Program
+from sapwood.lang.ops.numeric import round_float
+from sapwood.lang.ops.pointer import Block, Pointer
+from sapwood.lang.python_memory import PythonPointer, PythonTensor
+from sapwood.runtime.array import Array
+
+# -- CPython -------------------------------------------------------------------------------------------
+
+
+def run_python(fn: Any, values: list[Any]) -> Any:
+    """Run the body of `fn` in CPython. Arguments are those of a call; the result is plain Python.
+
+    Raises what a call would raise for arguments that do not fit.
+    """
+    arguments = fn.state.classify(values)
+    boxed = [_box(a, v) for a, v in zip(arguments, values, strict=True)]
+    body = _in_python(fn, _dtypes(declared_parameters(fn), arguments))
+    result = _call(body, boxed)
+    for argument, value, seen in zip(arguments, values, boxed, strict=True):
+        if isinstance(argument, StructArg) and argument.mutable:
+            for name, _ in argument.fields:
+                setattr(value, name, _plain(getattr(seen, name)))
+    return _plain(result)
+
+
+def _call(body: FunctionType, values: list[Any]) -> Any:
+    parameters = inspect.signature(body).parameters.values()
+    pairs = list(zip(parameters, values, strict=True))
+    keywords = {p.name: v for p, v in pairs if p.kind is p.KEYWORD_ONLY}
+    return body(*(v for p, v in pairs if p.kind is not p.KEYWORD_ONLY), **keywords)
+
+
+def _in_python(fn: Any, dtypes: dict[TypeVar, Any]) -> FunctionType:
+    """The function's code, with names that lead to compiled functions and type variables redirected."""
+    python: FunctionType = fn.__wrapped__
+
+    def redirect(x: Any) -> Any:
+        if isinstance(x, TypeVar):
+            return dtypes.get(x, x)
+        if hasattr(type(x), "__sapwood_function__"):
+            return _Nested(x)
+        return x
+
+    names = {k: redirect(v) for k, v in python.__globals__.items()}
+    cells = tuple(_redirected(c, redirect) for c in python.__closure__ or ())
+    body = FunctionType(python.__code__, names, python.__name__, python.__defaults__, cells or None)
+    body.__kwdefaults__ = python.__kwdefaults__
+    return body
+
+
+def _redirected(cell: CellType, redirect: Callable[[Any], Any]) -> CellType:
+    try:
+        return CellType(redirect(cell.cell_contents))
+    except ValueError:  # not assigned yet
+        return cell
+
+
+class _Nested:
+    """A compiled function called from a body that CPython runs: it is run by CPython, too."""
+
+    def __init__(self, fn: Any) -> None:
+        self.fn = fn
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        bound = inspect.signature(self.fn.__wrapped__).bind(*args, **kwargs)
+        bound.apply_defaults()
+        declared = declared_parameters(self.fn)
+        values = [_convert(d, v) for d, v in zip(declared, bound.arguments.values(), strict=True)]
+        dtypes: dict[TypeVar, Any] = {}
+        for d, v in zip(declared, values, strict=True):
+            if d.args and isinstance(d.args[0], TypeVar):
+                dtypes.setdefault(d.args[0], getattr(v, "dtype", type(v)))
+        return _call(_in_python(self.fn, dtypes), values)
+
+
+def _convert(declared: Declared, x: Any) -> Any:
+    if declared.kind == "scalar" and isinstance(x, Boxed | int | float):
+        return box(declared.args[0], Boxed(declared.args[0], x).value)
+    return x
+
+
+def _dtypes(declared: list[Declared], arguments: list[Any]) -> dict[TypeVar, Any]:
+    """What the type variables of the parameters are bound to."""
+    out: dict[TypeVar, Any] = {}
+    for d, a in zip(declared, arguments, strict=True):
+        if d.kind == "typevar" and isinstance(a, ScalarArg):
+            out.setdefault(d.args[0], dtype_of(a.scalar))
+        elif d.kind == "tensor" and isinstance(a, TensorArg):
+            if isinstance(d.args[0], TypeVar):
+                out.setdefault(d.args[0], dtype_of(a.elem))
+            if isinstance(d.args[1], TypeVar):
+                out.setdefault(d.args[1], a.rank)
+    return out
+
+
+def _box(argument: Any, x: Any) -> Any:
+    match argument:
+        case ScalarArg(scalar=scalar):
+            return box(scalar, _leaf(argument, x, scalar))
+        case TensorArg():
+            return PythonTensor(as_array(x, TypeError))  # type: ignore[arg-type]
+        case PointerArg():
+            return PythonPointer(Pointer(Block(int(x), None), 0, argument.elem))
+        case TupleArg(items=items):
+            return tuple(_box(a, v) for a, v in zip(items, x, strict=True))
+        case StructArg(cls=cls, fields=fields):
+            out = cls.__new__(cls)
+            for name, a in fields:
+                object.__setattr__(out, name, _box(a, getattr(x, name)))
+            return out
+        case ConstArg(known=known):
+            v = known.value
+            return _Nested(v) if hasattr(type(v), "__sapwood_function__") else v
+    raise TypeError(f"{argument} has no form in Python")
+
+
+def _plain(x: Any) -> Any:
+    match x:
+        case Boxed():
+            return x.value
+        case tuple():
+            return tuple(map(_plain, x))
+        case PythonTensor():
+            return x.array
+    info = getattr(type(x), "__sapwood_struct__", None)
+    if info is None:
+        return x
+    out = type(x).__new__(type(x))
+    for name in info.annotations():
+        object.__setattr__(out, name, _plain(getattr(x, name)))
+    return out
+
+
+# -- the evaluator -------------------------------------------------------------------------------------
+
+
+def run_reference(fn: Any, values: list[Any], on_line: Callable[[Loc], None] | None = None) -> Any:
+    """Run `fn` in the reference evaluator, on the memory of the arguments; gives what a call gives.
+
+    `on_line(loc)` is called whenever the source line changes. Raises what a call would raise, and
+    StepLimitExceeded when the evaluator runs for too long.
+    """
+    from sapwood.lang.evaluate import Evaluator
+
+    arguments = fn.state.classify(values)
+    program, shape, mutated = _program(fn, arguments)
+    owners: list[Any] = []
+    leaves: list[Any] = []
+    for name, argument, value in zip(fn.state.signature.parameters, arguments, values, strict=True):
+        at = len(leaves)
+        leaves += _leaves(argument, value, owners)
+        if isinstance(argument, TensorArg) and at in program.entry.written and owners[-1].readonly:
+            from sapwood.lang.load import ReadOnlyArgument
+
+            raise ReadOnlyArgument(None, function=fn.__wrapped__.__name__, name=name)
+    flat = Evaluator(on_line).function(program.entry, tuple(leaves))
+    return restore(shape, arguments, mutated, iter(flat), tuple(owners), values)
+
+
+def _program(fn: Any, arguments: list[Any]) -> tuple[Program, ResultShape, tuple[int, ...]]:
+    """The checked program for arguments of these kinds, made once."""
+    from sapwood.lang import pipeline
+
+    target = _target()
+    key = (tuple(arguments), target.key)
+    found = fn.state.programs.get(key)
+    if found is None:
+        found = pipeline.infer_entry(Interpreter(target), fn, arguments, fn.__wrapped__.__name__)
+        pipeline.check(found[0], target)
+        fn.state.programs[key] = found
+    return found
+
+
+def _target() -> Any:
+    """That of compiled code, so that both see the same vector width; any platform has some."""
+    from sapwood.lang.evaluate import reference_target
+    from sapwood.lang.load import current_target
+    from sapwood.targets.errors import UnsupportedPlatform
+
+    try:
+        return current_target()
+    except UnsupportedPlatform:
+        return reference_target()
+
+
+def _leaf(argument: ScalarArg, x: Any, scalar: Any) -> Any:
+    """The evaluator's value of a scalar argument."""
+    if isinstance(x, Boxed):
+        return x.value
+    if scalar.kind == "bool":
+        return bool(x)
+    return round_float(scalar, float(x)) if scalar.is_float else x.__index__()
+
+
+def _leaves(argument: Any, x: Any, owners: list[Any]) -> list[Any]:
+    match argument:
+        case ScalarArg():
+            return [_leaf(argument, x, argument.scalar)]
+        case PointerArg():
+            return [int(x)]
+        case TensorArg():
+            array = as_array(x, TypeError)  # type: ignore[arg-type]
+            owners.append(array)
+            return [memory_of(array, argument.elem), *array.shape, *array.strides]
+        case TupleArg(items=items):
+            return [leaf for a, v in zip(items, x, strict=True) for leaf in _leaves(a, v, owners)]
+        case StructArg(fields=fields):
+            return [leaf for n, a in fields for leaf in _leaves(a, getattr(x, n), owners)]
+    return []
+
+
+def memory_of(array: Array, elem: Any) -> Pointer:
+    """A pointer to the first element of an array that knows how far the array's memory reaches."""
+    size = array.dtype.itemsize
+    if 0 in array.shape:
+        return Pointer(Block(array.data_ptr, 0, array), 0, elem)
+    reach = [(n - 1) * s * size for n, s in zip(array.shape, array.strides, strict=True)]
+    low, high = sum(min(r, 0) for r in reach), sum(max(r, 0) for r in reach)
+    return Pointer(Block(array.data_ptr + low, high - low + size, array), -low, elem)

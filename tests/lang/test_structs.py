@@ -1,0 +1,226 @@
+"""Structs: values and references, methods, operators, crossing the boundary to Python."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from oracles import agree
+
+from sapwood import StackArray, Tensor, f32, fn, i32, struct
+
+
+@struct(frozen=True)
+class Vec:
+    x: float
+    y: float = 0.0
+
+    def __add__(self, other: Vec) -> Vec:
+        return Vec(self.x + other.x, self.y + other.y)
+
+    def __mul__(self, k: float) -> Vec:
+        return Vec(self.x * k, self.y * k)
+
+    def __rmul__(self, k: float) -> Vec:
+        return self * k
+
+    def __neg__(self) -> Vec:
+        return Vec(-self.x, -self.y)
+
+    def __getitem__(self, i: int) -> float:
+        return self.x if i == 0 else self.y
+
+    def __len__(self) -> int:
+        return 2
+
+    def dot(self, other: Vec) -> float:
+        return self.x * other.x + self.y * other.y
+
+
+@fn
+def vectors(a: Vec, b: Vec) -> Vec:
+    c = a + b * 2.0
+    return -(0.5 * c) + Vec(a.dot(b)) + Vec(y=c[1], x=len(c))
+
+
+@fn
+def equal(a: Vec, b: Vec) -> tuple[bool, bool]:
+    return a == b, a != b
+
+
+@fn
+def chosen(a: Vec, b: Vec, n: int) -> Vec:
+    best = a
+    for i in range(n):
+        if i % 2 == 0:
+            best = best + b
+    return best if n > 1 else b
+
+
+def test_frozen_structs():
+    a, b = Vec(1.0, 2.0), Vec(-3.0, 0.5)
+    agree(vectors, a, b, plain=True)
+    agree(equal, a, b, plain=True)
+    agree(equal, a, Vec(1.0, 2.0), plain=True)
+    for n in range(4):
+        agree(chosen, a, b, n, plain=True)
+
+
+@struct
+class Counter:
+    count: int = 0
+    total: float = 0.0
+
+    def push(self, x: float) -> None:
+        self.count += 1
+        self.total += x
+
+    def mean(self) -> float:
+        return self.total / self.count
+
+
+@fn
+def run(c: Counter, n: int) -> float:
+    alias = c
+    for i in range(n):
+        alias.push(i * 0.5)
+    push_twice(c)
+    return c.mean()
+
+
+@fn
+def push_twice(c: Counter) -> None:
+    c.push(1.0)
+    c.push(2.0)
+
+
+@fn
+def local_counter(n: int) -> tuple[int, float]:
+    c = Counter()
+    d = c
+    for i in range(n):
+        d.push(i)
+    return c.count, c.total
+
+
+@fn
+def make_counter(n: int) -> Counter:
+    c = Counter(n)
+    c.push(0.5)
+    return c
+
+
+@fn
+def use_made(n: int) -> float:
+    c = make_counter(n)
+    c.push(1.0)
+    return c.total + c.count
+
+
+def test_mutable_structs():
+    c = Counter(1, 2.0)
+    agree(run, c, 3)
+    run(c, 3)
+    assert (c.count, c.total) == (6, 6.5)
+    agree(local_counter, 4, plain=True)
+    agree(make_counter, 4, plain=True)
+    agree(use_made, 4, plain=True)
+
+
+def test_write_back_happens_on_every_call():
+    c = Counter()
+    for n in range(1, 50):
+        push_twice(c)
+        assert c.count == 2 * n
+
+
+@struct
+class Failing:
+    n: int = 0
+
+    def bump(self) -> None:
+        self.n += 1
+
+
+@fn
+def fails(c: Failing) -> None:
+    c.bump()
+    if c.n > 2:
+        raise ValueError("too many")
+
+
+def test_an_exception_in_a_method():
+    c = Failing()
+    fails(c)
+    fails(c)
+    with pytest.raises(ValueError, match="too many"):
+        fails(c)
+
+
+@struct(frozen=True)
+class Outer:
+    inner: Vec
+    name: i32
+    scale: f32 = 2.0
+
+
+@fn
+def nested(o: Outer) -> Outer:
+    return Outer(o.inner + o.inner, o.name + 1, o.scale * 0.1)
+
+
+@struct(frozen=True)
+class View:
+    data: Tensor[f32, 2]
+    scale: float
+
+    def __getitem__(self, i: int) -> float:
+        return self.data[i, 0] * self.scale
+
+
+@fn
+def first_column(v: View) -> float:
+    acc = 0.0
+    for i in range(v.data.shape[0]):
+        acc += v[i]
+    return acc
+
+
+def test_nested_structs_and_tensors():
+    agree(nested, Outer(Vec(1.0, 2.0), 5, 0.25))
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    assert first_column(View(x, 0.5)) == 3.0 == first_column.reference(View(x, 0.5))
+    assert first_column.python(View(x, 0.5)) == 3.0
+    assert first_column(View(x[::-1], 0.5)) == 3.0
+
+
+@fn
+def in_memory(n: int) -> float:
+    things = StackArray[Vec, 4]()
+    for i in range(4):
+        things[i] = Vec(i * 1.0, n * 1.0)
+    acc = Vec(0.0)
+    for i in range(4):
+        acc = acc + things[i]
+    return acc.x * 100 + acc.y
+
+
+def test_structs_in_stack_arrays():
+    assert in_memory(3) == in_memory.reference(3) == 612.0
+
+
+@struct(frozen=True)
+class Derived(Vec):
+    z: float = 1.0
+
+    def dot(self, other: Vec) -> float:
+        return self.x * other.x + self.z
+
+
+@fn
+def dot_any(a: Vec, b: Vec) -> float:
+    return a.dot(b)
+
+
+def test_inheritance():
+    agree(dot_any, Derived(1.0, 2.0, 3.0), Vec(4.0, 5.0), plain=True)
+    agree(dot_any, Vec(1.0, 2.0), Vec(4.0, 5.0), plain=True)
