@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import pytest
-from oracles import Raised, agree
 import helper_module
+import pytest
 from helper_module import BASE, scale_by
+from oracles import Raised, agree
 
 from sapwood import Const, Tensor, f32, fn, i32, unroll
 

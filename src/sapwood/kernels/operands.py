@@ -122,3 +122,39 @@ def pack_row(row: Any, target: Any, k: int, padded: int) -> None:
         target[i] = f32(0.0).cast(target.dtype)
 
 
+
+
+@struct(frozen=True)
+class PickedRows:
+    """Rows of another operand, by number."""
+
+    inner: Any
+    numbers: Any  # Ptr[i32]
+
+    def row(self, m: Any) -> Any:
+        return self.inner.row(int(self.numbers[m]))
+
+    def view(self) -> Any:
+        return None
+
+
+@struct(frozen=True)
+class ComputedRow:
+    compute: Any
+    m: int
+
+    def load(self, k: Any, width: Any) -> Any:
+        return self.compute(self.m, k, width)
+
+
+@struct(frozen=True)
+class ComputedRows:
+    """An operand whose elements are an expression: compute(m, k, width) gives SIMD[f32, width]."""
+
+    compute: Any
+
+    def row(self, m: Any) -> Any:
+        return ComputedRow(self.compute, m)
+
+    def view(self) -> Any:
+        return None

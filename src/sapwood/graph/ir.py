@@ -1,0 +1,150 @@
+"""The graph: values, nodes and the repeated layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sapwood.graph.dims import Dim
+
+if TYPE_CHECKING:
+    from sapwood.graph.ops import GraphOp
+
+
+class GraphError(ValueError):
+    """A model that cannot be made into a graph; the text names the operation, the shapes and the rule."""
+
+
+@dataclass(frozen=True)
+class Type:
+    """Shape and dtype of a value. Activations are [rows, width] with a static width."""
+
+    shape: tuple[Dim, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+    @property
+    def width(self) -> int:
+        """The static last size."""
+        known = self.shape[-1].known
+        if known is None:
+            raise GraphError(f"{self} needs a static last size")
+        return known
+
+
+@dataclass(eq=False)
+class Value:
+    """A tensor in the graph: an input, a weight, or the result of a node.
+
+    kind: "input" (given at each step), "weight" (bound once), "layer" (bound once for each layer), "node".
+    """
+
+    type: Type
+    kind: str
+    name: str
+    node: Node | None = None
+    data: Any = None  # the Parameter of a weight
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        return self.type.shape
+
+    def __repr__(self) -> str:
+        return f"%{self.name}: {self.type}"
+
+    def __add__(self, other: Any) -> Any:
+        return _apply("add", self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _apply("add", other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return _apply("sub", self, other)
+
+    def __mul__(self, other: Any) -> Any:
+        return _apply("mul", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _apply("mul", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _apply("div", self, other)
+
+    def __neg__(self) -> Any:
+        return _apply("neg", self)
+
+
+def _apply(name: str, *args: Any) -> Any:
+    from sapwood.graph.ops import GRAPH_OPS
+
+    return GRAPH_OPS[name](*args)
+
+
+@dataclass(eq=False)
+class Node:
+    """One application of an entry of the op table."""
+
+    op: GraphOp
+    inputs: tuple[Value, ...]
+    attrs: dict[str, Any]
+    outputs: tuple[Value, ...] = ()
+
+    @property
+    def output(self) -> Value:
+        return self.outputs[0]
+
+
+@dataclass(eq=False)
+class Repeat:
+    """A layer run `count` times: `carry` goes in, `result` comes out and becomes the next carry."""
+
+    count: int
+    carry: Value  # inside: the value that the layer gets
+    initial: Value
+    nodes: list[Node]
+    result: Value  # inside
+    output: Value  # outside
+    bindings: list[list[Any]] = field(default_factory=list)  # for each layer, the data of `externals`
+    externals: list[Value] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Graph:
+    """What a step computes, in order."""
+
+    name: str
+    inputs: list[Value] = field(default_factory=list)
+    weights: list[Value] = field(default_factory=list)
+    body: list[Node | Repeat] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+
+    def nodes(self) -> Iterator[Node]:
+        for item in self.body:
+            if isinstance(item, Repeat):
+                yield from item.nodes
+            else:
+                yield item
+
+
+def format_graph(graph: Graph) -> str:
+    """Text for SAPWOOD_DEBUG=graph."""
+    lines = [f"graph {graph.name}({', '.join(map(repr, graph.inputs))})"]
+
+    def show(node: Node, pad: str) -> None:
+        args = ", ".join(f"%{v.name}" for v in node.inputs)
+        attrs = "".join(f" {k}={v}" for k, v in node.attrs.items() if not callable(v))
+        lines.append(f"{pad}{', '.join(map(repr, node.outputs))} = {node.op.name}({args}){attrs}")
+
+    for item in graph.body:
+        if isinstance(item, Repeat):
+            lines.append(f"  {item.output!r} = repeat {item.count} times, %{item.carry.name} = %{item.initial.name}:")
+            for node in item.nodes:
+                show(node, "    ")
+            lines.append(f"    yield %{item.result.name}")
+        else:
+            show(item, "  ")
+    lines.append(f"  return {', '.join(f'%{v.name}' for v in graph.outputs)}")
+    return "\n".join(lines)

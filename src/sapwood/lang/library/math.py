@@ -1,0 +1,1 @@
+from sapwood.lang.library.math_f32 import *
