@@ -215,3 +215,14 @@ def test_no_arguments():
         no_arguments(1)
     with pytest.raises(TypeError):
         no_arguments(x=1)
+
+
+@fn
+def half(x: float, s: f32) -> tuple[float, f32]:
+    return x / 2, s
+
+
+def test_ints_beyond_i64_as_floats():
+    for x in (2**63, -(2**80), 10**300, 2**53 + 1):
+        assert half(x, 1)[0] == half.reference(x, 1)[0] == x / 2
+    assert half(1, 10**39)[1] == half.reference(1, 10**39)[1] == float("inf")

@@ -6,6 +6,7 @@ emitted entry takes them directly; tuples and structs are flattened by the slow 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,7 +54,12 @@ class ScalarArg:
         return w.b.convert(next(leaves), self.scalar)
 
     def flatten(self, x: Any) -> list[Any]:
-        return [x.value if isinstance(x, Boxed) else x]
+        """Exactly the type that an entry tests for; ints beyond i64 become floats here."""
+        if isinstance(x, Boxed):
+            return [x.value]
+        if self.scalar.kind == "bool":
+            return [x]
+        return [float(x) if self.scalar.is_float else int(operator.index(x))]
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class PointerArg:
         return w.b.emit1(memory.pointer_at, (next(leaves),), ty.Ptr(self.elem))
 
     def flatten(self, x: Any) -> list[Any]:
-        return [x]
+        return [int(x)]
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ class TensorArg:
         return Agg(ty.Tensor(self.elem, self.rank, self.layout), (pointer, *shape, *strides))
 
     def flatten(self, x: Any) -> list[Any]:
-        return [x]
+        return [as_array(x, lambda text: TypeError(text))]  # type: ignore[arg-type,return-value]
 
 
 @dataclass(frozen=True)
@@ -218,6 +224,8 @@ def classify(declared: Declared, x: Any, name: str, function: str, wrap: Callabl
             return _struct(type(x), x, name, function, wrap)
         case "ptr":
             if isinstance(x, int) and not isinstance(x, bool):
+                if not -(2**63) <= x < 2**63:
+                    raise OverflowError(f"{function}(): {x} is not an address")
                 from sapwood.lang.infer.declared import concrete_type
 
                 elem = concrete_type(declared.args[0])
@@ -252,7 +260,10 @@ def _scalar(scalar: ty.Scalar, x: Any, fail: Fail) -> ScalarArg:
             return ScalarArg(scalar)
         raise fail("pass True or False")
     if scalar.is_float:
-        if isinstance(x, float) or isinstance(x, int) and not isinstance(x, bool):
+        if isinstance(x, int) and not isinstance(x, bool):
+            float(x)  # raises OverflowError
+            return ScalarArg(scalar)
+        if isinstance(x, float):
             return ScalarArg(scalar)
         if not isinstance(x, bool) and hasattr(type(x), "__float__") and not _is_array(x):
             return ScalarArg(scalar)

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import sapwood
 from sapwood import config
-from sapwood.lang.boundary import SIMPLE, ResultShape, TensorArg, as_array, restore
+from sapwood.lang.boundary import SIMPLE, ResultShape, restore
 from sapwood.lang.errors import ArgumentMistake
 from sapwood.lang.fingerprint import describe_constant, digest, fingerprint
 from sapwood.runtime.array import Array
@@ -136,7 +136,7 @@ class Specialisation:
             self._mismatch(self.native, values)
         flat: list[Any] = []
         for argument, value in zip(self.arguments, values, strict=True):
-            flat += [_plain(argument, v) for v in argument.flatten(value)]
+            flat += argument.flatten(value)
         self.busy.calling = True
         try:
             result = self.native(*flat)
@@ -164,24 +164,6 @@ def _name_of(native: Any, values: list[Any], x: Any) -> str:
     names = list(native.state.signature.parameters) if hasattr(native, "state") else []
     at = next((i for i, v in enumerate(values) if v is x), 0)
     return names[at] if at < len(names) else f"argument {at}"
-
-
-def _plain(argument: Any, x: Any) -> Any:
-    """Exactly the type that an entry tests for."""
-    if isinstance(argument, TensorArg) or hasattr(x, "__dlpack__"):
-        if not isinstance(x, int | float):
-            return as_array(x, lambda text: TypeError(text))  # type: ignore[arg-type,return-value]
-    if isinstance(x, bool) or x is None:
-        return x
-    if isinstance(x, int) and type(x) is not int:
-        return int(x)
-    if type(x) in (int, float, str):
-        return x
-    if hasattr(type(x), "__index__") and not isinstance(x, str | tuple):
-        return x.__index__()
-    if hasattr(type(x), "__float__") and not callable(x):
-        return float(x)
-    return x
 
 
 # -- entries -------------------------------------------------------------------------------------------
