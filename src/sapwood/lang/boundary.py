@@ -21,7 +21,7 @@ from sapwood.lang.infer.declared import Declared
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, memory
 from sapwood.lang.types import I64
-from sapwood.lang.values import Agg, Known, Spec, Value
+from sapwood.lang.values import Agg, Known, Value
 from sapwood.runtime.array import Array
 from sapwood.runtime.dtypes import DTYPES
 from sapwood.runtime.entry import ConstParam, ScalarParam, TensorParam

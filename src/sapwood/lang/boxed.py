@@ -11,8 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sapwood.lang import types as ty
-from sapwood.lang.ops.numeric import normalise
-from sapwood.lang.types import BOOL, elem_of
+from sapwood.lang.types import elem_of
 
 
 class Boxed:

@@ -15,7 +15,7 @@ from sapwood.lang.errors import NOWHERE, Loc
 from sapwood.lang.front import hir
 from sapwood.lang.ir.ssa import Function, Region, Var
 from sapwood.lang.ops.control import Exit
-from sapwood.lang.values import Agg, Known, Value, leaves_of
+from sapwood.lang.values import Agg, Known, Value
 
 STEP_LIMIT = 50_000_000
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
@@ -13,12 +12,12 @@ from sapwood.lang.infer import layout
 from sapwood.lang.infer.declared import fit_argument
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, convert, memory, simd
-from sapwood.lang.ops.operators import binary, truth
+from sapwood.lang.ops.operators import truth
 from sapwood.lang.types import BOOL, F64, I64, elem_of
 from sapwood.lang.values import Agg, Known, Value, describe
 
 if TYPE_CHECKING:
-    from sapwood.lang.infer.walker import FunctionWalker as Walker
+    pass
 
 
 def convert_number(w: Any, f: type, args: list[Value], loc: Loc) -> Value | None:

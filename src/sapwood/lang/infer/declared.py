@@ -15,8 +15,7 @@ from sapwood.lang import types as ty
 from sapwood.lang.api.annotations import Const, Parameterised, Ptr, SIMD, StackArray, Tensor
 from sapwood.lang.api.dtypes import Number, scalar_type
 from sapwood.lang.errors import BadAnnotation, BadConversion, Loc, TypeVarConflict, WrongArgumentType
-from sapwood.lang.types import elem_of
-from sapwood.lang.values import Agg, Known, Spec, Value, Var, describe
+from sapwood.lang.values import Agg, Known, Value, Var, describe
 
 
 @dataclass(frozen=True, slots=True)

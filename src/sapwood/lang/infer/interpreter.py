@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any, Protocol
 
-from sapwood.lang import types as ty
 from sapwood.lang.errors import CallTooDeep, CompileError, Loc
 from sapwood.lang.front.ast2hir import lower_function
 from sapwood.lang.front.hir import FunctionDef
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.declared import ANY, Declared, declare
 from sapwood.lang.ir.ssa import Function, Program, Region, Var
-from sapwood.lang.values import Agg, Known, Spec, Value, leaves_of, rebuild, spec_of
+from sapwood.lang.values import Spec, Value, rebuild, spec_of
 
 
 class CompiledFunction(Protocol):

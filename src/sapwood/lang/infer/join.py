@@ -11,7 +11,7 @@ from typing import Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.ir.ssa import Var
-from sapwood.lang.values import Agg, Known, Spec, Unbound, Value, rebuild, spec_of
+from sapwood.lang.values import Agg, Known, Spec, Unbound, Value, rebuild
 
 
 class Clash(Exception):

@@ -9,7 +9,7 @@ from sapwood.lang.errors import BadOperand
 from sapwood.lang.infer.declared import Declared, concrete_type, declare
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import memory
-from sapwood.lang.values import Agg, Known, Value, describe
+from sapwood.lang.values import Agg, Value, describe
 
 STACK_LIMIT = 256 * 1024  # bytes of one stack array or struct
 

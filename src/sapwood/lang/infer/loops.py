@@ -27,7 +27,7 @@ from sapwood.lang.front import hir
 from sapwood.lang.infer.join import Clash, adapt, fresh, join
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops import arith, control
-from sapwood.lang.ops.operators import binary, require_index, truth, tuple_items
+from sapwood.lang.ops.operators import binary, require_index, truth
 from sapwood.lang.types import BOOL, I64
 from sapwood.lang.values import Agg, Known, Spec, Value, describe, spec_of
 

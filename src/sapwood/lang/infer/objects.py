@@ -18,7 +18,7 @@ from sapwood.lang.errors import (
     TooManyIndices,
 )
 from sapwood.lang.infer import layout
-from sapwood.lang.infer.tensors import element_pointer, load_elements, store_elements, tensor_view
+from sapwood.lang.infer.tensors import load_elements, store_elements, tensor_view
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import convert, simd
 from sapwood.lang.ops.memory import offset

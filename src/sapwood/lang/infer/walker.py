@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sapwood.lang import types as ty
 from sapwood.lang.api.dtypes import dtype_of
 from sapwood.lang.errors import (
-    NOWHERE,
     BadOperand,
     BranchTypes,
     ClosureEscapes,
@@ -40,7 +39,7 @@ from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, s
 from sapwood.lang.ir.ssa import Region
 from sapwood.lang.ops import control
 from sapwood.lang.ops.operators import METHODS, binary, truth, tuple_items, unary
-from sapwood.lang.values import Agg, Known, Spec, Unbound, Value, Var, describe, leaves_of, rebuild, spec_of
+from sapwood.lang.values import Agg, Known, Spec, Unbound, Value, Var, describe, spec_of
 
 if TYPE_CHECKING:
     from sapwood.lang.infer.builder import Builder

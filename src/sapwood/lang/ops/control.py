@@ -9,8 +9,7 @@ import json
 from typing import Any
 
 from sapwood.lang.ops.base import operation
-from sapwood.lang.ops.numeric import to_bits
-from sapwood.lang.types import BOOL, F64, Scalar
+from sapwood.lang.types import F64, Scalar
 
 
 class Exit(Exception):

@@ -9,7 +9,7 @@ from sapwood.lang.errors import BadOperand
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.pointer import Block, Pointer
-from sapwood.lang.types import I64, Leaf, Ptr, Scalar, Simd, Type, elem_of, sizeof
+from sapwood.lang.types import I64, Leaf, Ptr, Scalar, Simd, Type, elem_of
 from sapwood.lang.values import Known, Value
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -10,9 +9,9 @@ from sapwood.lang.errors import BadOperand, TooManyLanes
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import Operation, operation
-from sapwood.lang.ops.numeric import compute, from_bits, normalise, round_float, to_bits
-from sapwood.lang.types import BF16, BOOL, F32, I32, I64, Scalar, Simd, elem_of
-from sapwood.lang.values import Known, Value, describe
+from sapwood.lang.ops.numeric import compute, normalise, round_float
+from sapwood.lang.types import BF16, BOOL, F32, Scalar, Simd, elem_of
+from sapwood.lang.values import Value, describe
 
 
 def vector_type(b, elem: Scalar, lanes: int) -> Simd:
