@@ -530,3 +530,30 @@ def test_short_circuit():
 
     for start in ([0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]):
         agree(side_effects, np.array(start), 1)
+
+
+def test_ranges_near_the_ends_of_i64():
+    low, high = -(2**63), 2**63 - 1
+    for a, b, c in (
+        (0, high, 2**62), (0, high, 2**62 + 1), (low, high, high), (high, low, low), (high, low, -(2**62)),
+        (high - 5, high, 2), (low + 5, low, -2), (high - 3, high, 1), (low, low + 3, 1), (low + 3, low, -1),
+        (0, high, high), (5, 5, high), (6, 5, high), (5, 6, low), (-1, low, low),
+    ):  # fmt: skip
+        assert count_range(a, b, c) == count_range.reference(a, b, c) == len(range(a, b, c)), (a, b, c)
+    assert steps_of_three(high - 7, high) == list(range(high - 7, high, 3))[-1]
+
+
+@fn
+def count_range(a: int, b: int, c: int) -> int:
+    n = 0
+    for _ in range(a, b, c):
+        n += 1
+    return n
+
+
+@fn
+def steps_of_three(a: int, b: int) -> int:
+    last = 0
+    for i in range(a, b, 3):
+        last = i
+    return last

@@ -28,7 +28,7 @@ from sapwood.lang.infer.join import Clash, adapt, fresh, join
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops import arith, control
 from sapwood.lang.ops.operators import binary, require_index, truth
-from sapwood.lang.types import BOOL, I64
+from sapwood.lang.types import BOOL, I64, U64
 from sapwood.lang.values import Agg, Known, Spec, Value, describe, spec_of
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class LoopMixin:
         def block(self, statements: list[hir.Stmt]) -> bool: ...
         def expr(self, e: hir.Expr) -> Value: ...
         def assign(self, target: hir.Target, value: Value, loc: Loc) -> None: ...
+        def call_compiled(self, fn: Any, args: list[Value], kwargs: dict[str, Value]) -> Value: ...
         def merge(
             self, before: Any, live: Any, loc: Loc, terminator: Any, attrs: Any
         ) -> tuple[dict[str, Value], tuple[Var, ...]]: ...
@@ -229,21 +230,37 @@ class LoopMixin:
             b.raise_if(zero, ValueError, "range() arg 3 must not be zero")
         first = b.materialize(start)
         limit = b.materialize(stop)
-        counter = f"$for{s.loc.line}.{s.loc.col}"
+        counter, left = f"$for{s.loc.line}.{s.loc.col}", f"$left{s.loc.line}.{s.loc.col}"
+        carried = [*s.assigned, *_assigned_in(s.other), counter]
         self.vars[counter] = first
+        by_one = isinstance(step, Known) and step.value in (1, -1)
+        if not by_one:
+            self.vars[left] = self.call_compiled(_range_length(), [first, limit, step], {})
+            carried.append(left)
         proven: set[Any] = set()
         if isinstance(step, Known) and step.value > 0 and self._not_negative(start):
             proven = {stop.value if isinstance(stop, Known) else limit}
 
+        def more(i: Var) -> Var:
+            if by_one:
+                assert isinstance(step, Known)
+                return b.emit1(arith.compare, (i, limit), BOOL, test="lt" if step.value > 0 else "gt")
+            n = self.vars[left]
+            assert isinstance(n, Var)
+            return b.emit1(arith.compare, (n, b.const(0, U64)), BOOL, test="ne")
+
         def advance() -> None:
-            i = self.vars[counter]
-            self.vars[counter] = binary(b, operator.add, i, step)
+            self.vars[counter] = binary(b, operator.add, self.vars[counter], step)
+            if not by_one:
+                n = self.vars[left]
+                assert isinstance(n, Var)
+                self.vars[left] = b.emit1(arith.sub, (n, b.const(1, U64)), U64)
 
         def body(loop: Loop) -> bool:
             b.loc = loc
             i = self.vars[counter]
             assert isinstance(i, Var)
-            if self._exit_unless(_more(b, i, limit, step), loop, s.other, loc):
+            if self._exit_unless(more(i), loop, s.other, loc):
                 return True
             if proven:
                 b.below[i] = proven
@@ -256,8 +273,9 @@ class LoopMixin:
             advance()
             return False
 
-        dead = self.run_loop(id(s), [*s.assigned, *_assigned_in(s.other), counter], loc, body)
+        dead = self.run_loop(id(s), carried, loc, body)
         self.vars.pop(counter, None)
+        self.vars.pop(left, None)
         return dead
 
     def _not_negative(self, v: Value) -> bool:
@@ -376,13 +394,10 @@ class LoopMixin:
         return names, kinds
 
 
-def _more(b: Any, i: Var, limit: Var, step: Value) -> Known | Var:
-    if isinstance(step, Known):
-        return b.emit1(arith.compare, (i, limit), BOOL, test="lt" if step.value > 0 else "gt")
-    up = b.emit1(arith.compare, (i, limit), BOOL, test="lt")
-    down = b.emit1(arith.compare, (i, limit), BOOL, test="gt")
-    positive = b.emit1(arith.compare, (step, b.index(0)), BOOL, test="gt")
-    return b.emit1(arith.select, (positive, up, down), BOOL)
+def _range_length() -> Any:
+    from sapwood.lang.library.ranges import range_length
+
+    return range_length
 
 
 def _reduction_type(b: Any, value: Value, name: str) -> ty.Scalar:

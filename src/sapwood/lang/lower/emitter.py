@@ -97,6 +97,13 @@ class Emitter:
         self.result_types: list[str] = []
         self.in_chunk = False  # the body of a parallel loop: returns a bare status
         self.shared: list[str] = []
+        self.level = 0  # which copy of a recursive function this is
+
+    def callee(self, function: Function) -> str:
+        """The symbol to call for a function of this program: from inside a recursive one, its next copy."""
+        if function is self.function:
+            return level_name(function, (self.level + 1) % _levels(function))
+        return function.name
 
     # -- text -------------------------------------------------------------------------------------
 
@@ -327,17 +334,41 @@ class Emitter:
 _EXITS = {"break", "continue", "return", "raise"}
 
 
+RECURSION_LEVELS, RECURSION_OPS = 4, 256  # copies of a recursive body at most, and their operations together
+
+
 def lower_program(program: Program, target: Any) -> str:
     """LLVM text of a whole program."""
     module = ModuleEmitter(program, target)
     for function in program.functions:
-        lower_function(module, function, exported=function is program.entry)
+        for level in range(_levels(function)):
+            lower_function(module, function, function is program.entry, level)
     text = module.text()
     return text + "!2 = !{}\n"
 
 
-def lower_function(module: ModuleEmitter, function: Function, exported: bool) -> None:
+def _levels(function: Function) -> int:
+    """Copies of a function's body. A short one that calls itself gets several, each inlined into the one before,
+    which LLVM does not do by itself; only the outermost checks the stack."""
+    if not function.recursive or function.kind == "kernel":
+        return 1
+    ops = list(function.body.walk())
+    calls = sum(op.attrs.get("function") is function for op in ops)
+    if calls == 0 or any(op.name == "parallel_for" for op in ops):
+        return 1
+    levels, size = 1, len(ops)
+    while levels < RECURSION_LEVELS and size * (calls + 1) <= RECURSION_OPS:
+        levels, size = levels + 1, len(ops) + size * calls
+    return levels
+
+
+def level_name(function: Function, level: int) -> str:
+    return f"{function.name}.level{level}" if level else function.name
+
+
+def lower_function(module: ModuleEmitter, function: Function, exported: bool, level: int = 0) -> None:
     e = Emitter(module, function)
+    e.level = level
     e.result_types = [llvm_type(t) for t in function.results]
     params = []
     for i, p in enumerate(function.params):
@@ -350,6 +381,7 @@ def lower_function(module: ModuleEmitter, function: Function, exported: bool) ->
     e.region(function.body)
     if not e.dead:
         e.return_values([])
-    linkage = "" if exported else "internal "
-    head = f"define {linkage}{e.return_type()} @{function.name}({', '.join([*params, 'ptr %err'])})"
+    linkage = "" if exported and not level else "internal "
+    inline = " alwaysinline" if level else ""
+    head = f"define {linkage}{e.return_type()} @{level_name(function, level)}({', '.join([*params, 'ptr %err'])}){inline}"
     e.finish(head, module.target.function_attributes(function))

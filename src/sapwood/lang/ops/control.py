@@ -245,7 +245,7 @@ def _(ev, op, *values):
 @call.lowering
 def _(e, op):
     callee = op.attrs["function"]
-    e.call_function(f"@{callee.name}", [(v.type, e.name(v)) for v in op.operands], op.results, callee.may_raise)
+    e.call_function(f"@{e.callee(callee)}", [(v.type, e.name(v)) for v in op.operands], op.results, callee.may_raise)
 
 
 @operation(control=True)
@@ -278,6 +278,8 @@ def _(ev, op):
 
 @check_stack.lowering
 def _(e, op):
+    if e.level:  # inlined into a copy that has checked
+        return
     # The error record lies in the frame of the entry, so its distance is the stack used since then. The
     # budget is an absolute symbol: its address is its value, set when the object is loaded.
     here = e.value(f"ptrtoint ptr {e.alloca(1, 1)} to i64")
