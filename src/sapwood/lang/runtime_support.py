@@ -8,8 +8,9 @@ import os
 import threading
 
 from sapwood import config
-from sapwood.lang.library import pool
+from sapwood.lang.library import pool_layout as pool
 from sapwood.runtime.jit import LoadedObject
+from sapwood.targets.base import Target
 
 _lock = threading.Lock()
 _state: ctypes.Array[ctypes.c_int64] | None = None
@@ -53,14 +54,14 @@ def _cgroup_quota() -> int:
 
 
 def install() -> None:
-    """Compile the pool and register the symbols that compiled code refers to. Once per process."""
+    """Register the symbols that compiled code refers to, once per process. The pool is made on first use."""
     global _state
     if _state is not None:
         return
     with _lock:
         if _state is not None:
             return
-        from sapwood.runtime.jit import register_symbol
+        from sapwood.runtime.jit import register_provider, register_symbol
 
         state = (ctypes.c_int64 * pool.WORDS)()
         _reset(state)
@@ -71,8 +72,7 @@ def install() -> None:
             address = ctypes.cast(getattr(libc, name), ctypes.c_void_p).value
             assert address is not None
             register_symbol(name, address)
-        loaded = _load_pool()
-        register_symbol("sapwood_parallel_for", loaded.address("sapwood_parallel_for"))
+        register_provider("sapwood_parallel_for", lambda: _load_pool().address("sapwood_parallel_for"))
         os.register_at_fork(after_in_child=_after_fork)
         atexit.register(_park)
         _state = state
@@ -117,17 +117,31 @@ def num_threads() -> int:
 
 
 def _load_pool() -> LoadedObject:
-    """The pool's code: `parallel_for` and `worker` of library/pool.py behind C functions."""
+    from sapwood.lang.fingerprint import digest
+    from sapwood.lang.load import compiler_key, current_target
+    from sapwood.runtime.cache import default_store
+    from sapwood.runtime.jit import load_object
+    from sapwood.targets.codegen import emit_object
+
+    target, store = current_target(), default_store()
+    key = digest("pool", target.key, compiler_key())
+    obj = store.get_object(key) if store is not None else None
+    if obj is None:
+        obj = emit_object(_pool_text(target), target)
+        if store is not None:
+            store.put_object(key, obj)
+    return load_object(obj)
+
+
+def _pool_text(target: Target) -> str:
+    """LLVM text of the pool: `parallel_for` and `worker` of library/pool.py behind C functions."""
     from sapwood.lang import types as ty
     from sapwood.lang.infer.interpreter import Interpreter
     from sapwood.lang.ir.ssa import Function, Program, Var
-    from sapwood.lang.load import current_target, make_object
+    from sapwood.lang.library import pool
     from sapwood.lang.lower.emitter import lower_program
     from sapwood.lang.passes.verify import verify
-    from sapwood.runtime.cache import default_store
-    from sapwood.runtime.jit import load_object
 
-    target = current_target()
     interpreter = Interpreter(target)
     words, word = ty.Ptr(ty.I64), ty.I64
     interpreter.instance(pool.worker, (Var(words), Var(words)), "pool_worker")
@@ -137,7 +151,7 @@ def _load_pool() -> LoadedObject:
     program = Program(functions[0], functions, {}, target)
     verify(program)
     attributes = target.function_attributes(None)
-    text = lower_program(program, target) + f"""
+    return lower_program(program, target) + f"""
 @sapwood_pool_state = external global i8
 define ptr @sapwood_pool_worker(ptr %state) {attributes} {{
   %record = alloca [8 x i64]
@@ -152,5 +166,3 @@ define i32 @sapwood_parallel_for(ptr %body, ptr %context, i64 %chunks, ptr %err)
   ret i32 %s
 }}
 """
-    _, obj = make_object(default_store(), text, target)
-    return load_object(obj)

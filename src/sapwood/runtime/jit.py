@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sapwood.runtime.elf import undefined_symbols
@@ -20,6 +20,7 @@ class UnresolvedSymbolError(RuntimeError):
 
 _lock = threading.RLock()
 _symbols: dict[str, int] = {}
+_providers: dict[str, Callable[[], int]] = {}
 _jit: Any = None
 _loaded: list[LoadedObject] = []
 
@@ -42,6 +43,11 @@ class LoadedObject:
 def register_symbol(name: str, address: int) -> None:
     """Let every object that is loaded from now on refer to `name`."""
     _symbols[name] = address
+
+
+def register_provider(name: str, provide: Callable[[], int]) -> None:
+    """Let objects refer to `name`, whose address `provide` gives when the first of them is loaded."""
+    _providers[name] = provide
 
 
 def symbol(name: str) -> int:
@@ -71,10 +77,12 @@ def load_object(
     """
     import llvmlite.binding as llvm
 
+    needed = undefined_symbols(obj) - _IGNORED
     with _lock:
         jit = _start()
+        for s in needed & _providers.keys() - _symbols.keys():
+            _symbols[s] = _providers[s]()
         known = {**_symbols, **(extra or {})}
-        needed = undefined_symbols(obj) - _IGNORED
         missing = needed - known.keys()
         if missing:
             raise UnresolvedSymbolError(missing)
