@@ -20,6 +20,8 @@ class Raised:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Raised) and (self.kind, self.text) == (other.kind, other.text)
 
+    __hash__ = None  # type: ignore[assignment]
+
     def __repr__(self) -> str:
         return f"{self.kind.__name__}({self.text!r})"
 

@@ -471,9 +471,9 @@ def test_raise_and_assert():
         for f in (raises, raises_below):
             with pytest.raises(kind) as caught:
                 f(n)
-            with pytest.raises(kind) as plain:
+            with pytest.raises(kind):
                 f.__wrapped__(n)
-            with pytest.raises(kind) as reference:
+            with pytest.raises(kind):
                 f.reference(n)
             assert type(caught.value) is kind
     assert raises(0) == 0

@@ -186,7 +186,7 @@ def test_not_a_regular_file(tmp_path: Path) -> None:
 
 def test_unknown_tensor(tmp_path: Path) -> None:
     weights = WeightFile(write(tmp_path / "m.safetensors", {"x": entry()}, bytes(8)))
-    with pytest.raises(WeightsError, match="'y'.*no such tensor") as caught:
+    with pytest.raises(WeightsError, match=r"'y'.*no such tensor") as caught:
         weights.tensor("y")
     assert caught.value.tensor == "y"
 

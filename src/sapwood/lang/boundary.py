@@ -110,7 +110,7 @@ class TensorArg:
         return Agg(ty.Tensor(self.elem, self.rank, self.layout), (pointer, *shape, *strides))
 
     def flatten(self, x: Any) -> list[Any]:
-        return [as_array(x, lambda text: TypeError(text))]  # type: ignore[arg-type,return-value]
+        return [as_array(x, TypeError)]  # type: ignore[arg-type,return-value]
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def apply(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise TypeError(f"{op.name} can only be used in compiled code")
     bound = op.signature.bind(*args, **kwargs)
     bound.apply_defaults()
-    return evaluate(lambda b, *values: op.type_rule(b, *values), tuple(bound.arguments.values()))
+    return evaluate(op.type_rule, tuple(bound.arguments.values()))
 
 
 def _binary(fn: Callable[..., Any], swap: bool = False) -> Callable[..., Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sapwood.lang.errors import NOWHERE, BadConversion, Loc, LiteralOverflow, NotConstant
+from sapwood.lang.errors import NOWHERE, BadConversion, LiteralOverflow, Loc, NotConstant
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops.base import Operation
 from sapwood.lang.ops.numeric import int_range, round_float

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sapwood.lang import types as ty
-from sapwood.lang.api.annotations import Const, Parameterised, Ptr, SIMD, StackArray, Tensor
+from sapwood.lang.api.annotations import SIMD, Const, Parameterised, Ptr, StackArray, Tensor
 from sapwood.lang.api.dtypes import Number, scalar_type
 from sapwood.lang.errors import BadAnnotation, BadConversion, Loc, TypeVarConflict, WrongArgumentType
 from sapwood.lang.values import Agg, Known, Value, Var, describe
@@ -218,7 +218,7 @@ def _fit_const(value: Value, kind: Any) -> Value:
     if kind is float and isinstance(x, int) and not isinstance(x, bool):
         x = float(x)
     if isinstance(kind, type) and kind is not object and not isinstance(x, kind):
-        if not (kind is type(None)) and not (scalar_type(x) is not None and kind in (type, Number)):
+        if kind is not type(None) and not (scalar_type(x) is not None and kind in (type, Number)):
             raise Misfit(f"a constant of type {kind.__name__} is expected")
     return Known(x)
 

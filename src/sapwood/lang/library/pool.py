@@ -123,7 +123,7 @@ def run_alone(body: int, context: int, chunks: int, record: Ptr[i64]) -> i32:
 @fn(unchecked=True)
 def start_workers(state: Ptr[i64]) -> None:
     """Create the threads; a thread that cannot be created is done without."""
-    for i in range(state[THREADS] - 1):
+    for _ in range(state[THREADS] - 1):
         call_native("pthread_create", i32, state + THREAD_IDS, 0, symbol_address("sapwood_pool_worker"), state)
         call_native("pthread_detach", i32, state[THREAD_IDS])
 

@@ -31,7 +31,9 @@ def same_type(b, function: str, *values: Value, floats_only: bool = False) -> tu
     return tuple(to_type(b, v, ty) for v in values)
 
 
-def _define(name: str, doc: str, reference: Callable[..., Any], floats: str, signed: str, unsigned: str = "") -> Operation[..., Any]:
+def _define(
+    name: str, doc: str, reference: Callable[..., Any], floats: str, signed: str, unsigned: str = ""
+) -> Operation[..., Any]:
     """An internal two-operand entry whose lowering is one LLVM instruction."""
 
     def stub(x: Any, y: Any) -> Any: ...
@@ -264,7 +266,6 @@ def _(e, op, x, y):
 @operation(pure=True)
 def select(condition: Any, x: T, y: T) -> T:
     """x where the condition holds, else y; lane by lane for a vector condition. Both are evaluated."""
-    ...
 
 
 @select.typing
@@ -374,7 +375,6 @@ maximum = _define_extreme("max", ">", _maximum)
 @operation(pure=True)
 def fma(a: T, b: T, c: T) -> T:
     """a * b + c, rounded once. A hardware instruction from AVX2 on and on GPUs; exact but slow elsewhere."""
-    ...
 
 
 @fma.typing
@@ -387,7 +387,7 @@ def _exact_fma(a: float, b: float, c: float) -> Any:
     if any(v != v or math.isinf(v) for v in (a, b, c)):
         return a * b + c
     exact = Fraction(a) * Fraction(b) + Fraction(c)
-    return exact if exact else a * b + c  # keeps the sign of zero
+    return exact or a * b + c  # keeps the sign of zero
 
 
 @fma.reference
@@ -412,7 +412,6 @@ def _(e, op, x, y, z):
 @operation(pure=True)
 def mul_add(a: T, b: T, c: T) -> T:
     """a * b + c: fma where the target has it, else a multiplication and an addition."""
-    ...
 
 
 @mul_add.typing
@@ -426,7 +425,9 @@ def _(b, x, y, z):
 # -- roots and rounding ------------------------------------------------------------------------------
 
 
-def _unary_float(name: str, doc: str, rule: Callable[[float], Any], intrinsic: str, feature: str | None) -> Operation[..., Any]:
+def _unary_float(
+    name: str, doc: str, rule: Callable[[float], Any], intrinsic: str, feature: str | None
+) -> Operation[..., Any]:
     def stub(x: Any) -> Any: ...
 
     stub.__name__, stub.__doc__ = name, doc
@@ -545,7 +546,6 @@ def _(e, op, x):
 @operation(pure=True)
 def copysign(x: T, y: T) -> T:
     """The magnitude of x with the sign of y."""
-    ...
 
 
 @copysign.typing
