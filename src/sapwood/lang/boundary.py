@@ -102,10 +102,10 @@ class TensorArg:
         if self.rank and self.layout != "strided":
             strides[-1] = Known(1)
         if self.layout == "contiguous":
-            size: Value | None = None
+            size: Value = Known(1)
             for axis in reversed(range(self.rank - 1)):
                 dim = shape[axis + 1]
-                size = dim if size is None else b.emit1(arith.mul, (dim, size), I64)
+                size = dim if axis == self.rank - 2 else b.emit1(arith.mul, (dim, size), I64)
                 strides[axis] = size
         return Agg(ty.Tensor(self.elem, self.rank, self.layout), (pointer, *shape, *strides))
 
@@ -419,7 +419,7 @@ def restore(
     return out
 
 
-def result_shape(b: Any, value: Value) -> tuple[ResultShape, list[Var]]:
+def result_shape(b: Any, value: Any) -> tuple[ResultShape, list[Var]]:
     """The shape of a result and its leaves; tensors and structs are opened up."""
     match value:
         case Var(type=ty.Scalar() as t):

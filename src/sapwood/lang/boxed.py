@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from sapwood.lang import types as ty
+from sapwood.lang.api.operators import Operators
 from sapwood.lang.types import elem_of
 
 
-class Boxed:
+class Boxed(Operators):
     """A scalar or vector with its type; immutable."""
 
     __slots__ = ("type", "value")

@@ -134,7 +134,7 @@ def _box(argument: Any, x: Any) -> Any:
         case TupleArg(items=items):
             return tuple(_box(a, v) for a, v in zip(items, x, strict=True))
         case StructArg(cls=cls, fields=fields):
-            out = cls.__new__(cls)
+            out = object.__new__(cls)
             for name, a in fields:
                 object.__setattr__(out, name, _box(a, getattr(x, name)))
             return out
@@ -155,7 +155,7 @@ def _plain(x: Any) -> Any:
     info = getattr(type(x), "__sapwood_struct__", None)
     if info is None:
         return x
-    out = type(x).__new__(type(x))
+    out = object.__new__(type(x))
     for name in info.annotations():
         object.__setattr__(out, name, _plain(getattr(x, name)))
     return out

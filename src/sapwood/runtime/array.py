@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sapwood.runtime.dtypes import BY_CODE, BY_FORMAT, DTYPES, DType
 from sapwood.runtime.dtypes import dtype as as_dtype
@@ -26,9 +26,50 @@ _words |= {f"_s{k}": STRIDES_AT + 8 * k for k in range(MAX_RANK)}
 _N = tuple(f"_n{k}" for k in range(MAX_RANK))
 _S = tuple(f"_s{k}" for k in range(MAX_RANK))
 
-Array: Any = make_type(
+_type: Any = make_type(
     "sapwood.Array", OWNER_AT + 16, objects={"owner": OWNER_AT}, words=_words, weaklist_at=OWNER_AT + 8
 )
+
+if TYPE_CHECKING:
+
+    class Array:
+        """The type as a checker sees it; `_graft` below gives it these members."""
+
+        shape: tuple[int, ...]
+        strides: tuple[int, ...]
+        dtype: DType
+        ndim: int
+        size: int
+        nbytes: int
+        readonly: bool
+        data_ptr: int
+        owner: Any
+
+        @staticmethod
+        def empty(shape: int | Iterable[int], dtype: Any = "f32") -> Array: ...
+        @staticmethod
+        def zeros(shape: int | Iterable[int], dtype: Any = "f32") -> Array: ...
+        @staticmethod
+        def from_address(
+            address: int, shape: Any, dtype: Any, strides: Any = None, owner: Any = None, readonly: bool = False
+        ) -> Array: ...
+        @staticmethod
+        def from_buffer(x: Any) -> Array: ...
+        @staticmethod
+        def from_numpy(x: Any) -> Array: ...
+        @staticmethod
+        def from_dlpack(x: Any) -> Array: ...
+        def tolist(self) -> Any: ...
+        def numpy(self, bits: bool = False) -> Any: ...
+        def reshape(self, *shape: Any) -> Array: ...
+        def __len__(self) -> int: ...
+        def __getitem__(self, key: Any) -> Any: ...
+        def __setitem__(self, key: Any, value: Any) -> None: ...
+        def __dlpack__(self, **options: Any) -> Any: ...
+        def __dlpack_device__(self) -> tuple[int, int]: ...
+
+else:
+    Array = _type
 
 
 # -- construction ----------------------------------------------------------------------------------------
@@ -37,7 +78,7 @@ Array: Any = make_type(
 def _make(
     data: int, dtype: DType, shape: tuple[int, ...], strides: tuple[int, ...], owner: Any, readonly: bool
 ) -> Any:
-    a = Array.__new__(Array)
+    a = _type.__new__(_type)
     a._data, a._dtype, a._ndim, a._flags = data, dtype.code, len(shape), _READONLY if readonly else 0
     for name, n in zip(_N, shape, strict=False):
         setattr(a, name, n)
@@ -376,23 +417,23 @@ def _no_init(self: Any, *args: Any, **kwargs: Any) -> None:
 
 def _graft(statics: Iterable[Any]) -> None:
     for f in statics:
-        setattr(Array, f.__name__, staticmethod(f))
-    Array.from_numpy = staticmethod(from_buffer)
-    Array.shape = property(_get_shape)
-    Array.strides = property(_get_strides)
-    Array.dtype = property(_get_dtype)
-    Array.ndim = property(lambda self: self._ndim)
-    Array.size = property(lambda self: _count(self.shape))
-    Array.nbytes = property(lambda self: _count(self.shape) * self.dtype.itemsize)
-    Array.readonly = property(lambda self: bool(self._flags & _READONLY))
-    Array.data_ptr = property(lambda self: self._data)
-    Array.__array_interface__ = property(_interface)
-    Array.__len__, Array.__getitem__, Array.__setitem__ = _length, _getitem, _setitem
-    Array.__repr__, Array.__init__ = _repr, _no_init
-    Array.tolist, Array.numpy, Array.reshape = _tolist, _numpy, _reshape
-    Array.__dlpack__ = _dlpack
-    Array.__dlpack_device__ = lambda self: (1, 0)
-    Array.__doc__ = __doc__
+        setattr(_type, f.__name__, staticmethod(f))
+    _type.from_numpy = staticmethod(from_buffer)
+    _type.shape = property(_get_shape)
+    _type.strides = property(_get_strides)
+    _type.dtype = property(_get_dtype)
+    _type.ndim = property(lambda self: self._ndim)
+    _type.size = property(lambda self: _count(self.shape))
+    _type.nbytes = property(lambda self: _count(self.shape) * self.dtype.itemsize)
+    _type.readonly = property(lambda self: bool(self._flags & _READONLY))
+    _type.data_ptr = property(lambda self: self._data)
+    _type.__array_interface__ = property(_interface)
+    _type.__len__, _type.__getitem__, _type.__setitem__ = _length, _getitem, _setitem
+    _type.__repr__, _type.__init__ = _repr, _no_init
+    _type.tolist, _type.numpy, _type.reshape = _tolist, _numpy, _reshape
+    _type.__dlpack__ = _dlpack
+    _type.__dlpack_device__ = lambda self: (1, 0)
+    _type.__doc__ = __doc__
 
 
 _graft((empty, zeros, from_address, from_buffer, from_dlpack))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from sapwood.lang.api.operators import Operators
 
 T = TypeVar("T")
 
@@ -44,10 +46,14 @@ class _Generic:
 if TYPE_CHECKING:
     # For type checkers the generics accept any parameters and give values of any attribute, as the
     # compiler decides what is legal.
-    class _Value:
+    class _Value(Operators):
         def __class_getitem__(cls, args: Any) -> Any: ...
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
         def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> Any: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __len__(self) -> int: ...
+        def __iter__(self) -> Any: ...
 
     class SIMD(_Value): ...
 
@@ -57,8 +63,8 @@ if TYPE_CHECKING:
 
     class StackArray(_Value): ...
 
-    class Const(Generic[T]):
-        def __class_getitem__(cls, args: Any) -> Any: ...
+    # `Const[int]` is an int that is known early; a checker sees the int.
+    Const = Annotated[T, "compile-time constant"]
 
 else:
 

@@ -6,7 +6,7 @@ compiled code `f32(1.5) + 1` computes with the machine's meaning, by the referen
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sapwood.lang import types as ty
 from sapwood.lang.boxed import Boxed
@@ -26,79 +26,74 @@ class Number(Boxed):
         return int(self.value)
 
 
-class i8(Number):
-    """8-bit signed int; arithmetic wraps."""
+if TYPE_CHECKING:
+    # A checker sees Python's numbers: they are what callers pass and what bodies compute with.
+    i8 = i16 = i32 = i64 = u8 = u16 = u32 = u64 = int
+    f16 = bf16 = f32 = f64 = float
+else:
 
-    scalar = ty.I8
+    class i8(Number):
+        """8-bit signed int; arithmetic wraps."""
 
+        scalar = ty.I8
 
-class i16(Number):
-    """16-bit signed int; arithmetic wraps."""
+    class i16(Number):
+        """16-bit signed int; arithmetic wraps."""
 
-    scalar = ty.I16
+        scalar = ty.I16
 
+    class i32(Number):
+        """32-bit signed int; arithmetic wraps."""
 
-class i32(Number):
-    """32-bit signed int; arithmetic wraps."""
+        scalar = ty.I32
 
-    scalar = ty.I32
+    class i64(Number):
+        """64-bit signed int; arithmetic wraps. `int` in an annotation means the same."""
 
+        scalar = ty.I64
 
-class i64(Number):
-    """64-bit signed int; arithmetic wraps. `int` in an annotation means the same."""
+    class u8(Number):
+        """8-bit unsigned int; arithmetic wraps."""
 
-    scalar = ty.I64
+        scalar = ty.U8
 
+    class u16(Number):
+        """16-bit unsigned int; arithmetic wraps."""
 
-class u8(Number):
-    """8-bit unsigned int; arithmetic wraps."""
+        scalar = ty.U16
 
-    scalar = ty.U8
+    class u32(Number):
+        """32-bit unsigned int; arithmetic wraps."""
 
+        scalar = ty.U32
 
-class u16(Number):
-    """16-bit unsigned int; arithmetic wraps."""
+    class u64(Number):
+        """64-bit unsigned int; arithmetic wraps."""
 
-    scalar = ty.U16
+        scalar = ty.U64
 
+    class f16(Number):
+        """IEEE 754 binary16; each operation computes in f32 and rounds once."""
 
-class u32(Number):
-    """32-bit unsigned int; arithmetic wraps."""
+        scalar = ty.F16
 
-    scalar = ty.U32
+    class bf16(Number):
+        """bfloat16, the upper half of an f32; each operation computes in f32 and rounds once."""
 
+        scalar = ty.BF16
 
-class u64(Number):
-    """64-bit unsigned int; arithmetic wraps."""
+    class f32(Number):
+        """IEEE 754 binary32."""
 
-    scalar = ty.U64
+        scalar = ty.F32
 
+    class f64(Number):
+        """IEEE 754 binary64. `float` in an annotation means the same."""
 
-class f16(Number):
-    """IEEE 754 binary16; each operation computes in f32 and rounds once."""
-
-    scalar = ty.F16
-
-
-class bf16(Number):
-    """bfloat16, the upper half of an f32; each operation computes in f32 and rounds once."""
-
-    scalar = ty.BF16
-
-
-class f32(Number):
-    """IEEE 754 binary32."""
-
-    scalar = ty.F32
-
-
-class f64(Number):
-    """IEEE 754 binary64. `float` in an annotation means the same."""
-
-    scalar = ty.F64
+        scalar = ty.F64
 
 
-DTYPES: tuple[type[Number], ...] = (i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64)
+DTYPES: tuple[Any, ...] = (i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64)
 _BY_NAME: dict[str, Any] = {d.scalar.name: d for d in DTYPES} | {"bool": bool}
 _PYTHON = {int: ty.I64, float: ty.F64, bool: ty.BOOL}
 

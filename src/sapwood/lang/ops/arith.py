@@ -266,6 +266,7 @@ def _(e, op, x, y):
 @operation(pure=True)
 def select(condition: Any, x: T, y: T) -> T:
     """x where the condition holds, else y; lane by lane for a vector condition. Both are evaluated."""
+    ...
 
 
 @select.typing
@@ -375,6 +376,7 @@ maximum = _define_extreme("max", ">", _maximum)
 @operation(pure=True)
 def fma(a: T, b: T, c: T) -> T:
     """a * b + c, rounded once. A hardware instruction from AVX2 on and on GPUs; exact but slow elsewhere."""
+    ...
 
 
 @fma.typing
@@ -412,6 +414,7 @@ def _(e, op, x, y, z):
 @operation(pure=True)
 def mul_add(a: T, b: T, c: T) -> T:
     """a * b + c: fma where the target has it, else a multiplication and an addition."""
+    ...
 
 
 @mul_add.typing
@@ -546,6 +549,7 @@ def _(e, op, x):
 @operation(pure=True)
 def copysign(x: T, y: T) -> T:
     """The magnitude of x with the sign of y."""
+    ...
 
 
 @copysign.typing

@@ -26,8 +26,8 @@ def common_type(b: Builder, op: str, values: Sequence[Value]) -> Number:
     weak_float = weak_int = False
     for v in values:
         match v:
-            case Var(type=Scalar() | Simd()):
-                strong = v.type if strong is None else _meet(b, op, strong, v.type)
+            case Var(type=Scalar() | Simd() as t):
+                strong = t if strong is None else _meet(b, op, strong, t)
             case Known(value=bool()):
                 weak_int = True
             case Known(value=int()):
