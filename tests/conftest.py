@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-_cache = tempfile.mkdtemp(prefix="sapwood-test-cache-")
-os.environ.setdefault("SAPWOOD_CACHE_DIR", _cache)
+from hypothesis import settings
+
+if "SAPWOOD_CACHE_DIR" not in os.environ:  # worker processes of one run share the directory of the first
+    os.environ["SAPWOOD_CACHE_DIR"] = tempfile.mkdtemp(prefix="sapwood-test-cache-")
+    atexit.register(shutil.rmtree, os.environ["SAPWOOD_CACHE_DIR"], ignore_errors=True)
 
 for name in ("lang",):
     directory = str(Path(__file__).parent / name)
     if directory not in sys.path:
         sys.path.insert(0, directory)
+
+settings.register_profile("nightly", max_examples=5000, deadline=None)

@@ -6,7 +6,7 @@ import importlib
 import itertools
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -245,7 +245,7 @@ class LLM:
 
     def stream(
         self, prompt: Prompt, sampling_params: SamplingParams | None = None
-    ) -> Iterator[RequestOutput]:
+    ) -> Generator[RequestOutput, None, None]:
         """Complete one prompt, yielding an output after every step that produced a token.
 
         Each output holds everything so far; its text never shrinks, and never shows part of a character or
@@ -256,7 +256,7 @@ class LLM:
             prepared = self._prepare(prompt, params, "the prompt")
         return self._stream(prepared)
 
-    def _stream(self, prepared: _Prepared) -> Iterator[RequestOutput]:
+    def _stream(self, prepared: _Prepared) -> Generator[RequestOutput, None, None]:
         with self._turn(), self._clean():
             self.engine.add_request(
                 str(next(self._ids)), prepared.token_ids, prepared.params, prompt=prepared.prompt

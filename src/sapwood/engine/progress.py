@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,35 +10,24 @@ from contextlib import contextmanager
 
 @contextmanager
 def show_progress(total: int, enabled: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr, if it is a terminal or a notebook, while the block runs.
+    """Show a bar on stderr, if it is a terminal, while the block runs.
 
     Yields a function to call with (prompt tokens, generated tokens) for every finished request.
     """
-    if not enabled:
+    if not enabled or not sys.stderr.isatty():
         yield lambda tokens_in, tokens_out: None
         return
-    from rich.console import Console  # late: a script without a terminal need not pay for the import
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from tqdm import tqdm  # late: a script without a terminal need not pay for the import
 
-    console = Console(stderr=True)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("in {task.fields[rate_in]:.0f} tok/s, out {task.fields[rate_out]:.0f} tok/s"),
-        console=console,
-        disable=not (console.is_terminal or console.is_jupyter),
-    )
-    task = progress.add_task("Generating", total=total, rate_in=0.0, rate_out=0.0)
     start = time.monotonic()
     sums = [0, 0]
+    with tqdm(total=total, desc="Generating", unit="request", file=sys.stderr) as bar:
 
-    def request_done(tokens_in: int, tokens_out: int) -> None:
-        sums[0] += tokens_in
-        sums[1] += tokens_out
-        seconds = max(time.monotonic() - start, 1e-6)
-        progress.update(task, advance=1, rate_in=sums[0] / seconds, rate_out=sums[1] / seconds)
+        def request_done(tokens_in: int, tokens_out: int) -> None:
+            sums[0] += tokens_in
+            sums[1] += tokens_out
+            seconds = max(time.monotonic() - start, 1e-6)
+            bar.set_postfix_str(f"in {sums[0] / seconds:.0f} tok/s, out {sums[1] / seconds:.0f} tok/s", refresh=False)
+            bar.update()
 
-    with progress:
         yield request_done

@@ -1,0 +1,56 @@
+"""The parser, the table of commands, and what becomes of errors.
+
+A command is a module with `HELP`, `add_arguments(parser)` and `run(options) -> int`. Modules of commands import
+nothing heavy at the top: `sapwood --help` loads neither compiler nor engine.
+
+Exit status: 0 done, 1 a failure that is not the user's, 2 a mistake of the user (one line on stderr), 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+import sapwood
+from sapwood.cli import chat, generate, info, inspect
+from sapwood.cli.errors import CommandError
+from sapwood.config import ConfigError
+
+COMMANDS = {"generate": generate, "chat": chat, "inspect": inspect, "info": info}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sapwood", description="An AI compute stack in Python: kernels, graphs, and a language-model engine."
+    )
+    parser.add_argument("--version", action="version", version=f"sapwood {sapwood.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, module in COMMANDS.items():
+        sub = commands.add_parser(name, help=module.HELP, description=module.__doc__)
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    options = make_parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without Unicode
+    try:
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
+    except (CommandError, ConfigError) as error:
+        print(f"sapwood {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `sapwood generate ... | head`
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

@@ -1,0 +1,98 @@
+"""Show what the compiler makes of a function: HIR, SSA, LLVM text, or assembly.
+
+Arguments are types, separated by commas: f64, i64, bool, Tensor[f32, 2], Ptr[f32], tuple[f64, f64], a struct of the
+file, or a number for a Const parameter. Without --args they come from the function's annotations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from sapwood.cli.errors import CommandError
+
+HELP = "what the compiler makes of a function"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("function", metavar="FILE:FUNCTION", help="a Python file, or a module, and an @fn in it")
+    kinds = parser.add_mutually_exclusive_group(required=True)
+    for kind, meaning in (
+        ("hir", "calls with source locations, before types"),
+        ("ssa", "typed SSA with regions"),
+        ("llvm", "LLVM text before LLVM optimises it"),
+        ("asm", "assembly of this machine"),
+    ):
+        kinds.add_argument(f"--{kind}", dest="kind", action="store_const", const=kind, help=meaning)
+    parser.add_argument("--args", metavar="TYPES", help="types of the arguments")
+
+
+def run(options: argparse.Namespace) -> int:
+    from sapwood.cli.sample_arguments import from_annotations, from_text
+    from sapwood.lang.errors import CompileError
+    from sapwood.targets.errors import UnsupportedPlatform
+
+    module, function = _load(options.function)
+    try:
+        if options.kind == "hir":
+            from sapwood.lang.front.ast2hir import lower_function
+            from sapwood.lang.front.hir import dump
+
+            print(dump(lower_function(function.__wrapped__)))
+            return 0
+        if options.args is None:
+            arguments = from_annotations(function)
+        else:
+            arguments = from_text(options.args, vars(module))
+        print(function.inspect(*arguments, kind=options.kind))
+    except CompileError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (TypeError, UnsupportedPlatform) as error:
+        raise CommandError(str(error)) from None
+    return 0
+
+
+def _load(where: str) -> tuple[Any, Any]:
+    """The module and the decorated function that `FILE:FUNCTION` names. Runs the file, as importing it does."""
+    file, colon, name = where.rpartition(":")
+    if not colon or not file or not name:
+        raise CommandError(f"{where!r} is not FILE:FUNCTION, as in examples/mandelbrot.py:mandelbrot")
+    module = _import_file(Path(file)) if file.endswith(".py") else _import_module(file)
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if hasattr(found, "__wrapped__") and hasattr(type(found), "__sapwood_function__"):
+        return module, found
+    known = [n for n, v in vars(module).items() if hasattr(type(v), "__sapwood_function__")]
+    names = ", ".join(known[:20]) or "none"
+    raise CommandError(f"{file} has no @fn function {name!r}; it has {names}")
+
+
+def _import_file(path: Path) -> Any:
+    import importlib.util
+
+    if not path.is_file():
+        raise CommandError(f"there is no file {path}")
+    name = path.stem
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(name, module)
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise CommandError(f"{path} cannot be imported: {type(error).__name__}: {error}") from None
+    return module
+
+
+def _import_module(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise CommandError(f"{name} cannot be imported: {type(error).__name__}: {error}") from None
