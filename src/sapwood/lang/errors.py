@@ -430,6 +430,70 @@ class KernelOnly(TargetMistake):
     help = "decorate the function with @kernel and launch it as k[grid, block](...)"
 
 
+class HostOnly(TargetMistake):
+    code = "X003"
+    message = "{op} cannot be used in a @kernel function"
+    help = "{hint}"
+
+
+class KernelCall(TargetMistake):
+    code = "X004"
+    message = "the kernel '{name}' cannot be called from compiled code"
+    help = "launch it from Python, {name}[grid, block](...), or move what both need into an @fn function"
+
+
+class KernelResult(TargetMistake):
+    code = "X005"
+    message = "the kernel '{name}' returns {found}, but the threads of a kernel have nobody to return it to"
+    help = "write the result into a Tensor that is passed in"
+
+
+class SharedTooLarge(TargetMistake):
+    code = "X006"
+    message = "'{name}' declares {bytes} bytes of shared memory, but a block of target {target} has {limit}"
+    help = "use a smaller tile, or keep part of it in StackArray"
+
+
+# -- L: launches ------------------------------------------------------------------------------------
+
+
+class LaunchMistake(CompileError, ValueError):
+    """L: a launch that no device could do; also a ValueError."""
+
+    def __reduce__(self):
+        return (ValueError, (str(self),))
+
+
+class NotAKernel(LaunchMistake):
+    code = "L001"
+    message = "'{name}' is an @fn function and has no grid"
+    help = "call it as {name}(...), or decorate it with @kernel"
+
+
+class NoGrid(LaunchMistake):
+    code = "L002"
+    message = "the kernel '{name}' was called without a grid"
+    help = "launch it as {name}[grid, block](...)"
+
+
+class BadLaunchShape(LaunchMistake):
+    code = "L003"
+    message = "{name}[...]: {what} must be 1 to 3 positive ints, not {found}"
+    help = "for example {name}[blocks, threads](...) or {name}[(gx, gy), (bx, by, bz)](...)"
+
+
+class LaunchTooLarge(LaunchMistake):
+    code = "L004"
+    message = "{name}[...]: {what} is {found}, but the limit is {limit}"
+    help = "{hint}"
+
+
+class NoLaunch(LaunchMistake):
+    code = "L005"
+    message = "'{name}' cannot be launched on target {target} from here"
+    help = "{hint}"
+
+
 
 # -- A: arguments from Python -----------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ class Evaluator:
         self.steps = 0
         self.limit = limit
         self.depth = 0
+        self.thread: Any = None  # of a kernel: lang/kernel_reference.py
 
     def function(self, function: Function, values: tuple[Any, ...]) -> tuple[Any, ...]:
         saved = self.env
@@ -69,7 +70,7 @@ class Evaluator:
                 if op.name == "yield":
                     return out
             else:
-                out = rule(op, *operands)
+                out = rule(self, op, *operands) if op.op.space == "kernel" else rule(op, *operands)
                 if len(op.results) == 1:
                     env[op.results[0]] = out
                     continue
@@ -104,7 +105,7 @@ def reference_target() -> Any:
     from sapwood.targets.base import Target
 
     features = frozenset({"fma", "avx512bf16", "avx512vl", "f16c", "sse4.1"})
-    return Target("reference", "", "", features, 16, kernel=True)
+    return Target("reference", "", "", features, 16, kernel=True, warp_size=32, shared_bytes=48 * 1024)
 
 
 def to_abstract(x: Any, env: dict[Var, Any]) -> Value:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
-from sapwood.lang.errors import BadArgument, BadDecorator, CompileError, TooManySpecialisations
+from sapwood.lang.errors import BadArgument, BadDecorator, CompileError, NoGrid, NoLaunch, TooManySpecialisations
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -110,7 +110,7 @@ class State:
         """The loaded specialisation for classified arguments: known, from the cache, or compiled now."""
         from sapwood.lang.load import load_entry
 
-        key = (tuple(arguments), _target_key())
+        key = (tuple(arguments), _target_key(self.options.kernel))
         with self.lock:
             found = self.specialisations.get(key)
             if found is None:
@@ -123,15 +123,15 @@ class State:
             return found
 
 
-def _target_key() -> str:
-    from sapwood.lang.load import current_target
+def _target_key(kernel: bool) -> str:
+    from sapwood.lang.load import current_target, kernel_target
 
-    return current_target().key
+    return (kernel_target() if kernel else current_target()).key
 
 
 def _slow(state: State, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if state.options.kernel:
-        raise TypeError(f"{state.python.__name__} is a @kernel; launch it: {state.python.__name__}[grid, block](...)")
+        raise NoGrid(None, name=state.python.__name__)
     values = state.bind(args, kwargs)
     try:
         arguments = state.classify(values)
@@ -169,14 +169,24 @@ def make_function(python: Callable[..., Any], options: Options) -> Any:
 
 
 def _python(self: Any) -> Callable[..., Any]:
-    """The same body, run by CPython with boxed numbers: for debuggers and as an oracle."""
+    """The same body, run by CPython with boxed numbers: for debuggers and as an oracle. Not for kernels."""
+    if self.options.kernel:
+        hint = "k.reference[grid, block](...) runs it in the evaluator, k[grid, block](...) on simt"
+        raise NoLaunch(None, name=self.__name__, target="python", hint=hint)
     from sapwood.lang.python_mode import run_python
 
     return lambda *args, **kwargs: run_python(self, self.state.bind(args, kwargs))
 
 
 def _reference(self: Any) -> Callable[..., Any]:
-    """The same function, run by the reference evaluator; `on_line=` is called with each source location."""
+    """The same function, run by the reference evaluator; `on_line=` is called with each source location.
+
+    A kernel is launched there: `k.reference[grid, block](...)`.
+    """
+    if self.options.kernel:
+        from sapwood.lang.launch import ReferenceLauncher
+
+        return ReferenceLauncher(self)
     from sapwood.lang.python_mode import run_reference
 
     def run(*args: Any, on_line: Any = None, **kwargs: Any) -> Any:
@@ -185,11 +195,15 @@ def _reference(self: Any) -> Callable[..., Any]:
     return run
 
 
-def _inspect(self: Any, *args: Any, kind: str = "llvm") -> str:
-    """HIR, SSA, LLVM text or assembly for these arguments: kind = 'hir', 'ssa', 'llvm' or 'asm'."""
+def _inspect(self: Any, *args: Any, kind: str = "llvm", target: str = "") -> str:
+    """HIR, SSA, LLVM text or assembly for these arguments: kind = 'hir', 'ssa', 'llvm' or 'asm'.
+
+    target: for another target than calls use, by name: `k.inspect(x, y, kind="asm", target="nvptx:sm_90a")`
+    gives PTX ("ptx" is another word for "asm").
+    """
     from sapwood.lang.inspect import inspect_function
 
-    return inspect_function(self, self.state.classify(self.state.bind(args, {})), kind)
+    return inspect_function(self, self.state.classify(self.state.bind(args, {})), kind, target)
 
 
 def _unit(self: Any, arguments: tuple[Any, ...], interpreter: Any) -> Any:
@@ -265,7 +279,16 @@ def fn(
 
 
 def kernel(python: Callable[P, R], /) -> Any:
-    """Compile a function that runs on a grid of threads: launch it as `k[grid, block](...)`."""
+    """Compile a function that runs on a grid of threads: launch it as `k[grid, block](...)`.
+
+    grid (blocks) and block (threads of each) are positive ints or tuples of up to three, x first. Arguments
+    are as for @fn; the function returns nothing. A block has at most 1024 threads. Without a GPU the target
+    simt runs kernels on the CPU; `k.reference[grid, block](...)` runs them in the evaluator. Bounds are not
+    checked. What a kernel may use beyond @fn is in `sapwood.gpu`.
+
+    Raises CompileError as @fn does; LaunchMistake (a ValueError) for a grid that cannot be; Deadlock when the
+    threads of a warp wait for each other; and what the kernel raises, of the first block that does.
+    """
     return make_function(cast(Any, python), Options(unchecked=True, kernel=True))
 
 

@@ -8,23 +8,32 @@ from sapwood.lang.front import hir
 from sapwood.lang.front.ast2hir import lower_function
 from sapwood.lang.ir.printer import format_program
 
-KINDS = ("hir", "ssa", "llvm", "asm")
+KINDS = ("hir", "ssa", "llvm", "asm", "ptx")
 
 
-def inspect_function(fn: Any, arguments: list[Any], kind: str) -> str:
+def inspect_function(fn: Any, arguments: list[Any], kind: str, target_name: str = "") -> str:
     """The text of one step for classified arguments: 'hir', 'ssa', 'llvm' (before LLVM optimises) or 'asm'.
 
-    The function is compiled anew and nothing is loaded, so the cache does not matter. Raises ValueError for
-    another kind, CompileError when the body is not in the language.
+    The function is compiled anew and nothing is loaded, so the cache does not matter. `target_name`: for
+    another target than calls use. Raises ValueError for another kind or target, CompileError when the body is
+    not in the language or not for the target.
     """
-    from sapwood.lang.load import current_target
+    from sapwood.lang.load import current_target, kernel_target
     from sapwood.lang.pipeline import compile_entry
+    from sapwood.targets.base import get_target
 
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     if kind == "hir":
         return hir.dump(lower_function(fn.__wrapped__))
-    target = current_target()
+    if kind == "ptx" and not target_name.startswith("nvptx"):
+        if target_name:
+            raise ValueError(f"target {target_name} has no PTX; pass target='nvptx:sm_90a' or another nvptx target")
+        target_name = "nvptx"
+    if target_name:
+        target = get_target(target_name)
+    else:
+        target = kernel_target() if fn.options.kernel else current_target()
     compiled = compile_entry(fn, arguments, target, fn.__wrapped__.__name__.strip("<>"))
     if kind == "ssa":
         return format_program(compiled.program)

@@ -17,15 +17,18 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import sapwood
 from sapwood import config
-from sapwood.lang.boundary import SIMPLE, ResultShape, restore
+from sapwood.lang.boundary import SIMPLE, ResultShape, ScalarArg, restore
 from sapwood.lang.errors import ArgumentMistake
 from sapwood.lang.fingerprint import describe_constant, digest, fingerprint
+from sapwood.lang.types import I64
 from sapwood.runtime.array import Array
 from sapwood.runtime.cache import default_store
 from sapwood.runtime.callable import NativeFunction, push_entry
 from sapwood.runtime.jit import LoadedObject, load_object
 from sapwood.runtime.support import register_python_symbols
 from sapwood.targets.base import Target, get_target, host_target
+
+LAUNCH_ARG = ScalarArg(I64)  # of the numbers that come before a kernel's arguments (pipeline.LAUNCH_PARAMS)
 
 _target_override: list[Target] = []
 
@@ -39,8 +42,23 @@ def current_target() -> Target:
 
 @lru_cache(maxsize=32)
 def _default_target(name: str | None, disabled: tuple[str, ...]) -> Target:
-    host = host_target()
-    return host if name in (None, "", "simt") else get_target(name)
+    chosen = get_target(name) if name else None
+    return host_target() if chosen is None or chosen.kernel else chosen
+
+
+def kernel_target() -> Target:
+    """The target that kernels are compiled for and launched on now: SAPWOOD_TARGET if it has kernels, else simt."""
+    return _kernel_target(config.target(), current_target())
+
+
+@lru_cache(maxsize=32)
+def _kernel_target(name: str, host: Target) -> Target:
+    chosen = get_target(name) if name else None
+    if chosen is not None and chosen.kernel and chosen.name != "simt":
+        return chosen
+    from sapwood.targets import simt
+
+    return simt.on(host)
 
 
 class use_target:
@@ -121,8 +139,8 @@ class Specialisation:
     def attach(self, native: Any) -> None:
         """Make calls reach the entry: in the function's own chain, or through a flat one."""
         parameters = native.state.signature.parameters.values()
-        if any(p.kind is p.KEYWORD_ONLY for p in parameters):
-            self.direct = False  # an entry takes positional arguments
+        if native.options.kernel or any(p.kind is p.KEYWORD_ONLY for p in parameters):
+            self.direct = False  # an entry takes positional arguments; a kernel is launched, not called
         if self.direct:
             self.native = native
             _attached.add(native)
@@ -175,14 +193,16 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
 
     register_python_symbols()
     runtime_support.install()
-    target = current_target()
+    target = kernel_target() if fn.options.kernel else current_target()
+    target.install()
+    passed = [*[LAUNCH_ARG] * 8, *arguments] if fn.options.kernel else arguments
     python = fn.__wrapped__
     kinds = [_kind(a) for a in arguments]
     key = digest(
         "entry", python.__module__, python.__qualname__, fingerprint(fn), kinds, target.key, compiler_key()
     )
     store = default_store()
-    found = _from_cache(store, key, arguments)
+    found = _from_cache(store, key, passed)
     if found is not None:
         return found
     from sapwood.lang.pipeline import compile_entry
@@ -208,7 +228,7 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
         }
         if all("<" not in k[1] for k in manifest["functions"]):
             store.put_manifest(key, json.dumps(manifest).encode())
-    return Specialisation(arguments, loaded, f"{symbol}.entry", compiled.shape, compiled.mutated, written)
+    return Specialisation(passed, loaded, f"{symbol}.entry", compiled.shape, compiled.mutated, written)
 
 
 def _kind(argument: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sapwood import config
 from sapwood.lang.boundary import ResultShape, result_shape
+from sapwood.lang.errors import KernelResult
 from sapwood.lang.front import hir
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.interpreter import Dependencies, Interpreter
@@ -24,8 +25,15 @@ from sapwood.lang.ops import control
 from sapwood.lang.passes.legality import check_legality
 from sapwood.lang.passes.verify import verify
 from sapwood.lang.passes.written import written_parameters
-from sapwood.lang.values import Spec, Value
-from sapwood.runtime.entry import EntrySignature, TensorParam, emit_entry
+from sapwood.lang.values import Known, Spec, Value, describe
+from sapwood.runtime.dtypes import DTYPES
+from sapwood.runtime.entry import EntrySignature, ScalarParam, TensorParam, emit_entry
+
+# what comes before the arguments of a kernel's launcher: the sizes of grid and block, and memory for the threads
+LAUNCH_PARAMS = tuple(
+    ScalarParam(name, DTYPES["i64"])
+    for name in ("grid.x", "grid.y", "grid.z", "block.x", "block.y", "block.z", "arena", "slots")
+)
 
 
 @dataclass
@@ -50,12 +58,14 @@ def compile_entry(fn: Any, arguments: list[Any], target: Any, symbol: str) -> Co
     """A function with the boundary to Python: `arguments` come from boundary.classify."""
     interpreter = Interpreter(target)
     _show("hir", lambda: hir.dump(interpreter.hir(fn)))
+    interpreter.kernel = fn if fn.options.kernel else None
     program, shape, mutated = infer_entry(interpreter, fn, arguments, symbol)  # front and inference
     _show("ssa", lambda: format_program(program))
     check(program, target)
     signature = _signature(fn, arguments, program, shape)
     text = lower_program(program, target)
-    text += emit_entry(signature, symbol, f"{symbol}.entry")
+    if not target.gpu:  # a GPU's kernel has no entry here: a driver launches it
+        text += emit_entry(signature, symbol, f"{symbol}.entry")
     _show("llvm", lambda: text)
     _show_assembly(text, target)
     return Compiled(
@@ -103,15 +113,19 @@ def infer_entry(
     params = [Var(t) for a in arguments for t in a.leaves()]
     leaves = iter(params)
     values = [a.value(frame, leaves) for a in arguments]
-    entry = Function(symbol, tuple(params), (), body, "host", code.loc)
+    entry = Function(symbol, tuple(params), (), body, "kernel" if interpreter.kernel else "host", code.loc)
     entry.restrict = _restricted(fn, arguments)
     interpreter.frames.append(frame)
     named = {p.name: v for p, v in zip(code.params, values, strict=True) if p.keyword_only}
     result = frame.call_compiled(fn, values[: len(values) - len(named)], named)
     interpreter.frames.pop()
     builder.loc = code.loc
+    if interpreter.kernel and result != Known(None):
+        raise KernelResult(code.loc, name=code.name, found=describe(result))
     shape, flat = result_shape(builder, result)
     mutated = tuple(i for i, a in enumerate(arguments) if getattr(a, "mutable", False))
+    if interpreter.kernel:
+        mutated = ()  # each thread has its own copy of a struct
     if mutated:
         shapes, extra = [shape], list(flat)
         for i in mutated:
@@ -142,7 +156,7 @@ def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultSha
     from dataclasses import replace
 
     names = [p.name for p in lower_names(fn)]
-    params, at = [], 0
+    params, at = list(LAUNCH_PARAMS) if fn.options.kernel else [], 0
     for name, a in zip(names, arguments, strict=True):
         for p in a.params(name):
             if isinstance(p, TensorParam):
@@ -155,12 +169,12 @@ def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultSha
         getattr(unit, "uses_pool", False) for unit in program.links.values()
     )
     result = shape.entry_result() if shape.simple else _flat_result(program)
-    return EntrySignature(tuple(params), result, fn.options.nogil or uses_pool, program.entry.may_raise)
+    may_raise = program.entry.may_raise or fn.options.kernel  # threads can wait for each other for ever
+    release = fn.options.nogil or uses_pool or fn.options.kernel
+    return EntrySignature(tuple(params), result, release, may_raise)
 
 
 def _flat_result(program: Program) -> Any:
-    from sapwood.runtime.dtypes import DTYPES
-
     return tuple(DTYPES[t.name] for t in program.entry.results)  # type: ignore[union-attr]
 
 

@@ -172,6 +172,16 @@ def run_reference(fn: Any, values: list[Any], on_line: Callable[[Loc], None] | N
     """
     from sapwood.lang.evaluate import Evaluator
 
+    program, shape, arguments, mutated, leaves, owners = prepare_reference(fn, values)
+    flat = Evaluator(on_line).function(program.entry, leaves)
+    return restore(shape, arguments, mutated, iter(flat), tuple(owners), values)
+
+
+def prepare_reference(fn: Any, values: list[Any]) -> Any:
+    """(program, shape of the result, arguments, mutated ones, the entry's leaves, owners of memory).
+
+    Raises what a call would raise for arguments that do not fit.
+    """
     arguments = fn.state.classify(values)
     program, shape, mutated = _program(fn, arguments)
     owners: list[Any] = []
@@ -183,32 +193,33 @@ def run_reference(fn: Any, values: list[Any], on_line: Callable[[Loc], None] | N
             from sapwood.lang.load import ReadOnlyArgument
 
             raise ReadOnlyArgument(None, function=fn.__wrapped__.__name__, name=name)
-    flat = Evaluator(on_line).function(program.entry, tuple(leaves))
-    return restore(shape, arguments, mutated, iter(flat), tuple(owners), values)
+    return program, shape, arguments, mutated, tuple(leaves), owners
 
 
 def _program(fn: Any, arguments: list[Any]) -> tuple[Program, ResultShape, tuple[int, ...]]:
     """The checked program for arguments of these kinds, made once."""
     from sapwood.lang import pipeline
 
-    target = _target()
+    target = _target(fn.options.kernel)
     key = (tuple(arguments), target.key)
     found = fn.state.programs.get(key)
     if found is None:
-        found = pipeline.infer_entry(Interpreter(target), fn, arguments, fn.__wrapped__.__name__)
+        interpreter = Interpreter(target)
+        interpreter.kernel = fn if fn.options.kernel else None
+        found = pipeline.infer_entry(interpreter, fn, arguments, fn.__wrapped__.__name__)
         pipeline.check(found[0], target)
         fn.state.programs[key] = found
     return found
 
 
-def _target() -> Any:
+def _target(kernel: bool) -> Any:
     """That of compiled code, so that both see the same vector width; any platform has some."""
     from sapwood.lang.evaluate import reference_target
-    from sapwood.lang.load import current_target
+    from sapwood.lang.load import current_target, kernel_target
     from sapwood.targets.errors import UnsupportedPlatform
 
     try:
-        return current_target()
+        return kernel_target() if kernel else current_target()
     except UnsupportedPlatform:
         return reference_target()
 

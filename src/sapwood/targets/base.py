@@ -23,6 +23,8 @@ class Target:
     data_layout: str = ""
     kernel: bool = False  # whether it runs @kernel functions
     gpu: bool = False
+    warp_size: int = 0  # threads of a kernel that execute together; 0 without kernels
+    shared_bytes: int = 0  # shared memory that one block of a kernel may declare
     options: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def has(self, feature: str) -> bool:
@@ -45,19 +47,28 @@ class Target:
         """Why an operation cannot be selected, or None. Called for every operation before LLVM sees any."""
         return None
 
-    def lower_kernel(self, emitter: Any, function: Any, params: list[str]) -> None:
+    def lower_kernel(self, module: Any, function: Any) -> None:
+        """Add the LLVM text of a kernel (and of what launches it) to a module of lang/lower/emitter.py."""
         raise NotImplementedError(f"target {self.name} has no kernels")
 
+    def install(self) -> None:
+        """Register the symbols that code for this target refers to, before any of it is loaded here."""
 
-_REGISTRY: dict[str, Callable[[], Target]] = {}
+
+_REGISTRY: dict[str, Callable[[str], Target]] = {}
 
 
-def register_target(name: str, make: Callable[[], Target]) -> None:
+def register_target(name: str, make: Callable[[str], Target]) -> None:
+    """`make(variant)` gives the target; the variant is what follows the colon in a name, or ""."""
     _REGISTRY[name] = make
 
 
 def get_target(name: str) -> Target:
-    """A target by name: built in, or from the entry points of installed packages."""
+    """A target by name, such as "simt" or "nvptx:sm_90a": built in, or from entry points of installed packages.
+
+    Raises ValueError for a name or a variant that nothing provides.
+    """
+    name, _, variant = name.partition(":")
     if name not in _REGISTRY:
         _load_builtin(name)
     if name not in _REGISTRY:
@@ -68,7 +79,7 @@ def get_target(name: str) -> Target:
     if name not in _REGISTRY:
         known = ", ".join(sorted({*_REGISTRY, *BUILTIN}))
         raise ValueError(f"unknown target {name!r}; known are {known}")
-    return _REGISTRY[name]()
+    return _REGISTRY[name](variant)
 
 
 BUILTIN = {"x86": "sapwood.targets.x86", "simt": "sapwood.targets.simt", "nvptx": "sapwood.targets.nvptx"}

@@ -10,6 +10,7 @@ from sapwood.lang.api.annotations import Parameterised
 from sapwood.lang.errors import (
     CompileError,
     ForeignCall,
+    KernelCall,
     Loc,
     NotCallable,
     RecursionNeedsReturnType,
@@ -122,6 +123,8 @@ class CallMixin:
 
     def call_compiled(self, fn: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         loc = self.b.loc
+        if fn.options.kernel and fn is not self.interp.kernel:
+            raise KernelCall(loc, name=fn.__wrapped__.__name__)
         code = self.interp.hir(fn)
         python = fn.__wrapped__
         values = self._bind(code, python.__name__, args, kwargs, _defaults(fn), loc)
@@ -132,7 +135,7 @@ class CallMixin:
             fit_argument(self.b, d, v, bindings, p.name, python.__name__, p.loc) for p, d, v in with_notes
         )
         try:
-            if fn.options.inline or any(map(_holds_closure, fitted)) or _returns_reference(fn, code):
+            if fn.options.inline or self.interp.kernel is not None or any(map(_holds_closure, fitted)) or _returns_reference(fn, code):
                 return self._inline(code, python, declared, list(fitted), {}, fn.options.unchecked, loc)
             if fn.options.unit:
                 return self._call_unit(fn, fitted)

@@ -61,6 +61,7 @@ class Interpreter:
         self.frames: list[Any] = []
         self.loop_hints: dict[Any, Any] = {}
         self.closure_scopes: dict[Any, Any] = {}
+        self.kernel: Any = None  # the kernel that this unit is; everything it calls is inlined into it
 
     # -- entry ------------------------------------------------------------------------------------
 
@@ -93,8 +94,7 @@ class Interpreter:
         values = [rebuild(s, leaves) for s in specs]
         body = Region()
         hir = self.hir(fn)
-        kind = "kernel" if fn.options.kernel else "host"
-        function = Function(name, tuple(params), (), body, kind, hir.loc)
+        function = Function(name, tuple(params), (), body, "host", hir.loc)
         instance = Instance(fn, specs, function)
         self.instances[key] = instance
         self.order.append(instance)

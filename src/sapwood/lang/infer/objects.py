@@ -239,6 +239,9 @@ def _struct_attribute(w: Walker, x: Agg, name: str) -> Value | None:
 
 def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
     v = x.value
+    rule = getattr(type(v), "compiled_attribute", None)  # objects whose attributes are operations: thread_idx
+    if rule is not None:
+        return rule(v, w.b, name)
     if isinstance(v, int | float) and not isinstance(v, bool) and name == "dtype":
         return Known(float if isinstance(v, float) else int)
     if isinstance(v, int | float) and name in NUMBER_METHODS:

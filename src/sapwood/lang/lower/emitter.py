@@ -268,9 +268,7 @@ class Emitter:
         return "i32" if self.in_chunk else f"{{{', '.join(['i32', *self.result_types])}}}"
 
     def return_values(self, values: list[tuple[Leaf, str]]) -> None:
-        if self.function is not None and self.function.kind == "kernel":
-            self.line("ret void")
-        elif self.in_chunk:
+        if self.in_chunk:
             self.line("ret i32 0")
         else:
             ty = self.return_type()
@@ -282,10 +280,7 @@ class Emitter:
 
     def return_error(self) -> None:
         """Leave with status 1; the error record is filled in."""
-        if self.function is not None and self.function.kind == "kernel":
-            self.call("llvm.trap", "void", [])
-            self.line("unreachable")
-        elif self.in_chunk:
+        if self.in_chunk:
             self.line("ret i32 1")
         else:
             ty = self.return_type()
@@ -295,8 +290,6 @@ class Emitter:
 
     def fill_error(self, record: str, words: list[str]) -> None:
         """Write the error record {ptr descriptor, i64 count, [6 x i64] values}."""
-        if self.function is not None and self.function.kind == "kernel":
-            return
         self.line(f"store ptr {record}, ptr %err")
         slots = {8: str(len(words)), **{16 + 8 * i: w for i, w in enumerate(words)}}
         for at, word in slots.items():
@@ -350,7 +343,7 @@ def lower_program(program: Program, target: Any) -> str:
 def _levels(function: Function) -> int:
     """Copies of a function's body. A short one that calls itself gets several, each inlined into the one before,
     which LLVM does not do by itself; only the outermost checks the stack."""
-    if not function.recursive or function.kind == "kernel":
+    if not function.recursive:
         return 1
     ops = list(function.body.walk())
     calls = sum(op.attrs.get("function") is function for op in ops)
@@ -367,6 +360,9 @@ def level_name(function: Function, level: int) -> str:
 
 
 def lower_function(module: ModuleEmitter, function: Function, exported: bool, level: int = 0) -> None:
+    if function.kind == "kernel":
+        module.target.lower_kernel(module, function)
+        return
     e = Emitter(module, function)
     e.level = level
     e.result_types = [llvm_type(t) for t in function.results]
@@ -375,9 +371,6 @@ def lower_function(module: ModuleEmitter, function: Function, exported: bool, le
         e.names[p] = f"%p{i}"
         noalias = " noalias" if i in function.restrict else ""
         params.append(f"{llvm_type(p.type)}{noalias} %p{i}")
-    if function.kind == "kernel":
-        e.target.lower_kernel(e, function, params)
-        return
     e.region(function.body)
     if not e.dead:
         e.return_values([])

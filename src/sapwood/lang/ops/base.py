@@ -18,6 +18,9 @@ An entry is a typed public signature with a docstring, and beside it up to four 
     @fma.legality                   # optional: why a target cannot do this instance, or None
     def _(target, op): ...
 
+Rules of entries with `space="kernel"` get the evaluator as well: `reference(ev, op, x, y)`; their lowering is
+called with an emitter of lang/lower/kernel.py.
+
 Entries without `typing` are internal: only inference emits them. Entries without `reference` and `lowering`
 are library-level: their typing rule emits other entries.
 """
@@ -43,7 +46,7 @@ class Operation(Generic[P, R]):
         self.name = name
         self.pure = pure
         self.control = control  # owns regions or ends one: its rules get the evaluator, the emitter
-        self.space = space  # "any" or "kernel": where it may appear
+        self.space = space  # "any", "host" or "kernel": the kind of function that it may appear in
         self.type_rule: Rule | None = None
         self.reference_rule: Rule | None = None
         self.lowering_rule: Rule | None = None

@@ -298,7 +298,7 @@ def _(e, op):
 CHUNKS = 128  # at most so many pieces of a parallel loop; a function of n alone, so reductions are fixed
 
 
-@operation(control=True)
+@operation(control=True, space="host")
 def parallel_for() -> None:
     """Run the region for each index from 0 to the first operand, on the pool.
 

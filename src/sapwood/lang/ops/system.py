@@ -15,9 +15,14 @@ from sapwood.lang.types import I64, Ptr, Scalar
 from sapwood.lang.values import Known, Value, describe
 
 
-def _place(b, p: Value, function: str) -> tuple[Var, Scalar]:
-    if isinstance(p, Var) and isinstance(p.type, Ptr) and isinstance(p.type.elem, Scalar) and p.type.elem.is_int:
-        return p, p.type.elem
+def _place(b, p: Value, function: str, floats: bool = False) -> tuple[Var, Scalar]:
+    if isinstance(p, Var) and isinstance(p.type, Ptr) and isinstance(p.type.elem, Scalar):
+        elem = p.type.elem
+        if elem.is_int or floats and elem.is_float and not elem.narrow:
+            return p, elem
+    if floats:
+        hint = "pass a Ptr to an integer, f32 or f64, for example x.ptr + i"
+        raise BadOperand(b.loc, function=function, detail=f"cannot add to {describe(p)}", hint=hint)
     hint = "pass a Ptr to an integer, for example x.ptr + i"
     raise BadOperand(b.loc, function=function, detail=f"needs a pointer to an int, not {describe(p)}", hint=hint)
 
@@ -74,12 +79,12 @@ def _(e, op, p, x):
 
 @operation()
 def atomic_add(p: Any, x: Any) -> Any:
-    """Add to an int and give its old value, in one step."""
+    """Add to an int, f32 or f64 and give its old value, in one step."""
 
 
 @atomic_add.typing
 def _(b, p, x):
-    p, elem = _place(b, p, "atomic_add")
+    p, elem = _place(b, p, "atomic_add", floats=True)
     return b.emit1(atomic_add, (p, b.coerce(x, elem)), elem)
 
 
@@ -93,7 +98,8 @@ def _(op, p, x):
 @atomic_add.lowering
 def _(e, op, p, x):
     t, pt, _ = _natural(e, op)
-    return e.value(f"atomicrmw add {pt} {p}, {t} {x} seq_cst")
+    word = "fadd" if op.result.type.is_float else "add"
+    return e.value(f"atomicrmw {word} {pt} {p}, {t} {x} seq_cst")
 
 
 @operation()
@@ -144,7 +150,7 @@ def _(e, op):
         e.call("llvm.x86.sse2.pause", "void", [])
 
 
-@operation()
+@operation(space="host")
 def call_native(symbol: str, result: Any, *args: Any) -> Any:
     """Call a C function of the process by name; arguments are i64, i32 and pointers, the result is a dtype."""
 
@@ -175,7 +181,7 @@ def _(e, op, *values):
     return e.call(op.attrs["symbol"], e.type(op.result.type), args)
 
 
-@operation()
+@operation(space="host")
 def call_address(address: Any, result: Any, *args: Any) -> Any:
     """Call a C function by its address."""
 
@@ -200,7 +206,7 @@ def _(e, op, address, *values):
     return e.value(f"call {e.type(op.result.type)} {pointer}({args})")
 
 
-@operation()
+@operation(space="host")
 def symbol_address(symbol: str) -> Any:
     """The address of a symbol of this object or of the process."""
 

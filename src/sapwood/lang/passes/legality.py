@@ -4,19 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from sapwood.lang.errors import IllegalOnTarget, KernelOnly
-from sapwood.lang.ir.ssa import Program
+from sapwood.lang.errors import HostOnly, IllegalOnTarget, KernelOnly, NoLaunch, SharedTooLarge
+from sapwood.lang.ir.ssa import Function, Program
+
+_INSTEAD = {"parallel_for": "the grid is the parallel loop: use block_idx and thread_idx instead of parallel()"}
 
 
 def check_legality(program: Program, target: Any) -> None:
-    """Raise IllegalOnTarget or KernelOnly for the first operation that the target cannot do."""
+    """Raise IllegalOnTarget, KernelOnly, HostOnly, NoLaunch or SharedTooLarge for the first thing the target cannot do."""
     for function in program.functions:
+        if function.kind == "kernel" and not target.kernel:
+            raise NoLaunch(function.loc, name=function.name, target=target.name, hint="simt runs kernels on a CPU")
         for op in function.body.walk():
             if op.op.space == "kernel" and function.kind != "kernel":
                 raise KernelOnly(op.loc, op=op.name)
+            if op.op.space == "host" and function.kind == "kernel":
+                name = "parallel" if op.name == "parallel_for" else op.name
+                raise HostOnly(op.loc, op=name, hint=_INSTEAD.get(op.name, "call it on the host, before or after"))
             rule = op.op.legality_rule
             reason = rule(target, op) if rule is not None else None
             reason = reason or target.illegal(op)
             if reason:
-                types = ", ".join(str(v.type) for v in (*op.operands, *op.results))
+                types = ", ".join(str(v.type) for v in (*op.operands, *op.results)) or "no operands"
                 raise IllegalOnTarget(op.loc, op=op.name, types=types, target=target.name, hint=reason)
+        if function.kind == "kernel":
+            _check_shared(function, target)
+
+
+def _check_shared(function: Function, target: Any) -> None:
+    total, last = 0, function.loc
+    for op in function.body.walk():
+        if op.name == "shared_storage":
+            total += op.attrs["bytes"]
+            last = op.loc
+    if total > target.shared_bytes:
+        raise SharedTooLarge(
+            last, name=function.name, bytes=total, limit=target.shared_bytes, target=target.name
+        )

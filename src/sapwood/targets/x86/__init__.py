@@ -2,8 +2,8 @@
 
 from sapwood.targets.base import register_target
 from sapwood.targets.x86.features import LEVELS, host_features, level, probe
-from sapwood.targets.x86.target import X86Target, host, make
+from sapwood.targets.x86.target import X86Target, host, make, variant
 
-register_target("x86", host)
+register_target("x86", variant)
 
-__all__ = ["LEVELS", "X86Target", "host", "host_features", "level", "make", "probe"]
+__all__ = ["LEVELS", "X86Target", "host", "host_features", "level", "make", "probe", "variant"]

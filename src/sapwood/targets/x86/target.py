@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sapwood.targets.base import Target
-from sapwood.targets.x86.features import host_features
+from sapwood.targets.x86.features import LEVELS, host_features, level
 
 DATA_LAYOUT = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
 
@@ -33,3 +33,12 @@ def make(features: frozenset[str]) -> X86Target:
 
 def host() -> X86Target:
     return make(host_features())
+
+
+def variant(name: str) -> X86Target:
+    """`x86` is this machine, `x86:avx2` this machine as far as that level goes (see features.LEVELS)."""
+    if not name:
+        return host()
+    if name not in LEVELS:
+        raise ValueError(f"unknown level {name!r} of target x86; known are {', '.join(LEVELS)}")
+    return make(level(name))

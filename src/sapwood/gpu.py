@@ -1,0 +1,29 @@
+"""What kernels use beyond ordinary functions: `from sapwood.gpu import thread_idx, block_dim, barrier, ...`."""
+
+from sapwood.lang.function import kernel
+from sapwood.lang.launch import Deadlock
+from sapwood.lang.ops.gpu import (
+    barrier,
+    block_dim,
+    block_idx,
+    grid_dim,
+    lane_id,
+    shared,
+    thread_idx,
+    warp,
+)
+from sapwood.lang.ops.system import atomic_add
+
+__all__ = [
+    "Deadlock",
+    "atomic_add",
+    "barrier",
+    "block_dim",
+    "block_idx",
+    "grid_dim",
+    "kernel",
+    "lane_id",
+    "shared",
+    "thread_idx",
+    "warp",
+]

@@ -1,0 +1,61 @@
+"""The nvptx target: architectures and how a kernel is laid out for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sapwood.targets.base import Target
+from sapwood.targets.nvptx.legality import illegal
+
+TRIPLE = "nvptx64-nvidia-cuda"
+DATA_LAYOUT = "e-p6:32:32-i64:64-i128:128-i256:256-v16:16-v32:32-n16:32:64"
+WARP = 32
+SHARED_BYTES = 48 * 1024  # static; more has to be asked for at the launch
+
+# architecture -> the oldest PTX version that knows it (PTX ISA, "Release Notes"), so that old drivers take it
+ARCHITECTURES = {
+    "sm_75": "ptx63",
+    "sm_80": "ptx70",
+    "sm_86": "ptx71",
+    "sm_89": "ptx78",
+    "sm_90": "ptx78",
+    "sm_90a": "ptx80",
+    "sm_100a": "ptx86",
+}
+DEFAULT = "sm_75"
+
+
+@dataclass(frozen=True)
+class NvptxTarget(Target):
+    """One NVIDIA architecture; `cpu` is its name."""
+
+    def function_attributes(self, function: Any) -> str:
+        return f'nounwind "target-cpu"="{self.cpu}" "target-features"="{self.feature_string}"'
+
+    def illegal(self, op: Any) -> str | None:
+        return illegal(op)
+
+    def lower_kernel(self, module: Any, function: Any) -> None:
+        from sapwood.targets.nvptx.lower import lower_kernel
+
+        lower_kernel(module, function)
+
+
+def make(variant: str) -> NvptxTarget:
+    """`nvptx:sm_90a`; `nvptx` alone is the oldest architecture that we make code for."""
+    cpu = variant or DEFAULT
+    if cpu not in ARCHITECTURES:
+        raise ValueError(f"unknown architecture {cpu!r} of target nvptx; known are {', '.join(ARCHITECTURES)}")
+    return NvptxTarget(
+        "nvptx",
+        TRIPLE,
+        cpu,
+        frozenset({ARCHITECTURES[cpu]}),
+        16,
+        DATA_LAYOUT,
+        kernel=True,
+        gpu=True,
+        warp_size=WARP,
+        shared_bytes=SHARED_BYTES,
+    )

@@ -1,0 +1,92 @@
+"""The Python side of a simt launch: the scheduler's code, and memory for blocks that run."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import threading
+from typing import Any
+
+from sapwood.lang.types import I64, Ptr
+from sapwood.runtime.jit import load_object, register_symbol
+
+_lock = threading.Lock()
+_installed = False
+
+
+def install() -> None:
+    """Compile the scheduler and register the symbols that kernels refer to. Once per process."""
+    global _installed
+    with _lock:
+        if not _installed:
+            loaded = load_object(_scheduler())
+            register_symbol("sapwood_simt_launch", loaded.address("sapwood_simt_launch"))
+            _installed = True
+
+
+def _scheduler() -> bytes:
+    """Object code of scheduler.py behind C functions."""
+    from sapwood.lang.infer.interpreter import Interpreter
+    from sapwood.lang.ir.ssa import Program, Var
+    from sapwood.lang.load import current_target, make_object
+    from sapwood.lang.lower.emitter import lower_program
+    from sapwood.lang.passes.verify import verify
+    from sapwood.runtime.cache import default_store
+    from sapwood.targets.simt import scheduler
+
+    target = current_target()
+    interpreter = Interpreter(target)
+    words = Ptr(I64)
+    interpreter.instance(scheduler.run_slot, (Var(words), Var(I64)), "simt_run_slot")
+    interpreter.instance(scheduler.launch, (Var(words), Var(words)), "simt_launch")
+    functions = [i.function for i in interpreter.order]
+    program = Program(functions[0], functions, {}, target)
+    verify(program)
+    attributes = target.function_attributes(None)
+    text = lower_program(program, target) + f"""
+define i32 @sapwood_simt_run_slot(ptr %context, i64 %slot, ptr %record) {attributes} {{
+  %r = call {{i32, i32}} @simt_run_slot(ptr %context, i64 %slot, ptr %record)
+  %s = extractvalue {{i32, i32}} %r, 1
+  ret i32 %s
+}}
+define i32 @sapwood_simt_launch(ptr %context, ptr %record) {attributes} {{
+  %r = call {{i32, i32}} @simt_launch(ptr %context, ptr %record, ptr %record)
+  %s = extractvalue {{i32, i32}} %r, 1
+  ret i32 %s
+}}
+"""
+    return make_object(default_store(), text, target)[1]
+
+
+_free = threading.local()
+
+
+class Arena:
+    """Memory for the blocks that run at one time: shared memory and the frames of their threads.
+
+    Taken in a `with` block. Each Python thread keeps its last one, so that launches do not ask the system again.
+    """
+
+    def __init__(self, nbytes: int) -> None:
+        kept = getattr(_free, "memory", None)
+        _free.memory = None  # a launch inside of a launch takes new memory
+        self.memory: Any = kept if kept is not None and len(kept) >= nbytes else mmap.mmap(-1, max(nbytes, 1 << 20))
+
+    def __enter__(self) -> int:
+        self.view = ctypes.c_char.from_buffer(self.memory)
+        return ctypes.addressof(self.view)
+
+    def __exit__(self, *exc: object) -> None:
+        del self.view
+        _free.memory = self.memory
+
+
+def run(specialisation: Any, name: str, grid: tuple[int, ...], block: tuple[int, ...], values: list[Any]) -> None:
+    """Launch loaded code of a kernel and wait for its end. `name` is the kernel's symbol."""
+    from sapwood.lang.runtime_support import num_threads
+
+    threads, blocks = block[0] * block[1] * block[2], grid[0] * grid[1] * grid[2]
+    slot = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(specialisation.loaded.address(f"{name}.slot"))
+    slots = min(num_threads(), blocks)
+    with Arena(slot(threads) * slots) as arena:
+        specialisation.call([*grid, *block, arena, slots, *values])

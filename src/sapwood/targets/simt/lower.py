@@ -1,0 +1,264 @@
+"""Kernel -> LLVM text for simt: the thread as a coroutine, and the function that launches it.
+
+    @k(grid, block, arena, slots, arguments..., err) -> {i32}    fills in the context, calls the scheduler
+    @k.slot(threads) -> i64                                      bytes of a slot of the arena
+    @k.start(slot, thread) -> handle                             begins a thread
+    @k.thread(slot, thread, arguments...)                        the coroutine
+
+The frame lies in the arena that the launch brings, so nothing is allocated here. LLVM knows its size only
+inside of the coroutine; the coroutine gives it when it is asked for thread -1.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sapwood.lang.ir.ssa import Function, Op
+from sapwood.lang.lower.kernel import KernelEmitter
+from sapwood.lang.types import Leaf, Scalar
+from sapwood.targets.simt import layout
+
+_INTRINSICS = (
+    "declare token @llvm.coro.id(i32, ptr, ptr, ptr)",
+    "declare ptr @llvm.coro.begin(token, ptr)",
+    "declare i64 @llvm.coro.size.i64()",
+    "declare i8 @llvm.coro.suspend(token, i1)",
+    "declare void @llvm.coro.end(ptr, i1, token)",
+    "declare void @llvm.coro.resume(ptr)",
+    "declare i32 @sapwood_simt_launch(ptr, ptr)",
+)
+_PLACES = {"block_idx": layout.S_BLOCK, "block_dim": layout.S_DIM, "grid_dim": layout.S_GRID}
+
+DEADLOCK = json.dumps(
+    {
+        "type": "sapwood.lang.launch.Deadlock",
+        "message": "deadlock in block {0}: thread {1} waits at the warp operation of line {2}, "
+        "but thread {3} of its warp waits at line {4}",
+        "parts": None,
+        "args": ["i64"] * 5,
+    }
+)
+
+
+class SimtEmitter(KernelEmitter):
+    """Emits the coroutine. Threads give up control in `_suspend` only."""
+
+    shared_bytes = 0
+    sites = 0
+
+    def prologue(self) -> None:
+        """Begin the coroutine; name what the body may ask for (LLVM drops what it does not)."""
+        for text in _INTRINSICS:
+            self.declare(text)
+        for text in (
+            "%id = call token @llvm.coro.id(i32 64, ptr null, ptr null, ptr null)",
+            "%exact = call i64 @llvm.coro.size.i64()",
+            "%more = add i64 %exact, 63",
+            "%size = and i64 %more, -64",
+            "%asked = icmp slt i64 %thread, 0",
+            "br i1 %asked, label %size.only, label %begin",
+        ):
+            self.line(text)
+        self.block("size.only")
+        self.line("%answer = inttoptr i64 %size to ptr")
+        self.line("ret ptr %answer")
+        self.block("begin")
+        frames = self.word(layout.S_FRAMES)
+        at = self.value(f"add i64 {frames}, {self.value('mul i64 %size, %thread')}")
+        self.line(f"%frame = inttoptr i64 {at} to ptr")
+        self.line("%handle = call ptr @llvm.coro.begin(token %id, ptr %frame)")
+        self.line(f"%err = getelementptr i64, ptr %slot, i64 {layout.S_RECORD}")
+        self.line(f"%shared = inttoptr i64 {self.word(layout.S_SHARED)} to ptr addrspace(3)")
+        self.threads = self.word(layout.S_THREADS)
+        self.status = self.array(0)
+        self.places = {n: [self.word(at + axis) for axis in range(3)] for n, at in _PLACES.items()}
+        dx, dy, _ = self.places["block_dim"]
+        row = self.value(f"udiv i64 %thread, {dx}")
+        self.places["thread_idx"] = [
+            self.value(f"urem i64 %thread, {dx}"), self.value(f"urem i64 {row}, {dy}"), self.value(f"udiv i64 {row}, {dy}")
+        ]
+        self.lane = self.value(f"and i64 %thread, {layout.WARP - 1}")
+
+    def word(self, index: int) -> str:
+        p = self.value(f"getelementptr i64, ptr %slot, i64 {index}")
+        return self.value(f"load i64, ptr {p}")
+
+    def array(self, number: int) -> str:
+        """The thread's word in one of the slot's arrays (status, handle, offered, source, result)."""
+        row = self.value(f"mul i64 {self.threads}, {number}")
+        at = self.value(f"add i64 {row}, {layout.HEADER}")
+        return self.value(f"getelementptr i64, ptr %slot, i64 {self.value(f'add i64 {at}, %thread')}")
+
+    def _suspend(self, kind: int, line: int) -> None:
+        self.sites += 1
+        status = kind | line << layout.LINE_AT | self.sites << layout.SITE_AT
+        self.line(f"store i64 {status}, ptr {self.status}")
+        way = self.value("call i8 @llvm.coro.suspend(token none, i1 false)")
+        resumed = self.label("resumed")
+        self.line(f"switch i8 {way}, label %leave [i8 0, label %{resumed} i8 1, label %leave]")
+        self.block(resumed)
+
+    def _finish(self, status: int) -> None:
+        self.line(f"store i64 {status}, ptr {self.status}")
+        self.line("br label %leave")
+        self.dead = True
+
+    def epilogue(self) -> None:
+        self.block("leave")
+        self.line("call void @llvm.coro.end(ptr %handle, i1 false, token none)")
+        self.line("ret ptr %handle")
+
+    # -- what the rules of operations call ----------------------------------------------------------
+
+    def return_values(self, values: list[tuple[Leaf, str]]) -> None:
+        self._finish(layout.DONE)
+
+    def return_error(self) -> None:
+        self._finish(layout.FAILED)
+
+    def place(self, name: str, axis: int) -> str:
+        return self.places[name][axis]
+
+    def lane_id(self) -> str:
+        return self.lane
+
+    def shared_storage(self, nbytes: int, align: int) -> str:
+        at = layout.align(self.shared_bytes, align)
+        self.shared_bytes = at + nbytes
+        return self.value(f"getelementptr i8, ptr addrspace(3) %shared, i64 {at}")
+
+    def barrier(self, line: int) -> None:
+        self._suspend(layout.AT_BARRIER, line)
+
+    def shuffle(self, op: Op, mode: str, ty: Scalar, x: str, n: str) -> str:
+        t = self.type(ty)
+        bits = self.value(f"bitcast {t} {x} to i32") if ty.is_float else x
+        self.line(f"store i64 {self.value(f'zext i32 {bits} to i64')}, ptr {self.array(2)}")
+        n = self.value(f"and i64 {n}, {layout.WARP - 1}")
+        lane = {
+            "idx": lambda: n,
+            "up": lambda: self.value(f"sub i64 {self.lane}, {n}"),
+            "down": lambda: self.value(f"add i64 {self.lane}, {n}"),
+            "xor": lambda: self.value(f"xor i64 {self.lane}, {n}"),
+        }[mode]()
+        outside = self.value(f"icmp uge i64 {lane}, {layout.WARP}")
+        lane = self.select("i1", outside, "i64", self.lane, lane)
+        base = self.value(f"sub i64 %thread, {self.lane}")
+        self.line(f"store i64 {self.value(f'add i64 {base}, {lane}')}, ptr {self.array(3)}")
+        self._suspend(layout.AT_SHUFFLE, op.loc.line)
+        found = self.value(f"load i64, ptr {self.array(4)}")
+        short = self.value(f"trunc i64 {found} to i32")
+        return self.value(f"bitcast i32 {short} to {t}") if ty.is_float else short
+
+
+def lower_kernel(module: Any, function: Function) -> None:
+    """Add the coroutine, its start and its launcher to the module."""
+    e = SimtEmitter(module, function)
+    params = e.parameters()
+    attributes = module.target.function_attributes(function)
+    name = function.name
+    e.prologue()
+    e.body()
+    e.epilogue()
+    head = f"define internal ptr @{name}.thread({', '.join(['ptr %slot', 'i64 %thread', *params])})"
+    e.finish(head, f"presplitcoroutine {attributes}")
+
+    types = [p.rsplit(" ", 1)[0] for p in params]
+    pack = f"{{{', '.join(types)}}}"
+    _start(module, name, attributes, types, pack)
+    _launcher(module, name, attributes, params, pack, e.shared_bytes)
+
+
+def _start(module: Any, name: str, attributes: str, types: list[str], pack: str) -> None:
+    lines = [
+        f"define internal i64 @{name}.start(ptr %slot, i64 %thread) {attributes} {{",
+        f"  %at = getelementptr i64, ptr %slot, i64 {layout.S_ARGUMENTS}",
+        "  %arguments = load ptr, ptr %at",
+    ]
+    for i, t in enumerate(types):
+        lines.append(f"  %q{i} = getelementptr {pack}, ptr %arguments, i32 0, i32 {i}")
+        lines.append(f"  %p{i} = load {t}, ptr %q{i}")
+    passed = ", ".join(["ptr %slot", "i64 %thread", *(f"{t} %p{i}" for i, t in enumerate(types))])
+    lines += [
+        f"  %handle = call ptr @{name}.thread({passed})",
+        "  %r = ptrtoint ptr %handle to i64",
+        "  ret i64 %r",
+        "}",
+    ]
+    module.functions.append("\n".join(lines))
+    poison = ", ".join(["ptr null", "i64 -1", *(f"{t} poison" for t in types)])
+    module.functions.append(
+        f"define internal i64 @{name}.frame() {attributes} {{\n"
+        f"  %size = call ptr @{name}.thread({poison})\n"
+        "  %r = ptrtoint ptr %size to i64\n"
+        "  ret i64 %r\n}"
+    )
+    module.functions.append(
+        f"define internal i64 @{name}.resume(ptr %handle) {attributes} {{\n"
+        "  call void @llvm.coro.resume(ptr %handle)\n"
+        "  ret i64 0\n}"
+    )
+
+
+def _launcher(module: Any, name: str, attributes: str, params: list[str], pack: str, shared: int) -> None:
+    axes = [f"i64 %{what}.{axis}" for what in ("grid", "block") for axis in "xyz"]
+    fixed = [*axes, "i64 %arena", "i64 %slots"]
+    lines = [
+        f"define {{i32}} @{name}({', '.join([*fixed, *params, 'ptr %err'])}) {attributes} {{",
+        f"  %context = alloca [{layout.CONTEXT_WORDS} x i64], align 64",
+        f"  %arguments = alloca {pack}, align 64",
+        "  %plane = mul i64 %block.x, %block.y",
+        "  %threads = mul i64 %plane, %block.z",
+        "  %layer = mul i64 %grid.x, %grid.y",
+        "  %blocks = mul i64 %layer, %grid.z",
+        f"  %arrays = mul i64 %threads, {8 * layout.ARRAYS}",
+        f"  %fixed = add i64 %arrays, {8 * layout.HEADER + 63}",
+        "  %shared.at = and i64 %fixed, -64",
+        f"  %frames.at = add i64 %shared.at, {layout.align(shared)}",
+        f"  %bytes = call i64 @{name}.slot(i64 %threads)",
+        "  %words = lshr i64 %bytes, 3",
+    ]
+    words = {
+        layout.START: f"ptrtoint (ptr @{name}.start to i64)",
+        layout.RESUME: f"ptrtoint (ptr @{name}.resume to i64)",
+        layout.DEADLOCK: f"ptrtoint (ptr {module.text_constant(_descriptor(module))} to i64)",
+        layout.ARENA: "%arena",
+        layout.SLOT_WORDS: "%words",
+        layout.SLOTS: "%slots",
+        layout.BLOCKS: "%blocks",
+        layout.SHARED_AT: "%shared.at",
+        layout.FRAMES_AT: "%frames.at",
+        **{layout.GRID + i: f"%grid.{a}" for i, a in enumerate("xyz")},
+        **{layout.DIM + i: f"%block.{a}" for i, a in enumerate("xyz")},
+    }
+    for i, p in enumerate(params):
+        lines.append(f"  %q{i} = getelementptr {pack}, ptr %arguments, i32 0, i32 {i}")
+        lines.append(f"  store {p}, ptr %q{i}")
+    lines.append("  %packed = ptrtoint ptr %arguments to i64")
+    words[layout.ARGUMENTS] = "%packed"
+    for at, x in words.items():
+        lines.append(f"  %w{at} = getelementptr i64, ptr %context, i64 {at}")
+        lines.append(f"  store i64 {x}, ptr %w{at}")
+    lines += [
+        "  %status = call i32 @sapwood_simt_launch(ptr %context, ptr %err)",
+        "  %r = insertvalue {i32} poison, i32 %status, 0",
+        "  ret {i32} %r",
+        "}",
+    ]
+    module.functions.append("\n".join(lines))
+    module.functions.append(
+        f"define i64 @{name}.slot(i64 %threads) {attributes} {{\n"
+        f"  %arrays = mul i64 %threads, {8 * layout.ARRAYS}\n"
+        f"  %fixed = add i64 %arrays, {8 * layout.HEADER + 63 + layout.align(shared)}\n"
+        "  %frames.at = and i64 %fixed, -64\n"
+        f"  %frame = call i64 @{name}.frame()\n"
+        "  %frames = mul i64 %frame, %threads\n"
+        "  %bytes = add i64 %frames.at, %frames\n"
+        "  ret i64 %bytes\n}"
+    )
+
+
+def _descriptor(module: Any) -> str:
+    loc = module.program.entry.loc
+    return json.dumps({**json.loads(DEADLOCK), "file": loc.file, "line": loc.line, "function": loc.function})

@@ -1,0 +1,61 @@
+"""The simt target: kernels on CPU cores, each thread a coroutine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sapwood.targets.base import Target, host_target
+from sapwood.targets.simt.layout import WARP
+
+SHARED_BYTES = 48 * 1024  # what every GPU that we know gives a block without asking
+
+
+@dataclass(frozen=True)
+class SimtTarget(Target):
+    """The kernel model on the processor of `host`."""
+
+    host: Target = field(default=None, compare=False, kw_only=True)  # type: ignore[assignment]
+
+    @property
+    def feature_string(self) -> str:
+        return self.host.feature_string
+
+    def function_attributes(self, function: Any) -> str:
+        return self.host.function_attributes(function)
+
+    def illegal(self, op: Any) -> str | None:
+        return self.host.illegal(op)
+
+    def lower_kernel(self, module: Any, function: Any) -> None:
+        from sapwood.targets.simt.lower import lower_kernel
+
+        lower_kernel(module, function)
+
+    def install(self) -> None:
+        from sapwood.targets.simt.launch import install
+
+        install()
+
+
+def make(variant: str) -> SimtTarget:
+    """`simt` on this machine."""
+    if variant:
+        raise ValueError(f"target simt has no variants, not {variant!r}")
+    return on(host_target())
+
+
+def on(host: Target) -> SimtTarget:
+    """simt with the code of a given CPU target."""
+    return SimtTarget(
+        "simt",
+        host.triple,
+        host.cpu,
+        host.features,
+        host.vector_bytes,
+        host.data_layout,
+        kernel=True,
+        warp_size=WARP,
+        shared_bytes=SHARED_BYTES,
+        host=host,
+    )
