@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sapwood.lang.api.loops import parallel, unroll
     from sapwood.lang.errors import CompileError
     from sapwood.lang.function import fn, kernel
+    from sapwood.lang.ops.gpu import barrier, block_dim, block_idx, grid_dim, lane_id, shared, thread_idx, warp
     from sapwood.lang.structs import struct
     from sapwood.runtime.array import Array
 
@@ -31,6 +32,10 @@ _HOME = {
     **dict.fromkeys(
         ("bf16", "f16", "f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"),
         "sapwood.lang.api.dtypes",
+    ),
+    **dict.fromkeys(
+        ("barrier", "block_dim", "block_idx", "grid_dim", "lane_id", "shared", "thread_idx", "warp"),
+        "sapwood.lang.ops.gpu",
     ),
     **dict.fromkeys(("num_threads", "set_num_threads"), "sapwood.lang.runtime_support"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sapwood.lang.errors import BadLaunchShape, CompileError, LaunchTooLarge, NoLaunch, NotAKernel
+from sapwood.lang.errors import BadLaunchShape, CompileError, LaunchTooLarge, NotAKernel
 
 MAX_THREADS = 1024  # of a block; CUDA C++ Programming Guide, "Compute Capabilities", and so the next two
 MAX_BLOCK = (1024, 1024, 64)
@@ -65,21 +65,15 @@ class Launch:
         self.fn, self.grid, self.block = fn, grid, block
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
-        from sapwood.lang.load import kernel_target
+        from sapwood.targets.simt.launch import run
 
         state = self.fn.state
         values = state.bind(args, kwargs)
         try:
-            target = kernel_target()
-            if target.gpu:
-                hint = 'look at its code with k.inspect(..., kind="asm"), or run it with SAPWOOD_TARGET=simt'
-                raise NoLaunch(None, name=self.fn.__name__, target=target.name, hint=hint)
             specialisation = state.specialise(state.classify(values))
         except CompileError as e:
             e.__traceback__ = None  # the compiler's frames tell the user nothing
             raise e from None
-        from sapwood.targets.simt.launch import run
-
         run(specialisation, specialisation.entry.removesuffix(".entry"), self.grid, self.block, values)
 
     def __repr__(self) -> str:

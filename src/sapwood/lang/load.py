@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary, WeakSet
 import sapwood
 from sapwood import config
 from sapwood.lang.boundary import SIMPLE, ResultShape, ScalarArg, restore
-from sapwood.lang.errors import ArgumentMistake
+from sapwood.lang.errors import ArgumentMistake, NoLaunch
 from sapwood.lang.fingerprint import describe_constant, digest, fingerprint
 from sapwood.lang.types import I64
 from sapwood.runtime.array import Array
@@ -194,6 +194,9 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
     register_python_symbols()
     runtime_support.install()
     target = kernel_target() if fn.options.kernel else current_target()
+    if target.gpu:
+        hint = 'its code is k.inspect(..., kind="asm"); run it with SAPWOOD_TARGET=simt'
+        raise NoLaunch(None, name=fn.__name__, target=target.name, hint=hint)
     target.install()
     passed = [*[LAUNCH_ARG] * 8, *arguments] if fn.options.kernel else arguments
     python = fn.__wrapped__
