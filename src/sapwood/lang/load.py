@@ -70,22 +70,24 @@ class use_target:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self.saved: dict[Any, int] = {}
+        self.outer = ""
 
     def __enter__(self) -> Target:
-        heads = _heads.setdefault(self.target.key, WeakKeyDictionary())
-        for fn in list(_attached):
-            self.saved[fn] = fn._vectorcall
-            fn._vectorcall = heads.get(fn, 0)
+        self.outer = current_target().key
+        _exchange_entries(self.outer, self.target.key)
         _target_override.append(self.target)
         return self.target
 
     def __exit__(self, *exc: object) -> None:
         _target_override.pop()
-        heads = _heads[self.target.key]
-        for fn in list(_attached):
-            heads[fn] = fn._vectorcall
-            fn._vectorcall = self.saved.get(fn, 0)
+        _exchange_entries(self.target.key, self.outer)
+
+
+def _exchange_entries(old: str, new: str) -> None:
+    """Put aside the entries for one target and take up those for another, or the same."""
+    for fn in list(_attached):
+        _heads.setdefault(old, WeakKeyDictionary())[fn] = fn._vectorcall
+        fn._vectorcall = _heads.setdefault(new, WeakKeyDictionary()).get(fn, 0)
 
 
 _attached: WeakSet[Any] = WeakSet()  # functions that have entries

@@ -1,9 +1,8 @@
-"""Python's built-in functions, and `math`, inside compiled code. One entry a function."""
+"""Python's built-in functions inside compiled code, one entry a function. (`math` is in math_module.py.)"""
 
 from __future__ import annotations
 
 import builtins
-import math
 import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from sapwood.lang.errors import BadOperand, NotConstant, StaticAssertFailed
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, control
 from sapwood.lang.ops.operators import binary, require_index, unary
-from sapwood.lang.types import F64, Tuple, elem_of
+from sapwood.lang.types import Tuple, elem_of
 from sapwood.lang.values import Agg, Known, Value, describe
 
 if TYPE_CHECKING:
@@ -192,83 +191,6 @@ def _simd_width(walker: Walker, dtype: Value) -> Value:
 @builtin(target_has)
 def _target_has(walker: Walker, feature: Value) -> Value:
     return Known(walker.b.target.has(walker.b.known(feature, "the feature", str)))
-
-
-# -- math: CPython's meaning, with its exceptions, in checked code ------------------------------------
-
-
-def _library(name: str, checked: str | None = None) -> Callable[..., Value]:
-    def rule(walker: Walker, *args: Value) -> Value:
-        from sapwood.lang.library import math as library
-
-        b = walker.b
-        values = tuple(b.convert(b.materialize(a), F64) if _is_int(a) else b.materialize(a) for a in args)
-        fn = getattr(library, name)
-        if checked is not None and not b.unchecked:
-            fn = getattr(library, checked)
-        if hasattr(fn, "type_rule"):
-            return b.apply(fn, *values)
-        return walker.call_compiled(fn, list(values), {})
-
-    return rule
-
-
-def _is_int(v: Value) -> bool:
-    if isinstance(v, Known):
-        return True
-    return isinstance(v, Var) and isinstance(v.type, ty.Scalar) and not v.type.is_float
-
-
-for _name in ("sin", "cos", "tanh", "erf", "expm1", "log2", "log1p", "exp2"):
-    if hasattr(math, _name):
-        BUILTINS[getattr(math, _name)] = _library(_name)
-for _name in ("sqrt", "log", "exp", "pow"):
-    BUILTINS[getattr(math, _name)] = _library(_name, f"checked_{_name}")
-
-
-def _rounding(op: Any) -> Callable[..., Value]:
-    def rule(walker: Walker, x: Value) -> Value:
-        from sapwood.lang.infer.construct import convert_number
-
-        if isinstance(x, Known):
-            return Known({arith.floor: math.floor, arith.ceil: math.ceil, arith.trunc: math.trunc}[op](x.value))
-        if _is_int(x):
-            return x
-        result = convert_number(walker, int, [walker.b.apply(op, x)], walker.b.loc)
-        assert result is not None
-        return result
-
-    return rule
-
-
-BUILTINS[math.floor] = _rounding(arith.floor)
-BUILTINS[math.ceil] = _rounding(arith.ceil)
-BUILTINS[math.trunc] = _rounding(arith.trunc)
-
-
-@builtin(math.fabs)
-def _fabs(walker: Walker, x: Value) -> Value:
-    return walker.b.apply(arith.absolute, walker.b.convert(walker.b.materialize(x), F64))
-
-
-@builtin(math.copysign)
-def _copysign(walker: Walker, x: Value, y: Value) -> Value:
-    return walker.b.apply(arith.copysign, x, y)
-
-
-@builtin(math.isnan)
-def _isnan(walker: Walker, x: Value) -> Value:
-    return binary(walker.b, operator.ne, x, x) if isinstance(x, Var) else Known(math.isnan(x.value))  # type: ignore[union-attr]
-
-
-@builtin(math.isinf)
-def _isinf(walker: Walker, x: Value) -> Value:
-    return binary(walker.b, operator.eq, walker.b.apply(arith.absolute, x), Known(math.inf))
-
-
-@builtin(math.isfinite)
-def _isfinite(walker: Walker, x: Value) -> Value:
-    return binary(walker.b, operator.lt, walker.b.apply(arith.absolute, x), Known(math.inf))
 
 
 @builtin(operator.neg)

@@ -17,6 +17,7 @@ from sapwood.lang.errors import (
     WrongArgumentCount,
 )
 from sapwood.lang.front import hir
+from sapwood.lang.infer import math_module  # noqa: F401  (enters its rules)
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.builtins import BUILTINS
 from sapwood.lang.infer.construct import construct_parameterised, construct_struct, convert_number

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from sapwood.lang.api.dtypes import f64
+from sapwood.lang.api.dtypes import f64, i64
 from sapwood.lang.function import fn
+from sapwood.lang.library.math_format import lanes_of
 from sapwood.lang.ops.arith import absolute, copysign, floor, select
+from sapwood.lang.ops.simd import iota
 
 T = TypeVar("T")
 
@@ -27,16 +29,29 @@ def _remainder(x: T, y: T) -> T:
 
 
 @fn(unchecked=True)
-def _fmod(x: float, y: float) -> float:
-    """C's fmod for finite x and nonzero y; nan otherwise."""
+def float_remainder(x: float, y: float) -> float:
+    """C's fmod: x - trunc(x / y) * y, exactly; nan where x is not finite or y is zero."""
     if x - x != 0.0 or y != y or y == 0.0:
         return x * 0.0 + (y - y) / (y - y)
     return _remainder(x, y)
 
 
 @fn(unchecked=True)
+def lane_remainders(x: T, y: T) -> T:
+    """float_remainder of f64, lane after lane."""
+    if lanes_of(x) > 0:
+        m = x
+        lanes = iota(i64, lanes_of(x))
+        for i in range(lanes_of(x)):
+            m = select(lanes == i, float_remainder(x[i], y[i]), m)
+    else:
+        m = float_remainder(x, y)
+    return m
+
+
+@fn(unchecked=True)
 def _mod64(x: float, y: float) -> float:
-    m = _fmod(x, y)
+    m = float_remainder(x, y)
     if m != 0.0:
         if (y < 0.0) != (m < 0.0):
             m = m + y
@@ -47,7 +62,7 @@ def _mod64(x: float, y: float) -> float:
 
 @fn(unchecked=True)
 def _floordiv64(x: float, y: float) -> float:
-    m = _fmod(x, y)
+    m = float_remainder(x, y)
     d = (x - m) / y
     if m != 0.0 and (y < 0.0) != (m < 0.0):
         d = d - 1.0

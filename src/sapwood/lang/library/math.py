@@ -1,1 +1,152 @@
-from sapwood.lang.library.math_f32 import *
+"""The math functions of the language, on scalars and vectors of every float type.
+
+They compute in f32 or f64 as their argument says, f16 and bf16 through f32 with one more rounding. Special
+values are those of C99, annex F: nothing raises. A lane of a vector gets the bits that a scalar gets. What
+`import math` means in checked code is in `python_math.py`.
+
+Errors are in units in the last place (ulp) of the true value, the largest that tests/lang/test_math.py and
+longer runs of it have seen, on targets with and without fma. f32: all of its positive and negative values,
+for pow a sample; f64: samples.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from sapwood.lang.function import fn
+from sapwood.lang.library.division import lane_remainders
+from sapwood.lang.library.math_erf import error_function
+from sapwood.lang.library.math_exp import exponential, exponential2, exponential_minus_1, hyperbolic_tangent
+from sapwood.lang.library.math_format import in_f64, in_format_of, widened
+from sapwood.lang.library.math_log import logarithm, logarithm_1p, logarithm_2, logarithm_10
+from sapwood.lang.library.math_power import hypotenuse, power
+from sapwood.lang.library.math_trig import cosine, sine, tangent
+from sapwood.lang.ops.arith import absolute, select
+from sapwood.lang.ops.arith import sqrt as sqrt
+
+T = TypeVar("T")
+
+DEGREES_PER_RADIAN, RADIANS_PER_DEGREE = 57.29577951308232, 0.017453292519943295
+
+
+@fn(unchecked=True, inline=True)
+def exp(x: T) -> T:
+    """e**x."""
+    return in_format_of(x, exponential(widened(x)))
+
+
+@fn(unchecked=True, inline=True)
+def exp2(x: T) -> T:
+    """2**x; exact for whole x."""
+    return in_format_of(x, exponential2(widened(x)))
+
+
+@fn(unchecked=True, inline=True)
+def expm1(x: T) -> T:
+    """e**x - 1, to full precision near zero."""
+    return in_format_of(x, exponential_minus_1(widened(x)))
+
+
+@fn(unchecked=True, inline=True)
+def log(x: T) -> T:
+    """The natural logarithm; -inf at zero, nan below."""
+    return in_format_of(x, logarithm(widened(x)))
+
+
+@fn(unchecked=True, inline=True)
+def log2(x: T) -> T:
+    """The logarithm to base 2; exact for powers of 2. -inf at zero, nan below."""
+    return in_format_of(x, logarithm_2(widened(x)))
+
+
+@fn(unchecked=True, inline=True)
+def log10(x: T) -> T:
+    """The logarithm to base 10; -inf at zero, nan below."""
+    return in_format_of(x, logarithm_10(widened(x)))
+
+
+@fn(unchecked=True, inline=True)
+def log1p(x: T) -> T:
+    """log(1 + x), to full precision near zero; -inf at -1, nan below."""
+    return in_format_of(x, logarithm_1p(widened(x)))
+
+
+@fn(unchecked=True, inline=True)
+def sin(x: T) -> T:
+    """The sine of x in radians, for x of any size; nan for infinities."""
+    return in_format_of(x, sine(widened(x)))
+
+
+@fn(unchecked=True, inline=True)
+def cos(x: T) -> T:
+    """The cosine of x in radians, for x of any size; nan for infinities."""
+    return in_format_of(x, cosine(widened(x)))
+
+
+@fn(unchecked=True, inline=True)
+def tan(x: T) -> T:
+    """The tangent of x in radians, for x of any size; nan for infinities."""
+    return in_format_of(x, tangent(widened(x)))
+
+
+@fn(unchecked=True, inline=True)
+def tanh(x: T) -> T:
+    """The hyperbolic tangent."""
+    return in_format_of(x, hyperbolic_tangent(widened(x)))
+
+
+@fn(unchecked=True, inline=True)
+def sigmoid(x: T) -> T:
+    """The logistic function 1 / (1 + exp(-x)), without overflow on either side."""
+    v = widened(x)
+    e = exponential(-absolute(v))
+    return in_format_of(x, select(v < 0.0, e, 1.0) / (1.0 + e))
+
+
+@fn(unchecked=True, inline=True)
+def rsqrt(x: T) -> T:
+    """1 / sqrt(x); inf at zero (with its sign), nan below."""
+    return in_format_of(x, 1.0 / sqrt(widened(x)))
+
+
+@fn(unchecked=True, inline=True)
+def erf(x: T) -> T:
+    """The error function, 2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x."""
+    return in_format_of(x, error_function(widened(x)))
+
+
+@fn(unchecked=True, inline=True)
+def pow(x: T, y: T) -> T:
+    """x**y for real results: nan for negative x and y that is not whole. Both have one type."""
+    return in_format_of(x, power(widened(x), widened(y)))
+
+
+@fn(unchecked=True, inline=True)
+def log_base(x: T, base: T) -> T:
+    """The logarithm to any base, as log(x) / log(base)."""
+    return log(x) / log(base)
+
+
+@fn(unchecked=True, inline=True)
+def hypot(x: T, y: T) -> T:
+    """sqrt(x**2 + y**2) without overflow on the way; inf if either is infinite, even when the other is nan."""
+    return in_format_of(x, hypotenuse(widened(x), widened(y)))
+
+
+@fn(unchecked=True, inline=True)
+def fmod(x: T, y: T) -> T:
+    """x - trunc(x / y) * y, exact, with the sign of x; nan for infinite x or zero y. Slow: a step for each bit of
+    the quotient, lane after lane."""
+    return in_format_of(x, lane_remainders(in_f64(x), in_f64(y)))
+
+
+@fn(unchecked=True, inline=True)
+def degrees(x: T) -> T:
+    """Radians to degrees, by one product."""
+    return x * DEGREES_PER_RADIAN
+
+
+@fn(unchecked=True, inline=True)
+def radians(x: T) -> T:
+    """Degrees to radians, by one product."""
+    return x * RADIANS_PER_DEGREE

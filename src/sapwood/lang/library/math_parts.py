@@ -9,18 +9,14 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from sapwood.lang.api.comptime import target_has
-from sapwood.lang.api.dtypes import f32, f64, u32, u64
 from sapwood.lang.api.loops import unroll
 from sapwood.lang.function import fn
-from sapwood.lang.ops.arith import fma, mul_add
-from sapwood.lang.ops.convert import bitcast
+from sapwood.lang.library.math_format import format_of, lanes_of
+from sapwood.lang.ops.arith import fma, mul_add, select
+from sapwood.lang.ops.convert import bitcast, cast
+from sapwood.lang.ops.simd import any_lane
 
 T = TypeVar("T")
-
-# Adding it to x, |x| < 2**21, rounds x to the nearest integer n, ties to even, and leaves n in the low bits of
-# the sum. So n is found without a conversion, which would have to look for nan and overflow.
-SHIFT32 = 12582912.0  # 1.5 * 2**23
-SHIFT64 = 6755399441055744.0  # 1.5 * 2**52
 
 
 @fn(unchecked=True, inline=True)
@@ -51,10 +47,7 @@ def two_sum(a: T, b: T) -> tuple[T, T]:
 @fn(unchecked=True, inline=True)
 def _halves(a: T) -> tuple[T, T]:
     """a as the sum of two numbers of half the digits (Veltkamp): their products are exact without fma."""
-    if a.dtype == f32:
-        t = a * 4097.0
-    else:
-        t = a * 134217729.0
+    t = a * (2.0 ** ((format_of(a).bits + 1) // 2) + 1.0)
     high = t - (t - a)
     return high, a - high
 
@@ -63,10 +56,12 @@ def _halves(a: T) -> tuple[T, T]:
 def product_error(a: T, b: T, p: T) -> T:
     """a * b - p, exact where p is the rounded product and far from overflow and underflow."""
     if target_has("fma"):
-        return fma(a, b, -p)
-    ah, al = _halves(a)
-    bh, bl = _halves(b)
-    return ((ah * bh - p) + ah * bl + al * bh) + al * bl
+        e = fma(a, b, -p)
+    else:
+        ah, al = _halves(a)
+        bh, bl = _halves(b)
+        e = ((ah * bh - p) + ah * bl + al * bh) + al * bl
+    return e
 
 
 @fn(unchecked=True, inline=True)
@@ -77,16 +72,39 @@ def two_product(a: T, b: T) -> tuple[T, T]:
 
 
 @fn(unchecked=True, inline=True)
-def scale32(y: T, shifted: T) -> T:
-    """y * 2**n, rounded once, for n + SHIFT32 and -252 <= n <= 254. In two steps, as 2**n may overflow alone."""
-    bits = bitcast(shifted, u32)
+def scale(y: T, shifted: T) -> T:
+    """y * 2**n, rounded once, for shifted = n + format.shift and |n| up to twice the largest exponent.
+
+    In two steps, as 2**n may overflow or vanish alone.
+    """
+    p = format_of(y)
+    bits = bitcast(shifted, p.unsigned)
     half = bits >> 1
-    return y * bitcast((half + 127) << 23, f32) * bitcast((bits - half + 127) << 23, f32)
+    first = bitcast((half + p.bias) << p.fraction_bits, p.dtype)
+    return y * first * bitcast((bits - half + p.bias) << p.fraction_bits, p.dtype)
 
 
 @fn(unchecked=True, inline=True)
-def scale64(y: T, shifted: T) -> T:
-    """y * 2**n, rounded once, for n + SHIFT64 and -2044 <= n <= 2046. In two steps, as 2**n may overflow alone."""
-    bits = bitcast(shifted, u64)
-    half = bits >> 1
-    return y * bitcast((half + 1023) << 52, f64) * bitcast((bits - half + 1023) << 52, f64)
+def split_exponent(x: T) -> tuple[T, T]:
+    """(e, f): x = 2**e (1 + f) for positive finite x, sqrt(1/2) <= 1 + f < sqrt(2); both exact."""
+    p = format_of(x)
+    small = x < p.smallest_normal
+    bits = bitcast(select(small, x * p.scale_up, x), p.signed) - p.root_half_bits
+    e = exponent_as_float(bits, p)
+    return select(small, e - p.bits, e), bitcast((bits & p.fraction_mask) + p.root_half_bits, p.dtype) - 1.0
+
+
+@fn(unchecked=True, inline=True)
+def exponent_as_float(bits: T, p: Any) -> Any:
+    """The signed number above the fraction bits, as a float. (AVX2 converts i32 lanes but not i64 lanes.)"""
+    return cast(cast(bits >> p.fraction_bits, p.exponent), p.dtype)
+
+
+@fn(unchecked=True, inline=True)
+def any_of(condition: T) -> bool:
+    """Whether a condition holds, in any lane if it is a vector."""
+    if lanes_of(condition) > 0:
+        found = any_lane(condition)
+    else:
+        found = condition
+    return found

@@ -283,11 +283,10 @@ def _power(b: Any, x: Value, y: Value, ty: Scalar | Simd) -> Value:
                 negative = b.emit1(arith.compare, (q, b.const(0, ty)), BOOL, test="lt")
                 b.raise_if(negative, ValueError, "an int to a negative power is a float; write float(x) ** y")
             return b.interpreter.call_function(int_power, (p, q))
-    from sapwood.lang.library import math
+    from sapwood.lang.library import math, python_math
 
-    if not b.unchecked and elem_of(ty) == F64 and isinstance(ty, Scalar):
-        return b.interpreter.call_function(math.checked_pow, (p, q))
-    return b.interpreter.call_function(math.pow, (p, q))
+    as_python = not b.unchecked and p.type == F64
+    return b.interpreter.call_function(python_math.power if as_python else math.pow, (p, q))
 
 
 def _small_power(b: Any, x: Var, n: int, ty: Scalar | Simd) -> Value:
