@@ -1,0 +1,39 @@
+"""A command runs in this process: what it printed, and its status; and a model that needs no weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from engine_fakes import fake_factory, write_model
+
+from sapwood.cli import main
+
+
+@dataclass
+class Result:
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    def call(*argv: str) -> Result:
+        try:
+            status = main(argv)
+        except SystemExit as leaving:  # argparse
+            status = leaving.code if isinstance(leaving.code, int) else 1
+        out, err = capsys.readouterr()
+        return Result(status, out, err)
+
+    return call
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model directory whose runner is a fake that hashes the prefix."""
+    monkeypatch.setattr("sapwood.engine.llm._compiled_runner", fake_factory())
+    return str(write_model(tmp_path / "model"))

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import pytest
+
+SOURCE = """
+from sapwood import Const, Ptr, Tensor, f32, fn, i64, struct
+from typing import TypeVar
+
+T = TypeVar("T")
+
+@struct
+class Point:
+    x: float
+    y: f32
+
+@fn
+def add(a: i64, b: i64) -> i64:
+    return a + b
+
+@fn
+def scale(x: Tensor[f32, 1], s: f32) -> None:
+    for i in range(x.shape[0]):
+        x[i] = x[i] * s
+
+@fn
+def repeat(x: float, n: Const[int]) -> float:
+    for _ in range(n):
+        x = x + 1.5
+    return x
+
+@fn
+def twice(x: T) -> T:
+    return x + x
+
+@fn
+def mixed(p: Point, q: Ptr[f32], t: tuple[int, float]) -> float:
+    return p.x + t[1] + q[0]
+
+@fn
+def wrong(a: i64) -> i64:
+    return a.nothing
+
+plain = 3
+"""
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "some_kernels.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_kinds(run, source):
+    assert "def add(a, b):" in run("inspect", f"{source}:add", "--hir").out
+    ssa = run("inspect", f"{source}:add", "--ssa")
+    assert (ssa.status, ssa.err) == (0, "")
+    assert "-> i64" in ssa.out
+    assert "define" in run("inspect", f"{source}:add", "--llvm").out
+    assert "retq" in run("inspect", f"{source}:add", "--asm").out
+
+
+def test_arguments_from_annotations(run, source):
+    assert "f32" in run("inspect", f"{source}:scale", "--ssa").out
+    mixed = run("inspect", f"{source}:mixed", "--ssa")
+    assert (mixed.status, mixed.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("function", "types", "text"),
+    [
+        ("twice", "f32", "f32"),
+        ("repeat", "float, 3", "1.5"),
+        ("scale", "Tensor[f32, 1], f32", "f32"),
+        ("mixed", "Point, Ptr[f32], tuple[int, float]", "f64"),
+    ],
+)
+def test_arguments_that_are_given(run, source, function, types, text):
+    result = run("inspect", f"{source}:{function}", "--ssa", "--args", types)
+    assert (result.status, result.err) == (0, "")
+    assert text in result.out
+
+
+def test_a_constant_changes_the_code(run, source):
+    three = run("inspect", f"{source}:repeat", "--ssa", "--args", "float, 3").out
+    four = run("inspect", f"{source}:repeat", "--ssa", "--args", "float, 4").out
+    assert three and four and three != four
+
+
+def test_module_by_name(run):
+    result = run("inspect", "sapwood.lang.library.division:nothing", "--ssa")
+    assert result.status == 2
+    assert "has no @fn function 'nothing'; it has" in result.err
+
+
+@pytest.mark.parametrize(
+    ("where", "types", "text"),
+    [
+        ("FILE:twice", None, "parameter 'x' has the type T, which leaves a choice; give --args"),
+        ("FILE:repeat", None, "parameter 'n' has the type Const[int]"),
+        ("FILE:plain", None, "no @fn function 'plain'; it has add, scale, repeat, twice, mixed, wrong"),
+        ("FILE", None, "is not FILE:FUNCTION"),
+        ("/nowhere.py:f", None, "there is no file /nowhere.py"),
+        ("nowhere.module:f", None, "cannot be imported: ModuleNotFoundError"),
+        ("FILE:twice", "f31", "'f31' is not a type here"),
+        ("FILE:twice", "Tensor[f32]", "Tensor[...] takes 2 arguments, got 1"),
+        ("FILE:twice", "Tensor[f32, -1]", "a Tensor has a dtype and a rank"),
+        ("FILE:twice", "f32 +", "invalid syntax"),
+        ("FILE:twice", "open('x')", "is not a type"),
+        ("FILE:twice", "SIMD[f32, 4]", "made in compiled code only"),
+        ("FILE:add", "f32, f32", "argument 'a' must be int, not f32"),
+        ("FILE:twice", "bool, i64", "too many positional arguments"),
+        ("FILE:wrong", None, "nothing"),
+    ],
+)
+def test_mistakes(run, source, where, types, text):
+    arguments = [] if types is None else ["--args", types]
+    result = run("inspect", where.replace("FILE", str(source)), "--ssa", *arguments)
+    assert result.status == 2
+    assert result.out == ""
+    assert text in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_file_that_fails(run, tmp_path):
+    path = tmp_path / "bad.py"
+    path.write_text("raise RuntimeError('no')")
+    result = run("inspect", f"{path}:f", "--ssa")
+    assert result.status == 2
+    assert result.err == f"sapwood inspect: {path} cannot be imported: RuntimeError: no\n"
