@@ -1,13 +1,15 @@
 """Linear layers: out[m, n] = sum_k x[m, k] * w[n, k], with weights as checkpoints store them, row-major
 [out, in], f32 or bf16, used in place.
 
-One output is one accumulator vector: lane l adds the products of the k that are l modulo the step, in
-ascending order; at the end the lanes are added by halves. That order depends on K, the weight's dtype and the
-target alone, so every row gets the same bits whatever the number of rows, the tiling or the threads.
+One output is one accumulator vector. A step over K adds the products of a few neighbouring k to each lane
+(kernels/products.py), steps ascend, and at the end the lanes are added by halves. That order depends on K, the
+weight's dtype and the target alone, so every row gets the same bits whatever the number of rows, the tiling or
+the threads. K is never split between threads.
 
-- f32 weights: multiply-adds in f32.
-- bf16 weights with avx512bf16: VDPBF16PS on x rounded to bf16, 2 products a lane and step.
-- bf16 weights elsewhere: widened, multiply-adds in f32 (x stays f32).
+One row streams the weights past it. Several rows stand in tiles of MR rows, packed so that a tile is one
+stream of memory; the accumulators of MR rows and NR columns fill the registers. From BLOCKED_FROM rows on, the
+weights of NR columns and BLOCK_K of K are copied (and widened) into a panel in L1, which all rows of a block
+use; accumulators wait in L2 between the blocks of K.
 
 Floor: max(bytes of w / memory bandwidth, 2 M N K / peak). One row reads every weight once; from about 30 rows
 on the arithmetic decides.
@@ -17,129 +19,322 @@ from __future__ import annotations
 
 from typing import Any
 
-from sapwood.lang.api.annotations import SIMD, Const
+from sapwood.kernels.products import load_weights, multiply, pack_row, packed, step, step_product, zero_row
+from sapwood.lang.api.annotations import SIMD, Const, StackArray
 from sapwood.lang.api.comptime import simd_width, target_has
-from sapwood.lang.api.dtypes import bf16, f32
+from sapwood.lang.api.dtypes import f32
 from sapwood.lang.api.loops import parallel, unroll
 from sapwood.lang.function import fn
-from sapwood.lang.ops.arith import mul_add
-from sapwood.lang.ops.simd import dot_bf16, iota
-from sapwood.kernels.operands import dense_step, pack_row
+from sapwood.lang.ops.arith import select
+from sapwood.lang.ops.memory import address, prefetch
+from sapwood.lang.ops.simd import iota
 
-ROWS = 6  # rows of x in a tile
-COLUMNS = 4  # rows of w in a tile of several x rows
-NARROW = 8  # rows of w in a tile of one x row: enough chains to hide latency
-TASK_BYTES = 256 * 1024  # weights of one task: they stay in L2 while all rows of x pass by
-CHUNK_BYTES = 384 * 1024  # rows of x that stay in L2 beside them
+NR = 4  # columns of a tile of several rows
+NARROW = 4  # columns of a tile of one row: enough chains to hide latency, and few lines of one set of L1
+FEW = 24  # rows up to which panels follow a weight row through memory
+BLOCK_ROWS = 96  # rows that share a panel
+BLOCK_COLUMNS = 32  # columns of a task of the blocked path
+BLOCK_K = 512
+AHEAD = 512  # bytes that prefetching runs ahead of the loads
+TASK_BYTES = 256 * 1024  # weights of a task of the streaming path
+ROW_PADDING = 16  # scratch holds rows rounded up to a multiple of at most so many ...
+LINE = 16  # f32 of a cache line; rows are packed from a line on
+K_PADDING = 64  # ... of columns rounded up to a multiple of so many
+
+
+def scratch_elements(rows: int, k: int) -> int:
+    """f32 elements of scratch that `linear` needs for at most `rows` rows of k columns, on every target."""
+    return (rows + ROW_PADDING - 1) * (-(-k // K_PADDING) * K_PADDING) + LINE
 
 
 @fn(unchecked=True, inline=True)
-def multiply(acc: Any, x: Any, w: Any) -> Any:
-    """One step of one output."""
-    if w.dtype == bf16:
-        if target_has("avx512bf16"):
-            return dot_bf16(acc, x, w)
-        return mul_add(x, w.cast(f32), acc)
-    return mul_add(x, w, acc)
+def tile_rows() -> Any:
+    """Rows of a tile: with NR columns, two operands and the accumulators they fill the registers."""
+    if target_has("avx512f"):
+        return 6
+    return 3
 
 
 @fn(unchecked=True, inline=True)
-def tile(x: Any, stride: int, rows: Any, store: Any, m: int, p: int, k: int, MR: Const[int], NP: Const[int]) -> None:
-    """MR rows of x against NP output columns (or pairs of columns), over all of K."""
-    w_rows = ()
+def linear(x: Any, scratch: Any, rows: Any, store: Any, m: int, n: int, k: int, pair: Const[int]) -> None:
+    """Store x @ w.T for m rows of x and n columns (pairs of columns when pair is 2).
+
+    x: an input operand of m rows and k columns. scratch: pointer to scratch_elements(m, k) f32. rows(p): a tuple
+    of `pair` pointers to the rows of w that make output p. store(m, p, v) or store(m, p, v, w).
+    """
+    dtype = rows(0)[0].dtype
+    STEP = step(dtype)
+    MR = tile_rows()
+    padded = (k + STEP - 1) // STEP * STEP
+    xs = packed(scratch.cast(f32) + (-address(scratch) // 4) % LINE, dtype)
+    if m == 1:
+        pack_row(x.row(0), xs, k, padded, STEP, dtype)
+        stream_one(xs, rows, store, n, k, pair)
+    else:
+        for r in parallel((m + MR - 1) // MR * MR):
+            target = xs + r // MR * MR * padded + r % MR * STEP
+            if r < m:
+                pack_row(x.row(r), target, k, padded, MR * STEP, dtype)
+            else:
+                zero_row(target, padded, MR * STEP, STEP)
+        if m <= MR:
+            stream_rows(xs, rows, store, m, n, k, pair)
+        else:
+            block = BLOCK_COLUMNS // pair
+            part = block
+            if m <= FEW:
+                part = NR // pair
+            for t in parallel((n + block - 1) // block):
+                last = min(t * block + block, n)
+                for p in range(t * block, last, part):
+                    blocked(xs, padded, rows, store, m, n, p, min(p + part, last), k, pair)
+
+
+@fn(unchecked=True, inline=True)
+def weight_rows(rows: Any, p: int, last: int, NP: Const[int]) -> Any:
+    """Pointers to the weights of NP outputs from p on; what is beyond `last` repeats it."""
+    out = ()
     for j in unroll(range(NP)):
-        w_rows = w_rows + rows(p + j)
-    R = len(w_rows)
-    STEP = dense_step(w_rows[0].dtype)
+        out = out + rows(min(p + j, last))
+    return out
+
+
+@fn(unchecked=True, inline=True)
+def finish(acc: Any, store: Any, m: int, m1: int, p: int, p1: int, MR: Const[int], NP: Const[int]) -> None:
+    """Add up the lanes of a tile's accumulators and hand the outputs out."""
+    R = len(acc) // MR
+    PAIR = R // NP
+    for r in unroll(range(MR)):
+        if m + r < m1:
+            for j in unroll(range(NP)):
+                if p + j < p1:
+                    at = r * R + j * PAIR
+                    if PAIR == 2:
+                        store(m + r, p + j, acc[at].reduce_add(), acc[at + 1].reduce_add())
+                    else:
+                        store(m + r, p + j, acc[at].reduce_add())
+
+
+# -- streaming: weights straight from memory -----------------------------------------------------------
+
+
+@fn(unchecked=True, inline=True)
+def tile(xt: Any, ws: Any, following: Any, k: int, MR: Const[int]) -> Any:
+    """Accumulators of a packed tile of MR rows against the weight rows ws, over all of K.
+
+    The processor's own prefetching stops at the ends of rows and pages, so the tile asks for lines itself:
+    AHEAD bytes further in ws and then in the rows `following`.
+    """
+    R = len(ws)
+    dtype = ws[0].dtype
+    STEP = step(dtype)
+    LINE_STEP = max(STEP, 64 // item_size(dtype))
     W = simd_width(f32)
     acc = ()
     for _ in unroll(range(MR * R)):
         acc = acc + (SIMD[f32, W](0.0),)
     whole = k - k % STEP
-    for i in range(0, whole, STEP):
-        wv = ()
+    lines = k - k % LINE_STEP
+    ahead = AHEAD // item_size(dtype)
+    near = max(lines - ahead, 0)
+    for i in range(0, near, LINE_STEP):
         for j in unroll(range(R)):
-            wv = wv + (w_rows[j].load(i, width=STEP),)
-        new = ()
-        for r in unroll(range(MR)):
-            xv = (x + (m + r) * stride).load(i, width=STEP)
-            for j in unroll(range(R)):
-                new = new + (multiply(acc[r * R + j], xv, wv[j]),)
-        acc = new
+            prefetch(ws[j] + i + ahead)
+        for h in unroll(range(0, LINE_STEP, STEP)):
+            acc = advance(acc, xt + (i + h) * MR, ws, i + h, MR)
+    for i in range(near, lines, LINE_STEP):
+        for j in unroll(range(R)):
+            prefetch(following[j] + i - near)
+        for h in unroll(range(0, LINE_STEP, STEP)):
+            acc = advance(acc, xt + (i + h) * MR, ws, i + h, MR)
+    for i in range(lines, whole, STEP):
+        acc = advance(acc, xt + i * MR, ws, i, MR)
     if whole < k:
         mask = iota(int, STEP) < k - whole
-        new = ()
-        for r in unroll(range(MR)):
-            xv = (x + (m + r) * stride).load(whole, width=STEP)
-            for j in unroll(range(R)):
-                wv1 = w_rows[j].load(whole, width=STEP, mask=mask)
-                new = new + (multiply(acc[r * R + j], xv, wv1),)
-        acc = new
-    PAIR = R // NP
+        for j in unroll(range(R)):
+            wv = load_weights(ws[j].load(whole, width=STEP, mask=mask))
+            acc = add_column(acc, xt + whole * MR, wv, j, MR)
+    return acc
+
+
+@fn(unchecked=True, inline=True)
+def advance(acc: Any, xt: Any, ws: Any, i: int, MR: Const[int]) -> Any:
+    """One step over K of a tile."""
+    out = acc
+    for j in unroll(range(len(ws))):
+        out = add_column(out, xt, load_weights(ws[j].load(i, width=step(ws[0].dtype))), j, MR)
+    return out
+
+
+@fn(unchecked=True, inline=True)
+def add_column(acc: Any, xt: Any, w: Any, j: Const[int], MR: Const[int]) -> Any:
+    """One step over K of the outputs of weight row j of a tile; xt points to the packed step of its rows."""
+    R = len(acc) // MR
+    STEP = len(w) * simd_width(xt.dtype)
+    column = ()
     for r in unroll(range(MR)):
-        for j in unroll(range(NP)):
-            at = r * R + j * PAIR
-            if PAIR == 2:
-                store(m + r, p + j, acc[at].reduce_add(), acc[at + 1].reduce_add())
+        column = column + (multiply(acc[r * R + j], xt + r * STEP, w),)
+    return put_column(acc, column, j, MR)
+
+
+@fn(unchecked=True, inline=True)
+def put_column(acc: Any, column: Any, j: Const[int], MR: Const[int]) -> Any:
+    """The accumulators of a tile with those of weight row j exchanged."""
+    R = len(acc) // MR
+    out = ()
+    for r in unroll(range(MR)):
+        for c in unroll(range(R)):
+            if c == j:
+                out = out + (column[r],)
             else:
-                store(m + r, p + j, acc[at].reduce_add())
+                out = out + (acc[r * R + c],)
+    return out
 
 
 @fn(unchecked=True, inline=True)
-def linear(
-    x: Any, scratch: Any, rows: Any, store: Any, m: int, n: int, k: int, pair: Const[int]
-) -> None:
-    """Store x @ w.T for m rows of x and n columns (pairs of columns when pair is 2).
-
-    x: an input operand of m rows and k columns. scratch: memory for them, in the dtype of the products, with
-    rows of k rounded up to the step; used when the operand has no view. rows(p): a tuple of `pair` pointers to
-    the rows of w that make output p. store(m, p, v) or store(m, p, v, w).
-    """
-    STEP = dense_step(rows(0)[0].dtype)
-    padded = (k + STEP - 1) // STEP * STEP
-    if m == 1:
-        pack_row(x.row(0), scratch, k, padded)
-    else:
-        for r in parallel(m):
-            pack_row(x.row(r), scratch + r * padded, k, padded)
-    size = 2
-    if rows(0)[0].dtype == f32:
-        size = 4
-    block = max(COLUMNS, TASK_BYTES // (k * size * pair) // NARROW * NARROW)
-    chunk = max(ROWS, CHUNK_BYTES // (padded * size) // ROWS * ROWS)
-    tasks = (n + block - 1) // block
-    for t in parallel(tasks):
-        first = t * block
-        last = min(first + block, n)
-        for m0 in range(0, m, chunk):
-            linear_block(scratch, padded, rows, store, m0, min(m0 + chunk, m), first, last, k, pair)
+def task_columns(k: int, itemsize: Const[int], pair: Const[int]) -> int:
+    """Outputs of one task of the streaming path, a multiple of a tile's."""
+    return max(NARROW // pair, TASK_BYTES // max(k * itemsize * pair, 1) // NARROW * NARROW)
 
 
 @fn(unchecked=True, inline=True)
-def linear_block(
-    x: Any, stride: int, rows: Any, store: Any, m0: int, m1: int, p0: int, p1: int, k: int, pair: Const[int]
+def item_size(dtype: Any) -> Any:
+    if dtype == f32:
+        return 4
+    return 2
+
+
+@fn(unchecked=True, inline=True)
+def stream_one(x: Any, rows: Any, store: Any, n: int, k: int, pair: Const[int]) -> None:
+    """One row of x against all columns."""
+    NP = NARROW // pair
+    block = task_columns(k, item_size(rows(0)[0].dtype), pair)
+    for t in parallel((n + block - 1) // block):
+        last = min(t * block + block, n)
+        for p in range(t * block, last, NP):
+            ws = weight_rows(rows, p, n - 1, NP)
+            following = weight_rows(rows, p + NP, n - 1, NP)
+            finish(tile(x, ws, following, k, 1), store, 0, 1, p, last, 1, NP)
+
+
+@fn(unchecked=True, inline=True)
+def stream_rows(x: Any, rows: Any, store: Any, m: int, n: int, k: int, pair: Const[int]) -> None:
+    """At most a tile of rows against all columns."""
+    NP = NR // pair
+    MR = tile_rows()
+    block = task_columns(k, item_size(rows(0)[0].dtype), pair)
+    for t in parallel((n + block - 1) // block):
+        last = min(t * block + block, n)
+        for p in range(t * block, last, NP):
+            ws = weight_rows(rows, p, n - 1, NP)
+            following = weight_rows(rows, p + NP, n - 1, NP)
+            finish(tile(x, ws, following, k, MR), store, 0, m, p, last, MR, NP)
+
+
+# -- blocks: weights by way of panels ------------------------------------------------------------------
+
+
+@fn(unchecked=True, inline=True)
+def blocked(
+    x: Any, padded: int, rows: Any, store: Any, m: int, n: int, p0: int, p1: int, k: int, pair: Const[int]
 ) -> None:
-    """Rows m0..m1 against columns p0..p1."""
-    WIDE = COLUMNS // pair
-    THIN = NARROW // pair
-    full = m0 + (m1 - m0) // ROWS * ROWS
-    if m0 < full:
-        p = p0
-        while p + WIDE <= p1:
-            for r in range(m0, full, ROWS):
-                tile(x, stride, rows, store, r, p, k, ROWS, WIDE)
-            p += WIDE
-        while p < p1:
-            for r in range(m0, full, ROWS):
-                tile(x, stride, rows, store, r, p, k, ROWS, 1)
-            p += 1
-    if full < m1:
-        p = p0
-        while p + THIN <= p1:
-            for r in range(full, m1):
-                tile(x, stride, rows, store, r, p, k, 1, THIN)
-            p += THIN
-        while p < p1:
-            for r in range(full, m1):
-                tile(x, stride, rows, store, r, p, k, 1, 1)
-            p += 1
+    """All rows of x against columns p0..p1 of n."""
+    dtype = rows(0)[0].dtype
+    STEP = step(dtype)
+    W = simd_width(f32)
+    MR = tile_rows()
+    NP = NR // pair
+    waiting = StackArray[f32, BLOCK_ROWS * BLOCK_COLUMNS * W]()
+    panel_memory = StackArray[f32, NR * BLOCK_K]()
+    panel = packed(panel_memory.ptr, dtype)
+    for m0 in range(0, m, BLOCK_ROWS):
+        m1 = min(m0 + BLOCK_ROWS, m)
+        tiles = (m1 - m0 + MR - 1) // MR * ((p1 - p0 + NP - 1) // NP)
+        for i in range(0, tiles * MR * NR * W, W):
+            waiting.ptr.store(i, SIMD[f32, W](0.0))
+        for k0 in range(0, padded, BLOCK_K):
+            k1 = min(k0 + BLOCK_K, padded)
+            place = waiting.ptr
+            for p in range(p0, p1, NP):
+                pack_panel(panel, weight_rows(rows, p, p1 - 1, NP), k0, k1, k)
+                q, at = next_panel(p, p0, p1, NP, k0, k1, padded)
+                later = weight_rows(rows, q, n - 1, NP)
+                for r in range(m0, m1, MR):
+                    xt = x + r * padded + k0 * MR
+                    half = (r - m0) // MR % 2 * (NR // 2)
+                    soon = (select(half == 0, later[0], later[2]) + at, select(half == 0, later[1], later[3]) + at)
+                    acc = tile_of_panel(place, xt, panel, soon, k1 - k0, STEP, MR)
+                    if k1 == padded:
+                        finish(acc, store, r, m1, p, p1, MR, NP)
+                    else:
+                        for j in unroll(range(MR * NR)):
+                            place.store(j * W, acc[j])
+                    place = place + MR * NR * W
+
+
+@fn(unchecked=True, inline=True)
+def next_panel(p: int, p0: int, p1: int, NP: Const[int], k0: int, k1: int, padded: int) -> Any:
+    """The output and the column at which the panel after this one begins."""
+    q, at = p + NP, k0
+    if q >= p1:
+        q, at = p0, k1
+        if k1 >= padded:
+            q, at = p1, 0
+    return q, at
+
+
+@fn(unchecked=True, inline=True)
+def pack_panel(panel: Any, ws: Any, k0: int, k1: int, k: int) -> None:
+    """Columns k0..k1 of NR weight rows, as they are multiplied, step by step; zeros from k on."""
+    STEP = step(ws[0].dtype)
+    W = simd_width(panel.dtype)
+    PARTS = STEP // W
+    whole = min(k1, k - k % STEP)
+    for i in range(k0, whole, STEP):
+        for j in unroll(range(NR)):
+            wv = load_weights(ws[j].load(i, width=STEP))
+            for h in unroll(range(PARTS)):
+                panel.store((i - k0) * NR + j * STEP + h * W, wv[h])
+    if whole < k1:
+        mask = iota(int, STEP) < k - whole
+        for j in unroll(range(NR)):
+            wv1 = load_weights(ws[j].load(whole, width=STEP, mask=mask))
+            for h in unroll(range(PARTS)):
+                panel.store((whole - k0) * NR + j * STEP + h * W, wv1[h])
+
+
+@fn(unchecked=True, inline=True)
+def tile_of_panel(place: Any, x: Any, panel: Any, soon: Any, k: int, STEP: Const[int], MR: Const[int]) -> Any:
+    """Accumulators of a tile, taken from `place`, after the k columns of a panel. Asks for the weights `soon`."""
+    W = simd_width(f32)
+    acc = ()
+    for j in unroll(range(MR * NR)):
+        acc = acc + (place.load(j * W, width=W),)
+    LINE_STEP = max(STEP, 64 // item_size(soon[0].dtype))
+    lines = k - k % LINE_STEP
+    for i in range(0, lines, LINE_STEP):
+        for j in unroll(range(len(soon))):
+            prefetch(soon[j] + i)
+        for h in unroll(range(0, LINE_STEP, STEP)):
+            acc = panel_step(acc, x + (i + h) * MR, panel + (i + h) * NR, STEP, MR)
+    for i in range(lines, k, STEP):
+        acc = panel_step(acc, x + i * MR, panel + i * NR, STEP, MR)
+    return acc
+
+
+@fn(unchecked=True, inline=True)
+def panel_step(acc: Any, x: Any, panel: Any, STEP: Const[int], MR: Const[int]) -> Any:
+    """One step over K: the vectors of x stay in registers while those of w pass."""
+    V = simd_width(panel.dtype)
+    out = acc
+    for h in unroll(range(0, STEP, V)):
+        xs = ()
+        for r in unroll(range(MR)):
+            xs = xs + ((x + r * STEP + h).load(0, width=V),)
+        for j in unroll(range(NR)):
+            w = (panel + j * STEP + h).load(0, width=V)
+            column = ()
+            for r in unroll(range(MR)):
+                column = column + (step_product(out[r * NR + j], xs[r], w),)
+            out = put_column(out, column, j, MR)
+    return out

@@ -15,28 +15,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sapwood.lang.api.annotations import SIMD, Const, Ptr
-from sapwood.lang.api.comptime import simd_width, target_has
-from sapwood.lang.api.dtypes import bf16, f32
+from sapwood.lang.api.annotations import SIMD, Ptr
+from sapwood.lang.api.comptime import simd_width
+from sapwood.lang.api.dtypes import f32
 from sapwood.lang.function import fn
 from sapwood.lang.ops.arith import mul_add, sqrt
 from sapwood.lang.ops.simd import iota
 from sapwood.lang.structs import struct
-
-
-@fn(unchecked=True, inline=True)
-def lanes() -> Any:
-    """f32 lanes of the target's widest vectors."""
-    return simd_width(f32)
-
-
-@fn(unchecked=True, inline=True)
-def dense_step(w: Any) -> Any:
-    """Elements that a step over K takes for weights of w's dtype: a function of dtype and target alone."""
-    if w == bf16:
-        if target_has("avx512bf16"):
-            return 2 * simd_width(f32)
-    return simd_width(f32)
 
 
 @struct(frozen=True)
@@ -107,21 +92,6 @@ class NormRows:
 
     def view(self) -> Any:
         return None
-
-
-@fn(unchecked=True, inline=True)
-def pack_row(row: Any, target: Any, k: int, padded: int) -> None:
-    """Write a row operand to memory in target's dtype, zeros up to `padded` columns."""
-    W = simd_width(f32)
-    whole = k - k % W
-    for i in range(0, whole, W):
-        target.store(i, row.load(i, W).cast(target.dtype))
-    for i in range(whole, k):
-        target[i] = row.load(i, 1)[0].cast(target.dtype)
-    for i in range(k, padded):
-        target[i] = f32(0.0).cast(target.dtype)
-
-
 
 
 @struct(frozen=True)
