@@ -83,7 +83,7 @@ class KernelThread:
                 self._main(self)
         except _Abandoned:
             pass
-        except BaseException as e:  # noqa: BLE001 - raised again by the thread that waits for this one
+        except BaseException as e:  # raised again by the thread that waits for this one
             self.error = e
         self.done = True
         self._stopped.release()

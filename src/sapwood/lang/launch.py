@@ -65,7 +65,7 @@ class Launch:
         self.fn, self.grid, self.block = fn, grid, block
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
-        from sapwood.targets.simt.launch import run
+        from sapwood.lang.simt_runtime import run
 
         state = self.fn.state
         values = state.bind(args, kwargs)

@@ -191,7 +191,7 @@ def _name_of(native: Any, values: list[Any], x: Any) -> str:
 
 def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
     """The specialisation of `fn` for classified arguments: from the cache, or compiled and cached."""
-    from sapwood.lang import runtime_support
+    from sapwood.lang import runtime_support, simt_runtime
 
     register_python_symbols()
     runtime_support.install()
@@ -199,7 +199,8 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
     if target.gpu:
         hint = 'its code is k.inspect(..., kind="asm"); run it with SAPWOOD_TARGET=simt'
         raise NoLaunch(None, name=fn.__name__, target=target.name, hint=hint)
-    target.install()
+    if fn.options.kernel:
+        simt_runtime.install()
     passed = [*[LAUNCH_ARG] * 8, *arguments] if fn.options.kernel else arguments
     python = fn.__wrapped__
     kinds = [_kind(a) for a in arguments]

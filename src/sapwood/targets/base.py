@@ -47,12 +47,59 @@ class Target:
         """Why an operation cannot be selected, or None. Called for every operation before LLVM sees any."""
         return None
 
-    def lower_kernel(self, module: Any, function: Any) -> None:
-        """Add the LLVM text of a kernel (and of what launches it) to a module of lang/lower/emitter.py."""
+    def thread_code(self, emitter: Any) -> ThreadCode:
+        """What writes one thread of a kernel (targets with `kernel` only)."""
         raise NotImplementedError(f"target {self.name} has no kernels")
 
-    def install(self) -> None:
-        """Register the symbols that code for this target refers to, before any of it is loaded here."""
+
+class ThreadCode:
+    """How a target writes one thread of a kernel as LLVM text.
+
+    `e` is the emitter (lang/lower/kernel.py): `e.line`, `e.value`, `e.call`, `e.declare`, `e.label`, `e.block`,
+    `e.finish`. Values and types are LLVM text. Everything that is not here is lowered as in host functions.
+    """
+
+    def __init__(self, emitter: Any) -> None:
+        self.e = emitter
+
+    def begin(self) -> None:
+        """Before the body."""
+
+    def end(self, name: str, params: list[str]) -> None:
+        """After the body: finish the function `name` and add what launches it."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """The thread returns. Ends the block."""
+        raise NotImplementedError
+
+    def fail(self) -> None:
+        """The thread has raised; its record (if there is one) is filled in. Ends the block."""
+        raise NotImplementedError
+
+    def fill_error(self, record: str, words: list[str]) -> bool:
+        """Write an exception's record; False to have it written at `ptr %err` as in host functions."""
+        return False
+
+    def place(self, name: str, axis: int) -> str:
+        """The i64 coordinate `thread_idx`, `block_idx`, `block_dim` or `grid_dim` along an axis (0 is x)."""
+        raise NotImplementedError
+
+    def lane_id(self) -> str:
+        """The thread's index in its warp, an i64."""
+        raise NotImplementedError
+
+    def shared_storage(self, nbytes: int, align: int) -> str:
+        """A `ptr addrspace(3)` to new memory of the block."""
+        raise NotImplementedError
+
+    def barrier(self, line: int) -> None:
+        """Wait for the threads of the block; `line` is where in the source."""
+        raise NotImplementedError
+
+    def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
+        """The value of `x` (`i32` or `float`) in the lane that `n` (an i64) names: lang/ops/gpu.py has the rule."""
+        raise NotImplementedError
 
 
 _REGISTRY: dict[str, Callable[[str], Target]] = {}

@@ -136,7 +136,8 @@ class CallMixin:
             fit_argument(self.b, d, v, bindings, p.name, python.__name__, p.loc) for p, d, v in with_notes
         )
         try:
-            if fn.options.inline or self.interp.kernel is not None or any(map(_holds_closure, fitted)) or _returns_reference(fn, code):
+            inline = fn.options.inline or self.interp.kernel is not None  # a kernel is one function
+            if inline or any(map(_holds_closure, fitted)) or _returns_reference(fn, code):
                 return self._inline(code, python, declared, list(fitted), {}, fn.options.unchecked, loc)
             if fn.options.unit:
                 return self._call_unit(fn, fitted)

@@ -361,7 +361,9 @@ def level_name(function: Function, level: int) -> str:
 
 def lower_function(module: ModuleEmitter, function: Function, exported: bool, level: int = 0) -> None:
     if function.kind == "kernel":
-        module.target.lower_kernel(module, function)
+        from sapwood.lang.lower.kernel import lower_kernel
+
+        lower_kernel(module, function)
         return
     e = Emitter(module, function)
     e.level = level

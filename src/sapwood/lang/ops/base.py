@@ -18,8 +18,8 @@ An entry is a typed public signature with a docstring, and beside it up to four 
     @fma.legality                   # optional: why a target cannot do this instance, or None
     def _(target, op): ...
 
-Rules of entries with `space="kernel"` get the evaluator as well: `reference(ev, op, x, y)`; their lowering is
-called with an emitter of lang/lower/kernel.py.
+Reference rules of entries with `space="kernel"` get the evaluator as well: `reference(ev, op, x, y)`; `ev.thread`
+and, in lowering rules, `e.thread` are the thread of the kernel.
 
 Entries without `typing` are internal: only inference emits them. Entries without `reference` and `lowering`
 are library-level: their typing rule emits other entries.

@@ -5,13 +5,13 @@ at barriers; 32 threads (`warp.size`) that follow each other in a block are a wa
 registers. The model and its words are CUDA's (CUDA C++ Programming Guide, "Programming Model"; PTX ISA, `bar`
 and `shfl.sync`). Threads of a block are numbered x first: x + dim.x * (y + dim.y * z).
 
-The rules here say what an operation means to one thread; `ev.thread` (lang/kernel_reference.py) and the
-emitter (lang/lower/kernel.py) are that thread.
+The rules here say what an operation means to one thread; `ev.thread` (lang/kernel_reference.py) and `e.thread`
+(targets/base.py, ThreadCode) are that thread.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from sapwood.lang.errors import BadOperand, KernelOnly, NotConstant
 from sapwood.lang.ops.base import Operation, operation
@@ -39,7 +39,7 @@ def _place(name: str, doc: str) -> Operation[..., Any]:
 
     @op.lowering
     def _(e, o):
-        return e.place(name, o.attrs["axis"])
+        return e.thread.place(name, o.attrs["axis"])
 
     return op
 
@@ -54,7 +54,7 @@ class Place:
     def compiled_attribute(self, b: Any, name: str) -> Value | None:
         return b.emit1(self._op, (), I64, axis=AXES.index(name)) if name in AXES else None
 
-    def _outside(self) -> int:
+    def _outside(self) -> NoReturn:
         raise KernelOnly(None, op=self._op.name)
 
     x = property(_outside)
@@ -74,6 +74,7 @@ grid_dim = Place(_place("grid_dim", "Blocks of the grid along each axis."))
 @operation(pure=True, space="kernel")
 def lane_id() -> int:
     """Index of the thread in its warp, from 0 to `warp.size` - 1."""
+    ...
 
 
 @lane_id.typing
@@ -88,7 +89,7 @@ def _(ev, op):
 
 @lane_id.lowering
 def _(e, op):
-    return e.lane_id()
+    return e.thread.lane_id()
 
 
 # -- shared memory and barriers ----------------------------------------------------------------------
@@ -106,7 +107,7 @@ def _(ev, op):
 
 @shared_storage.lowering
 def _(e, op):
-    return e.shared_storage(op.attrs["bytes"], op.attrs["align"])
+    return e.thread.shared_storage(op.attrs["bytes"], op.attrs["align"])
 
 
 @operation(space="kernel")
@@ -164,7 +165,7 @@ def _(ev, op):
 
 @barrier.lowering
 def _(e, op):
-    e.barrier(op.loc.line)
+    e.thread.barrier(op.loc.line)
 
 
 # -- warps -------------------------------------------------------------------------------------------
@@ -191,7 +192,7 @@ def _(ev, op, x, n):
 
 @warp_shuffle.lowering
 def _(e, op, x, n):
-    return e.shuffle(op, op.attrs["mode"], op.result.type, x, n)
+    return e.thread.shuffle(op.attrs["mode"], e.type(op.result.type), x, n, op.loc.line)
 
 
 def _shuffle(name: str, mode: str, argument: str, doc: str) -> Operation[..., Any]:

@@ -11,7 +11,7 @@ _INSTEAD = {"parallel_for": "the grid is the parallel loop: use block_idx and th
 
 
 def check_legality(program: Program, target: Any) -> None:
-    """Raise IllegalOnTarget, KernelOnly, HostOnly, NoLaunch or SharedTooLarge for the first thing the target cannot do."""
+    """Raise a TargetMistake (or NoLaunch) for the first thing in the program that the target cannot do."""
     for function in program.functions:
         if function.kind == "kernel" and not target.kernel:
             raise NoLaunch(function.loc, name=function.name, target=target.name, hint="simt runs kernels on a CPU")

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sapwood.lang.types import F32, F64, I8, I16, U8, U16, Ptr, Simd, elem_of
-
 Rule = Callable[[Any], str | None]
 
 
@@ -18,31 +16,24 @@ def _always(op: Any) -> str | None:
     return None
 
 
-def _types(op: Any) -> list[Any]:
-    return [v.type for v in (*op.operands, *op.results)]
-
-
-def _scalars(op: Any) -> str | None:
-    """Scalars and pointers only."""
-    vector = next((t for t in _types(op) if isinstance(t, Simd)), None)
-    return f"a thread of a GPU works on scalars, not on {vector}" if vector is not None else None
+def _types(op: Any) -> list[str]:
+    return [str(v.type) for v in (*op.operands, *op.results)]
 
 
 def _no_mask(op: Any) -> str | None:
     masked = len(op.operands) > (1 if op.name == "load" else 2)
-    return "masked access is for vectors; use `if`" if masked else _scalars(op)
+    return "masked access is for vectors; use `if`" if masked else None
 
 
 def _floats(op: Any) -> str | None:
     """One instruction for f32 and f64."""
-    bad = next((t for t in _types(op) if elem_of(t) not in (F32, F64)), None)
-    return f"it exists for f32 and f64, not for {bad}" if bad is not None else _scalars(op)
+    bad = next((t for t in _types(op) if t not in ("f32", "f64")), None)
+    return f"it exists for f32 and f64, not for {bad}" if bad is not None else None
 
 
 def _atomic(op: Any) -> str | None:
-    p = op.operands[0].type
-    assert isinstance(p, Ptr)
-    return f"atomics need 32 or 64 bits, not {p.elem}" if p.elem in (I8, I16, U8, U16) else None
+    elem = op.operands[0].type.elem
+    return f"atomics need 32 or 64 bits, not {elem}" if elem.bits < 32 else None
 
 
 _ARITHMETIC = (
@@ -54,9 +45,9 @@ _CONTROL = "yield break continue return raise raise_if if loop"
 _KERNEL = "thread_idx block_idx block_dim grid_dim lane_id barrier warp_shuffle"
 
 LEGAL: dict[str, Rule] = {
-    **dict.fromkeys(_ARITHMETIC.split(), _scalars),
+    **dict.fromkeys(_ARITHMETIC.split(), _always),
     **dict.fromkeys(("fma", "sqrt"), _floats),
-    **dict.fromkeys(_MEMORY.split(), _scalars),
+    **dict.fromkeys(_MEMORY.split(), _always),
     **dict.fromkeys(("load", "store"), _no_mask),
     **dict.fromkeys(_CONTROL.split(), _always),
     **dict.fromkeys(_KERNEL.split(), _always),
@@ -66,5 +57,8 @@ LEGAL: dict[str, Rule] = {
 
 def illegal(op: Any) -> str | None:
     """Why an operation is not available, or None."""
+    vector = next((t for t in _types(op) if t.startswith(("SIMD", "Tile"))), None)
+    if vector is not None:
+        return f"a thread of a GPU works on scalars, not on {vector}"
     rule = LEGAL.get(op.name)
     return "it is not in the target's table yet" if rule is None else rule(op)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sapwood.targets.base import Target
+from sapwood.targets.base import Target, ThreadCode
 from sapwood.targets.nvptx.legality import illegal
 
 TRIPLE = "nvptx64-nvidia-cuda"
@@ -26,9 +26,16 @@ ARCHITECTURES = {
 DEFAULT = "sm_75"
 
 
+# instructions that every architecture has, by the names that operations ask for (x86's): fused multiply-add, rounding
+INSTRUCTIONS = frozenset({"fma", "sse4.1"})
+
+
 @dataclass(frozen=True)
 class NvptxTarget(Target):
     """One NVIDIA architecture; `cpu` is its name."""
+
+    def has(self, feature: str) -> bool:
+        return feature in self.features or feature in INSTRUCTIONS
 
     def function_attributes(self, function: Any) -> str:
         return f'nounwind "target-cpu"="{self.cpu}" "target-features"="{self.feature_string}"'
@@ -36,10 +43,10 @@ class NvptxTarget(Target):
     def illegal(self, op: Any) -> str | None:
         return illegal(op)
 
-    def lower_kernel(self, module: Any, function: Any) -> None:
-        from sapwood.targets.nvptx.lower import lower_kernel
+    def thread_code(self, emitter: Any) -> ThreadCode:
+        from sapwood.targets.nvptx.lower import PtxThread
 
-        lower_kernel(module, function)
+        return PtxThread(emitter)
 
 
 def make(variant: str) -> NvptxTarget:

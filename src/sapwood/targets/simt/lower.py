@@ -14,9 +14,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sapwood.lang.ir.ssa import Function, Op
-from sapwood.lang.lower.kernel import KernelEmitter
-from sapwood.lang.types import Leaf, Scalar
+from sapwood.targets.base import ThreadCode
 from sapwood.targets.simt import layout
 
 _INTRINSICS = (
@@ -41,16 +39,19 @@ DEADLOCK = json.dumps(
 )
 
 
-class SimtEmitter(KernelEmitter):
-    """Emits the coroutine. Threads give up control in `_suspend` only."""
+class Coroutine(ThreadCode):
+    """A thread as a coroutine. It gives up control in `_suspend` only."""
 
-    shared_bytes = 0
-    sites = 0
+    def __init__(self, emitter: Any) -> None:
+        super().__init__(emitter)
+        self.shared_bytes = 0
+        self.sites = 0
 
-    def prologue(self) -> None:
+    def begin(self) -> None:
         """Begin the coroutine; name what the body may ask for (LLVM drops what it does not)."""
+        e = self.e
         for text in _INTRINSICS:
-            self.declare(text)
+            e.declare(text)
         for text in (
             "%id = call token @llvm.coro.id(i32 64, ptr null, ptr null, ptr null)",
             "%exact = call i64 @llvm.coro.size.i64()",
@@ -59,62 +60,70 @@ class SimtEmitter(KernelEmitter):
             "%asked = icmp slt i64 %thread, 0",
             "br i1 %asked, label %size.only, label %begin",
         ):
-            self.line(text)
-        self.block("size.only")
-        self.line("%answer = inttoptr i64 %size to ptr")
-        self.line("ret ptr %answer")
-        self.block("begin")
-        frames = self.word(layout.S_FRAMES)
-        at = self.value(f"add i64 {frames}, {self.value('mul i64 %size, %thread')}")
-        self.line(f"%frame = inttoptr i64 {at} to ptr")
-        self.line("%handle = call ptr @llvm.coro.begin(token %id, ptr %frame)")
-        self.line(f"%err = getelementptr i64, ptr %slot, i64 {layout.S_RECORD}")
-        self.line(f"%shared = inttoptr i64 {self.word(layout.S_SHARED)} to ptr addrspace(3)")
+            e.line(text)
+        e.block("size.only")
+        e.line("%answer = inttoptr i64 %size to ptr")
+        e.line("ret ptr %answer")
+        e.block("begin")
+        at = e.value(f"add i64 {self.word(layout.S_FRAMES)}, {e.value('mul i64 %size, %thread')}")
+        e.line(f"%frame = inttoptr i64 {at} to ptr")
+        e.line("%handle = call ptr @llvm.coro.begin(token %id, ptr %frame)")
+        e.line(f"%err = getelementptr i64, ptr %slot, i64 {layout.S_RECORD}")
+        e.line(f"%shared = inttoptr i64 {self.word(layout.S_SHARED)} to ptr addrspace(3)")
         self.threads = self.word(layout.S_THREADS)
         self.status = self.array(0)
         self.places = {n: [self.word(at + axis) for axis in range(3)] for n, at in _PLACES.items()}
         dx, dy, _ = self.places["block_dim"]
-        row = self.value(f"udiv i64 %thread, {dx}")
+        row = e.value(f"udiv i64 %thread, {dx}")
         self.places["thread_idx"] = [
-            self.value(f"urem i64 %thread, {dx}"), self.value(f"urem i64 {row}, {dy}"), self.value(f"udiv i64 {row}, {dy}")
+            e.value(f"urem i64 %thread, {dx}"),
+            e.value(f"urem i64 {row}, {dy}"),
+            e.value(f"udiv i64 {row}, {dy}"),
         ]
-        self.lane = self.value(f"and i64 %thread, {layout.WARP - 1}")
+        self.lane = e.value(f"and i64 %thread, {layout.WARP - 1}")
+
+    def end(self, name: str, params: list[str]) -> None:
+        e = self.e
+        e.block("left")
+        e.line("call void @llvm.coro.end(ptr %handle, i1 false, token none)")
+        e.line("ret ptr %handle")
+        attributes = e.target.function_attributes(e.function)
+        head = f"define internal ptr @{name}.thread({', '.join(['ptr %slot', 'i64 %thread', *params])})"
+        e.finish(head, f"presplitcoroutine {attributes}")
+        types = [p.rsplit(" ", 1)[0] for p in params]
+        pack = f"{{{', '.join(types)}}}"
+        _start(e.module, name, attributes, types, pack)
+        _launcher(e.module, name, attributes, params, pack, self.shared_bytes)
 
     def word(self, index: int) -> str:
-        p = self.value(f"getelementptr i64, ptr %slot, i64 {index}")
-        return self.value(f"load i64, ptr {p}")
+        """A word of the slot's header."""
+        p = self.e.value(f"getelementptr i64, ptr %slot, i64 {index}")
+        return self.e.value(f"load i64, ptr {p}")
 
     def array(self, number: int) -> str:
         """The thread's word in one of the slot's arrays (status, handle, offered, source, result)."""
-        row = self.value(f"mul i64 {self.threads}, {number}")
-        at = self.value(f"add i64 {row}, {layout.HEADER}")
-        return self.value(f"getelementptr i64, ptr %slot, i64 {self.value(f'add i64 {at}, %thread')}")
+        e = self.e
+        row = e.value(f"mul i64 {self.threads}, {number}")
+        at = e.value(f"add i64 {row}, {layout.HEADER}")
+        return e.value(f"getelementptr i64, ptr %slot, i64 {e.value(f'add i64 {at}, %thread')}")
 
     def _suspend(self, kind: int, line: int) -> None:
         self.sites += 1
         status = kind | line << layout.LINE_AT | self.sites << layout.SITE_AT
-        self.line(f"store i64 {status}, ptr {self.status}")
-        way = self.value("call i8 @llvm.coro.suspend(token none, i1 false)")
-        resumed = self.label("resumed")
-        self.line(f"switch i8 {way}, label %leave [i8 0, label %{resumed} i8 1, label %leave]")
-        self.block(resumed)
+        self.e.line(f"store i64 {status}, ptr {self.status}")
+        way = self.e.value("call i8 @llvm.coro.suspend(token none, i1 false)")
+        resumed = self.e.label("resumed")
+        self.e.line(f"switch i8 {way}, label %left [i8 0, label %{resumed} i8 1, label %left]")
+        self.e.block(resumed)
 
     def _finish(self, status: int) -> None:
-        self.line(f"store i64 {status}, ptr {self.status}")
-        self.line("br label %leave")
-        self.dead = True
+        self.e.line(f"store i64 {status}, ptr {self.status}")
+        self.e.line("br label %left")
 
-    def epilogue(self) -> None:
-        self.block("leave")
-        self.line("call void @llvm.coro.end(ptr %handle, i1 false, token none)")
-        self.line("ret ptr %handle")
-
-    # -- what the rules of operations call ----------------------------------------------------------
-
-    def return_values(self, values: list[tuple[Leaf, str]]) -> None:
+    def leave(self) -> None:
         self._finish(layout.DONE)
 
-    def return_error(self) -> None:
+    def fail(self) -> None:
         self._finish(layout.FAILED)
 
     def place(self, name: str, axis: int) -> str:
@@ -126,48 +135,26 @@ class SimtEmitter(KernelEmitter):
     def shared_storage(self, nbytes: int, align: int) -> str:
         at = layout.align(self.shared_bytes, align)
         self.shared_bytes = at + nbytes
-        return self.value(f"getelementptr i8, ptr addrspace(3) %shared, i64 {at}")
+        return self.e.value(f"getelementptr i8, ptr addrspace(3) %shared, i64 {at}")
 
     def barrier(self, line: int) -> None:
         self._suspend(layout.AT_BARRIER, line)
 
-    def shuffle(self, op: Op, mode: str, ty: Scalar, x: str, n: str) -> str:
-        t = self.type(ty)
-        bits = self.value(f"bitcast {t} {x} to i32") if ty.is_float else x
-        self.line(f"store i64 {self.value(f'zext i32 {bits} to i64')}, ptr {self.array(2)}")
-        n = self.value(f"and i64 {n}, {layout.WARP - 1}")
-        lane = {
-            "idx": lambda: n,
-            "up": lambda: self.value(f"sub i64 {self.lane}, {n}"),
-            "down": lambda: self.value(f"add i64 {self.lane}, {n}"),
-            "xor": lambda: self.value(f"xor i64 {self.lane}, {n}"),
-        }[mode]()
-        outside = self.value(f"icmp uge i64 {lane}, {layout.WARP}")
-        lane = self.select("i1", outside, "i64", self.lane, lane)
-        base = self.value(f"sub i64 %thread, {self.lane}")
-        self.line(f"store i64 {self.value(f'add i64 {base}, {lane}')}, ptr {self.array(3)}")
-        self._suspend(layout.AT_SHUFFLE, op.loc.line)
-        found = self.value(f"load i64, ptr {self.array(4)}")
-        short = self.value(f"trunc i64 {found} to i32")
-        return self.value(f"bitcast i32 {short} to {t}") if ty.is_float else short
-
-
-def lower_kernel(module: Any, function: Function) -> None:
-    """Add the coroutine, its start and its launcher to the module."""
-    e = SimtEmitter(module, function)
-    params = e.parameters()
-    attributes = module.target.function_attributes(function)
-    name = function.name
-    e.prologue()
-    e.body()
-    e.epilogue()
-    head = f"define internal ptr @{name}.thread({', '.join(['ptr %slot', 'i64 %thread', *params])})"
-    e.finish(head, f"presplitcoroutine {attributes}")
-
-    types = [p.rsplit(" ", 1)[0] for p in params]
-    pack = f"{{{', '.join(types)}}}"
-    _start(module, name, attributes, types, pack)
-    _launcher(module, name, attributes, params, pack, e.shared_bytes)
+    def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
+        e = self.e
+        bits = e.value(f"bitcast float {x} to i32") if ty == "float" else x
+        e.line(f"store i64 {e.value(f'zext i32 {bits} to i64')}, ptr {self.array(2)}")
+        n = e.value(f"and i64 {n}, {layout.WARP - 1}")
+        word = {"up": "sub", "down": "add", "xor": "xor"}.get(mode)
+        lane = n if word is None else e.value(f"{word} i64 {self.lane}, {n}")
+        outside = e.value(f"icmp uge i64 {lane}, {layout.WARP}")
+        lane = e.select("i1", outside, "i64", self.lane, lane)
+        first = e.value(f"sub i64 %thread, {self.lane}")
+        e.line(f"store i64 {e.value(f'add i64 {first}, {lane}')}, ptr {self.array(3)}")
+        self._suspend(layout.AT_SHUFFLE, line)
+        found = e.value(f"load i64, ptr {self.array(4)}")
+        short = e.value(f"trunc i64 {found} to i32")
+        return e.value(f"bitcast i32 {short} to float") if ty == "float" else short
 
 
 def _start(module: Any, name: str, attributes: str, types: list[str], pack: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sapwood.targets.base import Target, host_target
+from sapwood.targets.base import Target, ThreadCode, host_target
 from sapwood.targets.simt.layout import WARP
 
 SHARED_BYTES = 48 * 1024  # what every GPU that we know gives a block without asking
@@ -27,15 +27,10 @@ class SimtTarget(Target):
     def illegal(self, op: Any) -> str | None:
         return self.host.illegal(op)
 
-    def lower_kernel(self, module: Any, function: Any) -> None:
-        from sapwood.targets.simt.lower import lower_kernel
+    def thread_code(self, emitter: Any) -> ThreadCode:
+        from sapwood.targets.simt.lower import Coroutine
 
-        lower_kernel(module, function)
-
-    def install(self) -> None:
-        from sapwood.targets.simt.launch import install
-
-        install()
+        return Coroutine(emitter)
 
 
 def make(variant: str) -> SimtTarget:

@@ -1,4 +1,4 @@
-"""The Python side of a simt launch: the scheduler's code, and memory for blocks that run."""
+"""Launches on simt, the Python side: the scheduler's code, and memory for the blocks that run."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def install() -> None:
 
 
 def _scheduler() -> bytes:
-    """Object code of scheduler.py behind C functions."""
+    """Object code of library/simt.py behind C functions."""
     from sapwood.lang.infer.interpreter import Interpreter
     from sapwood.lang.ir.ssa import Program, Var
+    from sapwood.lang.library import simt as scheduler
     from sapwood.lang.load import current_target, make_object
     from sapwood.lang.lower.emitter import lower_program
     from sapwood.lang.passes.verify import verify
     from sapwood.runtime.cache import default_store
-    from sapwood.targets.simt import scheduler
 
     target = current_target()
     interpreter = Interpreter(target)

@@ -1,0 +1,188 @@
+"""A program that compiles kernels with every operation that a GPU target allows, and prints the code as JSON.
+
+    python every_op.py TARGET      {"ops": [operations], "code": {kernel: assembly}}
+
+It runs in a process of its own, because LLVM ends the process on code that it cannot select.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, TypeVar
+
+from sapwood import (
+    Array,
+    Ptr,
+    StackArray,
+    Tensor,
+    bf16,
+    f16,
+    f32,
+    f64,
+    fn,
+    i8,
+    i16,
+    i32,
+    i64,
+    kernel,
+    u8,
+    u16,
+    u32,
+    u64,
+    unroll,
+)
+from sapwood.gpu import (
+    atomic_add,
+    barrier,
+    block_dim,
+    block_idx,
+    grid_dim,
+    lane_id,
+    shared,
+    thread_idx,
+    warp,
+)
+from sapwood.lang.ops.arith import ceil, copysign, floor, fma, round_even, select, sqrt, trunc
+from sapwood.lang.ops.memory import address
+from sapwood.lang.ops.system import atomic_cas, atomic_load, atomic_store
+
+T = TypeVar("T")
+
+INTS = (i8, i16, i32, i64, u8, u16, u32, u64)
+FLOATS = (f16, bf16, f32, f64)
+NUMBERS = (*INTS, *FLOATS)
+
+
+@fn
+def checked(x: Tensor[T, 1], i: int) -> T:
+    return x[i]  # with the bounds check of host functions: a raise
+
+
+@kernel
+def ints(out: Tensor[T, 1], x: Tensor[T, 1], y: Tensor[T, 1]) -> None:
+    i = thread_idx.x + block_idx.y * block_dim.z + grid_dim.x
+    a, b = x[i], y[i]
+    c = (a + b) * (a - b) // b + a % b
+    c = (c << (b & 3)) | (c >> (a & 3)) ^ ~a
+    c = c // 7 + c % 5 + min(a, b) - max(a, c) + abs(c) + -b
+    c = select(a < b, c, a)
+    if a <= b or a == c:
+        c += checked(x, i)
+    out[i] = c
+
+
+@kernel
+def floats(out: Tensor[T, 1], x: Tensor[T, 1], y: Tensor[T, 1]) -> None:
+    i = thread_idx.x
+    a, b = x[i], y[i]
+    c = (a + b) * (a - b) / b - a
+    c = min(c, a) + max(c, b) + abs(c) + copysign(a, b)
+    c += floor(a) + ceil(a) + trunc(b) + round_even(b)
+    if a >= b or a != c:
+        c = -c
+    out[i] = c
+
+
+@kernel
+def fused(out: Tensor[T, 1], x: Tensor[T, 1]) -> None:
+    i = thread_idx.x
+    out[i] = fma(x[i], x[i], x[i]) + sqrt(x[i])
+
+
+@kernel
+def conversions(out: Tensor[u64, 1], x: Tensor[T, 1]) -> None:
+    i = thread_idx.x
+    for dtype in unroll(NUMBERS):
+        (out.ptr + i).cast(dtype)[0] = x[i].cast(dtype)
+
+
+@kernel
+def bits(out: Tensor[i32, 1], x: Tensor[f32, 1]) -> None:
+    i = thread_idx.x
+    out[i] = x[i].bitcast(i32)
+
+
+@kernel
+def memory(out: Tensor[i64, 1]) -> None:
+    t = thread_idx.x
+    here = StackArray[i64, 8](0)
+    tile = shared(i64, (4, 8))
+    tile[t // 8, t % 8] = t
+    for k in range(8):
+        if k == t:
+            continue
+        if k > 2 * t:
+            break
+        here[k] = t + k
+    barrier()
+    p = out.ptr + t
+    p[0] = here[t % 8] + tile[t % 4, 3] + ((out.ptr + 3) - p) + address(p)
+    (p.cast(u8))[1] = 7
+    Ptr[i64](address(p) + 8)[0] = 5
+
+
+@kernel
+def atomics(out: Tensor[T, 1], x: Tensor[T, 1]) -> None:
+    box = shared(T, 1)
+    i = thread_idx.x
+    box[0] = x[0]
+    barrier()
+    atomic_add(box.ptr, x[i])
+    atomic_add(out.ptr, x[i])
+
+
+@kernel
+def int_atomics(out: Tensor[T, 1]) -> None:
+    p = out.ptr
+    if atomic_cas(p, 1, 2) == atomic_load(p + 1):
+        atomic_store(p + 2, 3)
+
+
+@kernel
+def warps(a: Tensor[f32, 1], b: Tensor[i32, 1], c: Tensor[u32, 1], n: int, on: bool, half: f16) -> None:
+    i = thread_idx.x
+    if on:
+        a[i] += f32(half)
+    if n < 0:
+        raise ValueError("negative", n)
+    a[i] = warp.shuffle_down(a[i], n) + warp.shuffle_xor(a[i], 1)
+    b[i] = warp.shuffle_up(b[i], 1) + warp.shuffle(b[i], i32(n))
+    c[i] = warp.shuffle(c[i], 0)
+    if lane_id() == warp.size - 1:
+        c[i] += 1
+
+
+def array(dtype: Any) -> Array:
+    return Array.zeros((4,), dtype.__name__)
+
+
+def kernels() -> list[tuple[str, Any, tuple[Any, ...]]]:
+    out = [("bits", bits, (array(i32), array(f32))), ("memory", memory, (array(i64),))]
+    out.append(("warps", warps, (array(f32), array(i32), array(u32), 1, True, f16(0.5))))
+    out += [(f"ints_{t.__name__}", ints, (array(t),) * 3) for t in INTS]
+    out += [(f"floats_{t.__name__}", floats, (array(t),) * 3) for t in FLOATS]
+    out += [(f"fused_{t.__name__}", fused, (array(t),) * 2) for t in (f32, f64)]
+    out += [(f"atomics_{t.__name__}", atomics, (array(t),) * 2) for t in (i32, i64, u32, u64, f32, f64)]
+    out += [(f"int_atomics_{t.__name__}", int_atomics, (array(t),)) for t in (i32, i64, u32, u64)]
+    out += [(f"conversions_{t.__name__}", conversions, (array(u64), array(t))) for t in NUMBERS]
+    return out
+
+
+def main(target: str) -> None:
+    from sapwood.lang.pipeline import compile_entry
+    from sapwood.targets.base import get_target
+    from sapwood.targets.codegen import emit_assembly
+
+    chosen = get_target(target)
+    ops: set[str] = set()
+    code = {}
+    for name, k, args in kernels():
+        compiled = compile_entry(k, k.state.classify(list(args)), chosen, name)
+        ops.update(op.name for op in compiled.program.walk())
+        code[name] = emit_assembly(compiled.text, chosen)
+    json.dump({"ops": sorted(ops), "code": code}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

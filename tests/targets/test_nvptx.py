@@ -1,0 +1,164 @@
+"""Code for NVIDIA GPUs, as far as it goes without one: every allowed operation compiles, and ptxas takes it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sapwood import SIMD, CompileError, Tensor, config, f16, f32, i16, i32, kernel
+from sapwood.gpu import atomic_add, barrier, block_dim, block_idx, lane_id, shared, thread_idx, warp
+from sapwood.lang.ops.arith import fma
+from sapwood.targets.base import get_target
+from sapwood.targets.nvptx.legality import LEGAL
+from sapwood.targets.nvptx.target import ARCHITECTURES
+
+PROGRAM = Path(__file__).with_name("every_op.py")
+needs_ptxas = pytest.mark.skipif(shutil.which("ptxas") is None, reason="ptxas is not installed")
+
+
+def assemble(ptx: str, architecture: str, tmp_path: Path) -> str:
+    """What ptxas says about PTX that it accepts."""
+    source = tmp_path / "kernel.ptx"
+    source.write_text(ptx)
+    command = ["ptxas", f"-arch={architecture}", "-v", str(source), "-o", str(tmp_path / "kernel.cubin")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def together(modules: list[str]) -> str:
+    """Several PTX modules as one: the head of the first, the bodies of all."""
+    mark = ".address_size 64"
+    head = modules[0].partition(mark)[0]
+    return head + mark + "\n" + "\n".join(m.partition(mark)[2] for m in modules)
+
+
+@kernel
+def block_sum(out: Tensor[f32, 1], x: Tensor[f32, 1]) -> None:
+    partial = shared(f32, 32)
+    t = thread_idx.x
+    i = block_idx.x * block_dim.x + t
+    total = x[i] if i < x.size else f32(0)
+    for k in range(5):
+        total += warp.shuffle_down(total, 16 >> k)
+    if lane_id() == 0:
+        partial[t // warp.size] = total
+    barrier()
+    if t == 0:
+        for k in range(1, block_dim.x // warp.size):
+            total += partial[k]
+        out[block_idx.x] = total
+    barrier()
+
+
+X = np.zeros(4, np.float32)
+
+
+@needs_ptxas
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_90a"])
+def test_a_block_reduction_assembles(architecture, tmp_path):
+    ptx = block_sum.inspect(X, X, kind="ptx", target=f"nvptx:{architecture}")
+    assert f".target {architecture}" in ptx
+    assert ptx.count("barrier.sync") == 2 and ptx.count("shfl.sync.down.b32") == 5
+    assert "ld.shared" in ptx and "st.shared" in ptx and "st.global" in ptx
+    said = assemble(ptx, architecture, tmp_path)
+    assert "block_sum" in said and "128 bytes smem" in said
+
+
+@pytest.fixture(scope="module", params=["nvptx:sm_75", "nvptx:sm_90a", "simt"])
+def everything(request):
+    command = [sys.executable, str(PROGRAM), request.param]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return request.param, json.loads(done.stdout)
+
+
+def test_every_allowed_operation_compiles(everything, tmp_path):
+    target, found = everything
+    assert set(LEGAL) - set(found["ops"]) == set(), "operations of the table that no kernel here uses"
+    if target.startswith("nvptx"):
+        assert set(found["ops"]) <= set(LEGAL)
+        if shutil.which("ptxas"):
+            architecture = target.partition(":")[2]
+            said = assemble(together(list(found["code"].values())), architecture, tmp_path)
+            assert said.count("Compiling entry function") == len(found["code"])
+
+
+@needs_ptxas
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_every_architecture_is_one_that_ptxas_knows(architecture, tmp_path):
+    assemble(block_sum.inspect(X, X, kind="asm", target=f"nvptx:{architecture}"), architecture, tmp_path)
+
+
+# -- what is refused ---------------------------------------------------------------------------------
+
+
+@kernel
+def prints(x: Tensor[f32, 1]) -> None:
+    print(x[0])
+
+
+@kernel
+def vectors(x: Tensor[f32, 1]) -> None:
+    v = SIMD[f32, 4](1.0)
+    x[0] = (v + v).reduce_add()
+
+
+@kernel
+def narrow_fma(x: Tensor[f16, 1]) -> None:
+    x[0] = fma(x[0], x[0], x[0])
+
+
+@kernel
+def small_atomics(x: Tensor[i16, 1]) -> None:
+    atomic_add(x.ptr, 1)
+
+
+@kernel
+def more_shared(x: Tensor[i32, 1]) -> None:
+    x[0] = shared(i32, 12 * 1024 + 1)[0]
+
+
+@pytest.mark.parametrize(
+    ("k", "dtype", "text"),
+    [
+        (prints, np.float32, "error[X001]: print on f32 is not available on target nvptx"),
+        (vectors, np.float32, "a thread of a GPU works on scalars, not on SIMD[f32, 4]"),
+        (narrow_fma, np.float16, "error[X001]: fma on f16"),
+        (small_atomics, np.int16, "atomics need 32 or 64 bits, not i16"),
+        (more_shared, np.int32, "error[X006]: 'more_shared' declares 49156 bytes of shared memory"),
+    ],
+)
+def test_what_llvm_could_not_select_is_a_diagnostic(k, dtype, text):
+    with pytest.raises(CompileError) as e:
+        k.inspect(np.zeros(4, dtype), kind="ptx", target="nvptx:sm_90a")
+    assert text in str(e.value)
+
+
+def test_launching_needs_a_driver_and_says_so():
+    with config.override(SAPWOOD_TARGET="nvptx:sm_90a"):
+        with pytest.raises(CompileError, match=r"L005.*cannot be launched on target nvptx"):
+            block_sum[1, 32](X, X)
+    block_sum[1, 32](X, X)  # and simt still can
+
+
+def test_names_of_targets():
+    assert get_target("nvptx:sm_90a").cpu == "sm_90a"
+    assert get_target("nvptx").cpu == "sm_75"
+    assert get_target("nvptx:sm_75").key != get_target("nvptx:sm_90a").key
+    for name, text in {
+        "nvptx:sm_61": "unknown architecture 'sm_61' of target nvptx",
+        "nowhere": "unknown target 'nowhere'",
+        "simt:x": "target simt has no variants",
+        "x86:pentium": "unknown level 'pentium' of target x86",
+    }.items():
+        with pytest.raises(ValueError, match=text):
+            get_target(name)
+    with pytest.raises(ValueError, match="target simt has no PTX"):
+        block_sum.inspect(X, X, kind="ptx", target="simt")
