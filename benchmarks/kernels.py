@@ -17,12 +17,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sapwood import SIMD, Array, Tensor, f32, fn, parallel, simd_width, unroll
+from sapwood import SIMD, Array, Tensor, f32, fn, i32, parallel, simd_width, unroll
+from sapwood.kernels.attention import BLOCK, paged_attention
+from sapwood.kernels.attention import scratch_elements as attention_scratch
 from sapwood.kernels.linear import linear, scratch_elements
 from sapwood.kernels.operands import Rows
 from sapwood.lang.ops.arith import mul_add
 
-T = TypeVar("T")
+T, R = TypeVar("T"), TypeVar("R")
 COLD = 400 << 20  # bytes of weights that are cycled through, so that caches do not help
 STREAMS = 8
 CHAINS = 12
@@ -92,6 +94,18 @@ def plain_linear(x: Tensor[f32, 2], w: Tensor[T, 2], out: Tensor[f32, 2], scratc
     linear(Rows(x.ptr, k), scratch.ptr, rows, store, m, n, k, 1)
 
 
+@fn(unchecked=True)
+def plain_attention(
+    q: Tensor[f32, 3], keys: Tensor[T, R], values: Tensor[T, R], tables: Tensor[i32, 2], sequence: Tensor[i32, 1],
+    position: Tensor[i32, 1], out: Tensor[f32, 3], scratch: Tensor[f32, 1], kv_heads: int,
+) -> None:
+    rows, heads, head_dim = q.shape
+    paged_attention(
+        q.ptr, out.ptr, keys.ptr, values.ptr, tables.ptr, sequence.ptr, position.ptr, scratch.ptr, rows,
+        tables.shape[1], heads, kv_heads, head_dim, f32(0.125),
+    )
+
+
 def seconds(run: Callable[[], Any]) -> float:
     start = time.perf_counter()
     run()
@@ -136,6 +150,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="2048x2048,8192x2048,2048x8192,32000x2048", help="outputs x inputs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-torch", action="store_true")
+    parser.add_argument("--no-attention", dest="attention", action="store_false")
     options = parser.parse_args()
     torch: Any = None
     if not options.no_torch:
@@ -152,10 +167,46 @@ def main() -> None:
                 few = made if m < 64 else made[:1]
                 best, peer = measure(few, m, n, k, dtype, limits, torch, options.rounds)
                 ratio = f"{peer / best:14.2f}" if torch else ""
-                speed, flops = nbytes / best, 2 * m * n * k / best
-                print(f"{dtype:5} {m:5} {size:>11} {best * 1e3:9.2f} {speed / 1e9:6.1f} {speed / limits.bytes_per_s:8.0%} "
-                      f"{flops / 1e9:8.1f} {flops / limits.flops_per_s:8.0%} {ratio}", flush=True)  # fmt: skip
+                report(dtype, m, size, best, nbytes, 2 * m * n * k, limits, ratio)
+    if options.attention:
+        measure_attention(limits, options.rounds)
     print(f"limits: {limits.bytes_per_s / 1e9:.1f} GB/s read, {limits.flops_per_s / 1e9:.0f} GFLOP/s f32")
+
+
+def report(
+    dtype: str, rows: int, size: str, best: float, nbytes: int, flops: int, limits: Limits, ratio: str = ""
+) -> None:
+    speed, rate = nbytes / best, flops / best
+    print(
+        f"{dtype:5} {rows:5} {size:>11} {best * 1e3:9.2f} {speed / 1e9:6.1f} {speed / limits.bytes_per_s:8.0%} "
+        f"{rate / 1e9:8.1f} {rate / limits.flops_per_s:8.0%} {ratio}",
+        flush=True,
+    )
+
+
+def measure_attention(limits: Limits, rounds: int, heads: int = 32, kv_heads: int = 8, head_dim: int = 64) -> None:
+    """A prompt of 512 at once, and one row after 4096."""
+    width = 4096 // BLOCK
+    for dtype in ("bf16", "f32"):
+        shape = (width, kv_heads, head_dim, BLOCK)
+        keys, values = (weights(width * kv_heads, head_dim * BLOCK, dtype, 2)[i][0] for i in (0, 1))
+        if dtype == "f32":
+            keys, values = keys.reshape(shape), values.reshape(shape)
+        tables = np.arange(width, dtype=np.int32)[None]
+        for rows, last in ((512, 512), (1, 4096)):
+            q = np.random.default_rng(2).standard_normal((rows, heads, head_dim), dtype=np.float32)
+            position = np.arange(last - rows, last, dtype=np.int32)
+            sequence = np.zeros(rows, np.int32)
+            out = np.empty_like(q)
+            scratch = np.empty(attention_scratch(rows, kv_heads, head_dim), np.float32)
+            best = float("inf")
+            for _ in range(rounds):
+                limits.measure()
+                run = lambda: plain_attention(q, keys, values, tables, sequence, position, out, scratch, kv_heads)  # noqa: E731
+                best = min(best, seconds(run))
+            context = int(position.sum()) + rows
+            nbytes = last * kv_heads * head_dim * 2 * (4 if dtype == "f32" else 2)
+            report(dtype, rows, f"attend {last}", best, nbytes, 4 * heads * head_dim * context, limits)
 
 
 def measure(
