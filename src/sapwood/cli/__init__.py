@@ -1,4 +1,4 @@
-"""The command line: `sapwood info | inspect | generate | chat`. One file a command; see `command.py`."""
+"""The command line: `sapwood generate | chat | bench | inspect | info`. One file a command; see `command.py`."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ import sys
 from collections.abc import Sequence
 
 import sapwood
-from sapwood.cli import chat, generate, info, inspect
+from sapwood.cli import bench, chat, generate, info, inspect
 from sapwood.cli.errors import CommandError
 from sapwood.config import ConfigError
 
-COMMANDS = {"generate": generate, "chat": chat, "inspect": inspect, "info": info}
+COMMANDS = {"generate": generate, "chat": chat, "bench": bench, "inspect": inspect, "info": info}
 
 
 def make_parser() -> argparse.ArgumentParser:

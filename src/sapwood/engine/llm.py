@@ -143,10 +143,11 @@ class LLM:
         scheduler_config = SchedulerConfig(budget, seqs, length)
         if type(seed) is not int:
             raise ValueError(f"seed is {shown(seed)}; allowed: an integer")
+        self.dtype = resolve_dtype(dtype, self.config, self.directory)
         spec = RunnerSpec(
             directory=self.directory,
             config=self.config,
-            dtype=resolve_dtype(dtype, self.config, self.directory),
+            dtype=self.dtype,
             max_model_len=length,
             max_num_batched_tokens=budget,
             max_num_seqs=seqs,
