@@ -65,10 +65,23 @@ X = np.zeros(4, np.float32)
 def test_a_block_reduction_assembles(architecture, tmp_path):
     ptx = block_sum.inspect(X, X, kind="ptx", target=f"nvptx:{architecture}")
     assert f".target {architecture}" in ptx
-    assert ptx.count("barrier.sync") == 2 and ptx.count("shfl.sync.down.b32") == 5
+    assert ptx.count("bar.sync") == 2 and ptx.count("shfl.sync.down.b32") == 5
     assert "ld.shared" in ptx and "st.shared" in ptx and "st.global" in ptx
     said = assemble(ptx, architecture, tmp_path)
     assert "block_sum" in said and "128 bytes smem" in said
+
+
+@kernel
+def leave_early(x: Tensor[f32, 1]) -> None:
+    if thread_idx.x >= x.size:
+        return
+    barrier()
+    x[thread_idx.x] = 1.0
+
+
+def test_a_barrier_that_not_all_threads_of_a_warp_reach_is_not_the_aligned_one():
+    ptx = leave_early.inspect(X, kind="ptx")
+    assert "barrier.sync" in ptx and "bar.sync" not in ptx
 
 
 @pytest.fixture(scope="module", params=["nvptx:sm_75", "nvptx:sm_90a", "simt"])

@@ -23,6 +23,7 @@ from sapwood.lang.ir.ssa import Function, Program, Region, Var
 from sapwood.lang.lower.emitter import lower_program
 from sapwood.lang.ops import control
 from sapwood.lang.passes.legality import check_legality
+from sapwood.lang.passes.uniformity import mark_uniform
 from sapwood.lang.passes.verify import verify
 from sapwood.lang.passes.written import written_parameters
 from sapwood.lang.values import Known, Spec, Value, describe
@@ -91,6 +92,9 @@ def check(program: Program, target: Any) -> None:
     verify(program)
     check_legality(program, target)
     written_parameters(program)
+    for function in program.functions:
+        if function.kind == "kernel":
+            mark_uniform(function)
 
 
 # -- inference of an entry -----------------------------------------------------------------------------

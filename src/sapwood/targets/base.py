@@ -93,8 +93,9 @@ class ThreadCode:
         """A `ptr addrspace(3)` to new memory of the block."""
         raise NotImplementedError
 
-    def barrier(self, line: int) -> None:
-        """Wait for the threads of the block; `line` is where in the source."""
+    def barrier(self, line: int, uniform: bool) -> None:
+        """Wait for the threads of the block. `line`: where in the source; `uniform`: whether all threads that did
+        not fail surely come here together."""
         raise NotImplementedError
 
     def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:

@@ -25,13 +25,13 @@ AXES = ("x", "y", "z")
 # -- where a thread is -------------------------------------------------------------------------------
 
 
-def _place(name: str, doc: str) -> Operation[..., Any]:
+def _place(name: str, doc: str, varies: bool = False) -> Operation[..., Any]:
     """An internal entry that gives one coordinate; attribute `axis` is 0, 1 or 2. Its value is an i64."""
 
     def stub() -> Any: ...
 
     stub.__doc__, stub.__name__ = doc, name
-    op = operation(pure=True, space="kernel")(stub)
+    op = operation(pure=True, space="kernel", varies=varies)(stub)
 
     @op.reference
     def _(ev, o):
@@ -65,13 +65,13 @@ class Place:
         return self._op.name
 
 
-thread_idx = Place(_place("thread_idx", "Index of the thread in its block."))
+thread_idx = Place(_place("thread_idx", "Index of the thread in its block.", varies=True))
 block_idx = Place(_place("block_idx", "Index of the block in the grid."))
 block_dim = Place(_place("block_dim", "Threads of a block along each axis."))
 grid_dim = Place(_place("grid_dim", "Blocks of the grid along each axis."))
 
 
-@operation(pure=True, space="kernel")
+@operation(pure=True, space="kernel", varies=True)
 def lane_id() -> int:
     """Index of the thread in its warp, from 0 to `warp.size` - 1."""
     ...
@@ -165,7 +165,7 @@ def _(ev, op):
 
 @barrier.lowering
 def _(e, op):
-    e.thread.barrier(op.loc.line)
+    e.thread.barrier(op.loc.line, op.attrs["uniform"])
 
 
 # -- warps -------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def source_lane(mode: str, lane: int, n: int, size: int) -> int:
     return found if 0 <= found < size else lane
 
 
-@operation(space="kernel")
+@operation(space="kernel", varies=True)
 def warp_shuffle(x: Any, n: Any) -> Any:
     """The value of `x` in another lane; attribute `mode` says which one `n` names. (PTX: `shfl.sync`.)"""
 

@@ -110,7 +110,7 @@ def _(e, op, n):
 # -- load and store ---------------------------------------------------------------------------------
 
 
-@operation(pure=False)
+@operation(varies=True)
 def load(p: Any) -> Any:
     """Read a leaf through a pointer; with a second operand, a mask, lanes that are off give zero."""
 
@@ -206,7 +206,7 @@ def _(e, op, p):
 # -- stack storage ----------------------------------------------------------------------------------
 
 
-@operation()
+@operation(varies=True)
 def stack_storage() -> Any:
     """Storage in the frame of the function: attributes `bytes` and `align`. Its contents are undefined."""
 

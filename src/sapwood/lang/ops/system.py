@@ -32,7 +32,7 @@ def _natural(e, op) -> tuple[str, str, int]:
     return e.type(elem), e.type(op.operands[0].type), elem.itemsize
 
 
-@operation()
+@operation(varies=True)
 def atomic_load(p: Any) -> Any:
     """Read an int that other threads write."""
 
@@ -77,7 +77,7 @@ def _(e, op, p, x):
     e.line(f"store atomic {t} {x}, {pt} {p} seq_cst, align {align}")
 
 
-@operation()
+@operation(varies=True)
 def atomic_add(p: Any, x: Any) -> Any:
     """Add to an int, f32 or f64 and give its old value, in one step."""
 
@@ -102,7 +102,7 @@ def _(e, op, p, x):
     return e.value(f"atomicrmw {word} {pt} {p}, {t} {x} seq_cst")
 
 
-@operation()
+@operation(varies=True)
 def atomic_cas(p: Any, expected: Any, new: Any) -> Any:
     """Write `new` if the value is `expected`; gives the old value."""
 

@@ -43,9 +43,9 @@ class PtxThread(ThreadCode):
         self.e.declare(f"{name} = internal addrspace(3) global [{nbytes} x i8] undef, align {align}")
         return name
 
-    def barrier(self, line: int) -> None:
-        # not the "aligned" form: that one needs every thread of a warp at the same barrier
-        self.e.call("llvm.nvvm.barrier.cta.sync.all", "void", [("i32", "0")])
+    def barrier(self, line: int, uniform: bool) -> None:
+        form = "aligned." if uniform else ""  # aligned: every thread of the warp must be at this very barrier
+        self.e.call(f"llvm.nvvm.barrier.cta.sync.{form}all", "void", [("i32", "0")])
 
     def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
         word, clamp = _MODES[mode]

@@ -137,7 +137,7 @@ class Coroutine(ThreadCode):
         self.shared_bytes = at + nbytes
         return self.e.value(f"getelementptr i8, ptr addrspace(3) %shared, i64 {at}")
 
-    def barrier(self, line: int) -> None:
+    def barrier(self, line: int, uniform: bool) -> None:
         self._suspend(layout.AT_BARRIER, line)
 
     def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
