@@ -161,7 +161,8 @@ def fits() -> list[Fit]:
     add(53, "log2_short", in_square(lambda s: atanh_quotient(s) / LN2), lambda z: mp.mpf(1), SMALLEST, S_SQUARE, 6)
     add(53, "exp2_short", lambda r: mp.mpf(2) ** r, lambda r: mp.mpf(2) ** -r, -0.5, 0.5, 8)
     third = mp.mpf(1) / 3
-    add(53, "log_pair", over(in_square(lambda s: atanh_quotient(s) / 2), 1, third), lambda z: z**2, SMALLEST, S_SQUARE, 8)
+    pair = over(in_square(lambda s: atanh_quotient(s) / 2), 1, third)
+    add(53, "log_pair", pair, lambda z: z**2, SMALLEST, S_SQUARE, 8)
     return out
 
 

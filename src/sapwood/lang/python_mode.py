@@ -7,9 +7,10 @@ names are run the same way. `run_reference` runs the typed SSA on the real memor
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
-from types import CellType, FunctionType
+from types import CellType, FunctionType, ModuleType
 from typing import Any, TypeVar
 
 from sapwood.lang.api.dtypes import dtype_of
@@ -29,6 +30,7 @@ from sapwood.lang.errors import Loc
 from sapwood.lang.infer.declared import Declared
 from sapwood.lang.infer.interpreter import Interpreter, declared_parameters
 from sapwood.lang.ir.ssa import Program
+from sapwood.lang.ops.arith import maximum, minimum
 from sapwood.lang.ops.numeric import round_float
 from sapwood.lang.ops.pointer import Block, Pointer
 from sapwood.lang.python_memory import PythonPointer, PythonTensor
@@ -69,13 +71,31 @@ def _in_python(fn: Any, dtypes: dict[TypeVar, Any]) -> FunctionType:
             return dtypes.get(x, x)
         if hasattr(type(x), "__sapwood_function__"):
             return _Nested(x)
+        if isinstance(x, ModuleType):
+            return _Names(x, redirect)
         return x
 
-    names = {k: redirect(v) for k, v in python.__globals__.items()}
+    names = {"min": _least, "max": _greatest} | {k: redirect(v) for k, v in python.__globals__.items()}
     cells = tuple(_redirected(c, redirect) for c in python.__closure__ or ())
     body = FunctionType(python.__code__, names, python.__name__, python.__defaults__, cells or None)
     body.__kwdefaults__ = python.__kwdefaults__
     return body
+
+
+def _least(*values: Any) -> Any:
+    return _extreme(min, minimum, values)
+
+
+def _greatest(*values: Any) -> Any:
+    return _extreme(max, maximum, values)
+
+
+def _extreme(python: Any, machine: Any, values: tuple[Any, ...]) -> Any:
+    """min or max, which gives a literal the type of the others where it wins."""
+    items = values[0] if len(values) == 1 else values
+    if not any(isinstance(v, Boxed) for v in items):
+        return python(*values)
+    return functools.reduce(machine, items)
 
 
 def _redirected(cell: CellType, redirect: Callable[[Any], Any]) -> CellType:
@@ -83,6 +103,16 @@ def _redirected(cell: CellType, redirect: Callable[[Any], Any]) -> CellType:
         return CellType(redirect(cell.cell_contents))
     except ValueError:  # not assigned yet
         return cell
+
+
+class _Names:
+    """A module, whose compiled functions are run by CPython like those that a body names directly."""
+
+    def __init__(self, module: ModuleType, redirect: Callable[[Any], Any]) -> None:
+        self.__module, self.__redirect = module, redirect
+
+    def __getattr__(self, name: str) -> Any:
+        return self.__redirect(getattr(self.__module, name))
 
 
 class _Nested:
@@ -95,7 +125,10 @@ class _Nested:
         bound = inspect.signature(self.fn.__wrapped__).bind(*args, **kwargs)
         bound.apply_defaults()
         declared = declared_parameters(self.fn)
-        values = [_convert(d, v) for d, v in zip(declared, bound.arguments.values(), strict=True)]
+        values: list[Any] = []
+        shared: dict[TypeVar, Any] = {}  # the types of numbers that type variables are bound to
+        for d, v in zip(declared, bound.arguments.values(), strict=True):
+            values.append(_convert(d, v, shared))
         dtypes: dict[TypeVar, Any] = {}
         for d, v in zip(declared, values, strict=True):
             if d.args and isinstance(d.args[0], TypeVar):
@@ -103,7 +136,12 @@ class _Nested:
         return _call(_in_python(self.fn, dtypes), values)
 
 
-def _convert(declared: Declared, x: Any) -> Any:
+def _convert(declared: Declared, x: Any, shared: dict[TypeVar, Any]) -> Any:
+    if declared.kind == "typevar":
+        if isinstance(x, Boxed):
+            shared.setdefault(declared.args[0], x.type)
+        elif isinstance(x, int | float) and declared.args[0] in shared:  # a literal follows
+            return Boxed(shared[declared.args[0]], x)
     if declared.kind == "scalar" and isinstance(x, Boxed | int | float):
         return box(declared.args[0], Boxed(declared.args[0], x).value)
     return x

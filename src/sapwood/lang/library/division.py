@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sapwood.lang.api.dtypes import f64, i64
 from sapwood.lang.function import fn
-from sapwood.lang.library.math_format import lanes_of
+from sapwood.lang.library.math_format import NAN, lanes_of
 from sapwood.lang.ops.arith import absolute, copysign, floor, select
 from sapwood.lang.ops.simd import iota
 
@@ -32,7 +32,7 @@ def _remainder(x: T, y: T) -> T:
 def float_remainder(x: float, y: float) -> float:
     """C's fmod: x - trunc(x / y) * y, exactly; nan where x is not finite or y is zero."""
     if x - x != 0.0 or y != y or y == 0.0:
-        return x * 0.0 + (y - y) / (y - y)
+        return NAN
     return _remainder(x, y)
 
 
