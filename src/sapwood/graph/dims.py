@@ -33,6 +33,9 @@ class Dim:
                 out[key] = out.get(key, 0) + c * d
         return Dim(out)
 
+    def __sub__(self, other: Dim | int) -> Dim:
+        return self + Dim.of(other) * -1
+
     __radd__, __rmul__ = __add__, __mul__
 
     def __eq__(self, other: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sapwood.graph.dims import Dim
 
@@ -29,21 +29,33 @@ class Type:
     @property
     def width(self) -> int:
         """The static last size."""
-        known = self.shape[-1].known
+        known = self.shape[-1].known if self.shape else None
         if known is None:
             raise GraphError(f"{self} needs a static last size")
         return known
 
+    @property
+    def rows(self) -> Dim:
+        """The product of all sizes but the last."""
+        out = Dim.of(1)
+        for d in self.shape[:-1]:
+            out = out * d
+        return out
+
+
+ValueKind = Literal["input", "weight", "layer", "number", "node", "carry", "repeat"]
+
 
 @dataclass(eq=False)
 class Value:
-    """A tensor in the graph: an input, a weight, or the result of a node.
+    """A tensor in the graph.
 
-    kind: "input" (given at each step), "weight" (bound once), "layer" (bound once for each layer), "node".
+    kind: "input" (given at each step), "weight" (bound once), "layer" (bound once for each layer), "number" (a
+    literal), "node" (computed), "carry" (what a repeated layer gets), "repeat" (what the last layer gives).
     """
 
     type: Type
-    kind: str
+    kind: ValueKind
     name: str
     node: Node | None = None
     data: Any = None  # the Parameter of a weight
@@ -51,6 +63,10 @@ class Value:
     @property
     def shape(self) -> tuple[Dim, ...]:
         return self.type.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.type.dtype
 
     def __repr__(self) -> str:
         return f"%{self.name}: {self.type}"
@@ -64,6 +80,9 @@ class Value:
     def __sub__(self, other: Any) -> Any:
         return _apply("sub", self, other)
 
+    def __rsub__(self, other: Any) -> Any:
+        return _apply("sub", other, self)
+
     def __mul__(self, other: Any) -> Any:
         return _apply("mul", self, other)
 
@@ -72,6 +91,9 @@ class Value:
 
     def __truediv__(self, other: Any) -> Any:
         return _apply("div", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _apply("div", other, self)
 
     def __neg__(self) -> Any:
         return _apply("neg", self)
@@ -95,6 +117,11 @@ class Node:
     @property
     def output(self) -> Value:
         return self.outputs[0]
+
+    def __repr__(self) -> str:
+        args = ", ".join(f"%{v.name}" if v.kind != "number" else v.name for v in self.inputs)
+        attrs = "".join(f", {k}={v}" for k, v in self.attrs.items())
+        return f"{self.output!r} = {self.op.name}({args}{attrs})"
 
 
 @dataclass(eq=False)
@@ -128,23 +155,19 @@ class Graph:
             else:
                 yield item
 
+    def __str__(self) -> str:
+        return format_graph(self)
+
 
 def format_graph(graph: Graph) -> str:
     """Text for SAPWOOD_DEBUG=graph."""
     lines = [f"graph {graph.name}({', '.join(map(repr, graph.inputs))})"]
-
-    def show(node: Node, pad: str) -> None:
-        args = ", ".join(f"%{v.name}" for v in node.inputs)
-        attrs = "".join(f" {k}={v}" for k, v in node.attrs.items() if not callable(v))
-        lines.append(f"{pad}{', '.join(map(repr, node.outputs))} = {node.op.name}({args}){attrs}")
-
     for item in graph.body:
         if isinstance(item, Repeat):
             lines.append(f"  {item.output!r} = repeat {item.count} times, %{item.carry.name} = %{item.initial.name}:")
-            for node in item.nodes:
-                show(node, "    ")
+            lines += [f"    {node!r}" for node in item.nodes]
             lines.append(f"    yield %{item.result.name}")
         else:
-            show(item, "  ")
+            lines.append(f"  {item!r}")
     lines.append(f"  return {', '.join(f'%{v.name}' for v in graph.outputs)}")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sapwood.graph.dims import Dim
 from sapwood.graph.ir import Graph, GraphError, Node, Repeat, Type, Value
-from sapwood.graph.ops import GraphOp, infer
+from sapwood.graph.ops import GraphOp
 
 _current: ContextVar[Tracer | None] = ContextVar("sapwood_tracer", default=None)
 
@@ -26,6 +26,7 @@ class Tracer:
         self.nodes: list[Any] = self.graph.body
         self.weights: dict[int, Value] = {}
         self.layer: dict[int, Value] | None = None  # externals of the layer being traced
+        self.layer_names: dict[int, str] = {}  # what belongs to it, by id
         self.count = 0
 
     def input(self, name: str, shape: Sequence[Dim | int], dtype: str) -> Value:
@@ -34,16 +35,15 @@ class Tracer:
         return value
 
     def constant(self, data: Any) -> Value:
-        """The graph value of a Parameter (or another object with shape, dtype and name)."""
-        known = self.layer if self.layer is not None else self.weights
-        if id(data) in self.weights:
-            return self.weights[id(data)]
+        """The graph value of a Parameter: of the layer being traced, or of the model."""
+        own = self.layer is not None and id(data) in self.layer_names
+        known = self.layer if self.layer is not None and own else self.weights
         if id(data) not in known:
-            kind = "layer" if self.layer is not None else "weight"
+            name = self.layer_names[id(data)] if own else data.name
             type = Type(tuple(map(Dim.of, data.shape)), str(data.dtype))
-            value = Value(type, kind, data.name.replace(".", "_"), data=data)
+            value = Value(type, "layer" if own else "weight", name.replace(".", "_"), data=data)
             known[id(data)] = value
-            if kind == "weight":
+            if not own:
                 self.graph.weights.append(value)
         return known[id(data)]
 
@@ -60,7 +60,7 @@ class Tracer:
         inputs = tuple(self.value_of(a) for a in args)
         node = Node(op, inputs, attrs)
         self.count += 1
-        node.outputs = (Value(infer(op, inputs, attrs), "node", f"{op.name}{self.count}", node),)
+        node.outputs = (Value(op.infer(inputs, attrs), "node", f"{op.name}{self.count}", node),)
         self.nodes.append(node)
         return node.output
 
@@ -71,34 +71,33 @@ class Tracer:
         if not layers:
             return x
         outer, self.nodes, self.layer = self.nodes, [], {}
+        self.layer_names = {id(p): name for name, p in layers[0].named_data()}
         self.count += 1
         carry = Value(x.type, "carry", f"x{self.count}")
         try:
             result = body(layers[0], carry)
             nodes, externals = self.nodes, list(self.layer.values())
         finally:
-            self.nodes, self.layer = outer, None
+            self.nodes, self.layer, self.layer_names = outer, None, {}
         if result.type != carry.type:
             raise GraphError(f"the layer turns {carry.type} into {result.type}; it must keep the type")
         self.count += 1
         output = Value(result.type, "repeat", f"x{self.count}")
-        bindings = [[v.data for v in externals]]
-        for layer in layers[1:]:
-            bindings.append(self._match(layers[0], layer, externals))
+        bindings = [self._match(layers[0], layer, externals) for layer in layers]
         self.nodes.append(Repeat(len(layers), carry, x, nodes, result, output, bindings, externals))
         return output
 
     @staticmethod
     def _match(first: Any, layer: Any, externals: list[Value]) -> list[Any]:
         """The data of `layer` that corresponds to the externals of the first one."""
-        ours, theirs = dict(first.named_data()), dict(layer.named_data())
-        names = {id(v): k for k, v in ours.items()}
+        theirs = dict(layer.named_data())
+        names = {id(v): k for k, v in first.named_data()}
         out = []
         for v in externals:
-            name = names.get(id(v.data))
-            other = theirs.get(name) if name is not None else None
-            if other is None or tuple(other.shape) != tuple(v.data.shape) or str(other.dtype) != v.type.dtype:
-                raise GraphError(f"layer parameter '{name or v.name}' differs between layers")
+            name = names[id(v.data)]
+            other = theirs.get(name)
+            if other is None or other.shape != v.data.shape or other.dtype != v.data.dtype:
+                raise GraphError(f"layer parameter '{name}' differs between layers")
             out.append(other)
         return out
 

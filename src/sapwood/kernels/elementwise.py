@@ -24,3 +24,17 @@ def map_rows(x: Any, store: Any, rows: int, width: int) -> None:
             store(m, k, row.load(k, W))
         for k in range(whole, width):
             store(m, k, row.load(k, 1)[0])
+
+
+@fn(unchecked=True, inline=True)
+def map_heads(x: Any, store: Any, rows: int, width: int, head_dim: int) -> None:
+    """store(m, p, a, b) for element d of the first half of each head and its partner in the second half.
+
+    p counts pairs: head * head_dim / 2 + d.
+    """
+    half = head_dim // 2
+    for m in parallel(rows):
+        row = x.row(m)
+        for p in range(width // 2):
+            k = p // half * head_dim + p % half
+            store(m, p, row.load(k, 1)[0], row.load(k + half, 1)[0])
