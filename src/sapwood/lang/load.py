@@ -8,8 +8,10 @@ the LLVM text itself, so that equal code is optimised once, whatever asked for i
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -215,7 +217,8 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
 
     symbol = f"{python.__name__.strip('<>')}_{key[:12]}"
     compiled = compile_entry(fn, arguments, target, symbol)
-    content, obj = make_object(store, compiled.text, target)
+    content = object_key(compiled.text, target)
+    obj = make_object(store, content, compiled.text, target)
     links = [_link_record(unit) for unit in compiled.links.values()]
     assert compiled.signature is not None and compiled.shape is not None
     written = tuple(p.writable for p in compiled.signature.params if hasattr(p, "writable"))
@@ -349,28 +352,46 @@ def _shape_from_record(record: dict[str, Any]) -> ResultShape:
 # -- objects and units -----------------------------------------------------------------------------------
 
 
-def make_object(store: Any, text: str, target: Target) -> tuple[str, bytes]:
-    """(content key, object code) of LLVM text."""
+def object_key(text: str, target: Target) -> str:
+    """The content key of LLVM text."""
+    return digest("object", text, target.key, compiler_key())
+
+
+def make_object(store: Any, content: str, text: str, target: Target) -> bytes:
+    """Object code of LLVM text, from the store or from LLVM."""
     from sapwood.targets.codegen import emit_object
 
-    content = digest("object", text, target.key, compiler_key())
     obj = store.get_object(content) if store is not None else None
     if obj is None:
         obj = emit_object(text, target)
         if store is not None:
             store.put_object(content, obj)
-    return content, obj
+    return obj
+
+
+# LLVM works in a thread of its own while the front end goes on with the next unit (calls of LLVM release the GIL).
+_background = ThreadPoolExecutor(1, thread_name_prefix="sapwood-codegen")
+
+
+def _after_fork() -> None:
+    """Threads do not survive fork."""
+    global _background
+    _background = ThreadPoolExecutor(1, thread_name_prefix="sapwood-codegen")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Unit:
-    """A function compiled on its own, which compiled callers link to."""
+    """A function compiled on its own, which compiled callers link to. `obj` waits for its object code."""
 
-    def __init__(self, compiled: Any, content: str, obj: bytes, links: dict[str, Unit]) -> None:
+    def __init__(self, compiled: Any, content: str, obj: Future[bytes], links: dict[str, Unit]) -> None:
         self.symbol = compiled.symbol
         self.program = compiled.program
         self.result = compiled.result
         self.content = content
-        self.obj = obj
+        self._obj = obj
         self.links = links
         self.functions: dict[tuple[str, str], str] = dict(compiled.dependencies.functions)
         self.constants: dict[tuple[str, str], str] = dict(compiled.dependencies.constants)
@@ -380,6 +401,10 @@ class Unit:
         self.uses_pool = any(op.name == "parallel_for" for op in self.program.walk()) or any(
             u.uses_pool for u in links.values()
         )
+
+    @property
+    def obj(self) -> bytes:
+        return self._obj.result()
 
 
 _loaded: dict[str, LoadedObject] = {}
@@ -399,7 +424,8 @@ def unit_for(fn: Any, arguments: tuple[Any, ...], interpreter: Any) -> Unit:
         if unit is None:
             name = f"{fn.__wrapped__.__name__}_{digest(fingerprint(fn), [str(s) for s in key[0]], target.key)[:16]}"
             compiled = compile_unit(fn, arguments, target, name)
-            content, obj = make_object(default_store(), compiled.text, target)
+            content = object_key(compiled.text, target)
+            obj = _background.submit(make_object, default_store(), content, compiled.text, target)
             unit = units[key] = Unit(compiled, content, obj, dict(compiled.links))
         return unit
 

@@ -1,0 +1,176 @@
+"""Whole programs: random models compiled, run eagerly and in NumPy float64 agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from random_models import Recipe, RecipeModule, Stack, poison, recipes, wide
+
+from sapwood import Array, fn, graph, nn
+from sapwood.graph import ops
+
+
+
+def examples(n: int) -> settings:
+    return settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, max_examples=n)
+
+
+def inputs(recipe: Recipe, rows: int) -> np.ndarray:
+    return np.random.default_rng(rows).standard_normal((rows, recipe.widths[0])).astype(np.float32)
+
+
+def close(found: Any, expected: np.ndarray) -> bool:
+    scale = np.abs(expected).max(initial=1.0)
+    return found.shape == expected.shape and bool(np.all(np.abs(found - expected) <= 2e-4 * scale))
+
+
+def check(model: Any, recipe: Recipe, eager: bool) -> None:
+    program = graph.compile(model, {"x": (("rows", recipe.widths[0]), "f32")}, name="random")
+    program.reserve(rows=5)
+    for rows in (1, 5, 2):
+        x = inputs(recipe, rows)
+        expected = model.reference(x.astype(np.float64))
+        poison(program)
+        out = Array.empty((rows, program.graph.outputs[0].type.width), "f32")
+        out.numpy()[...] = np.nan
+        program.run([Array.from_buffer(x)], [out], {"rows": rows})
+        assert close(out.numpy(), expected), f"{program.fused}\n{program.source}\n{out.numpy()}\n{expected}"
+    if eager:
+        assert close(model(inputs(recipe, 2)).numpy(), model.reference(inputs(recipe, 2).astype(np.float64)))
+
+
+@examples(12)
+@given(recipes())
+def test_random_models(recipe: Recipe):
+    check(RecipeModule(recipe), recipe, eager=False)
+
+
+@examples(3)
+@given(recipes(max_steps=3))
+def test_random_models_run_eagerly(recipe: Recipe):
+    check(RecipeModule(recipe), recipe, eager=True)
+
+
+@examples(6)
+@given(recipes(max_steps=5, square=True), st.integers(1, 3))
+def test_random_layers_in_a_loop(recipe: Recipe, count: int):
+    check(Stack(recipe, count), recipe, eager=False)
+
+
+@pytest.mark.nightly
+@examples(300)
+@given(recipes())
+def test_many_random_models(recipe: Recipe):
+    check(RecipeModule(recipe), recipe, eager=False)
+
+
+@pytest.mark.nightly
+@examples(120)
+@given(recipes(max_steps=7, square=True), st.integers(1, 4))
+def test_many_random_layers(recipe: Recipe, count: int):
+    check(Stack(recipe, count), recipe, eager=False)
+
+
+def test_no_rows():
+    """An empty step computes nothing and does not fail."""
+    layer = nn.Linear(4, 3)
+    layer.load({"weight": np.ones((3, 4), np.float32)})
+    program = graph.compile(layer, {"x": (("rows", 4), "f32")})
+    assert program(np.zeros((0, 4), np.float32)).shape == (0, 3)
+
+
+def test_bias_and_residual_are_epilogues():
+    layer = nn.Linear(6, 6, bias=True)
+    rng = np.random.default_rng(0)
+    w, b = rng.standard_normal((6, 6)).astype(np.float32), rng.standard_normal(6).astype(np.float32)
+    layer.load({"weight": w, "bias": b})
+
+    def model(x: Any) -> Any:
+        return layer(x) * 2.0 + x
+
+    program = graph.compile(model, {"x": (("rows", 6), "f32")})
+    assert len(program.fused.kernels()) == 1
+    x = rng.standard_normal((3, 6)).astype(np.float32)
+    assert close(program(x).numpy(), (x @ w.T + b) * 2.0 + x)
+
+
+def test_two_results():
+    def model(x: Any) -> Any:
+        y = ops.tanh(x)
+        return y, y + x
+
+    program = graph.compile(model, {"x": (("rows", 5), "f32")})
+    x = np.linspace(-1, 1, 15, dtype=np.float32).reshape(3, 5)
+    first, second = program(x)
+    assert close(first.numpy(), np.tanh(x)) and close(second.numpy(), np.tanh(x) + x)
+
+
+def test_input_as_result():
+    program = graph.compile(lambda x: x, {"x": (("rows", 3), "f32")}, name="same")
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    y = program(x)
+    x[0, 0] = 9
+    assert y.numpy()[0, 0] == 0
+
+
+def test_picked_rows_of_a_norm():
+    norm = nn.RMSNorm(8, 1e-5)
+    norm.load({"weight": np.full(8, 2.0, np.float32)})
+    head = nn.Linear(8, 5)
+    w = np.random.default_rng(3).standard_normal((5, 8)).astype(np.float32)
+    head.load({"weight": w})
+
+    def model(x: Any, rows: Any) -> Any:
+        return head(norm(ops.take_rows(x, rows)))
+
+    program = graph.compile(model, {"x": (("n", 8), "f32"), "rows": (("k",), "i32")})
+    assert len(program.fused.kernels()) == 1
+    x = np.random.default_rng(4).standard_normal((6, 8)).astype(np.float32)
+    picked = np.array([5, 0, 5], np.int32)
+    h = x[picked].astype(np.float64)
+    h = h / np.sqrt((h**2).mean(-1, keepdims=True) + 1e-5) * 2.0
+    assert close(program(x, picked).numpy(), h @ w.T.astype(np.float64))
+
+
+def test_embedding_of_every_dtype():
+    table = np.random.default_rng(0).standard_normal((7, 3)).astype(np.float32)
+    ids = np.array([6, 0, 3, 3], np.int32)
+    for dtype in ("f32", "bf16"):
+        layer = nn.Embedding(7, 3, dtype)
+        from random_models import parameter
+
+        layer.weight = parameter(wide(table, dtype), dtype)
+        program = graph.compile(layer, {"ids": (("rows",), "i32")})
+        assert np.array_equal(program(ids).numpy(), wide(table, dtype)[ids].astype(np.float32))
+        assert np.array_equal(layer(ids).numpy(), wide(table, dtype)[ids].astype(np.float32))
+
+
+@fn(unchecked=True)
+def cube(x: Any) -> Any:
+    return x * x * x
+
+
+def test_custom_operations_fuse():
+    act = graph.custom(cube)
+    layer = nn.Linear(4, 4)
+    w = np.random.default_rng(1).standard_normal((4, 4)).astype(np.float32)
+    layer.load({"weight": w})
+    program = graph.compile(lambda x: act(layer(x)), {"x": (("rows", 4), "f32")}, name="cubed")
+    assert len(program.fused.kernels()) == 1 and "cube(" in program.source
+    x = np.random.default_rng(2).standard_normal((5, 4)).astype(np.float32)
+    assert close(program(x).numpy(), (x @ w.T) ** 3)
+    assert close(act(x).numpy(), x**3)
+    assert graph.custom(cube) is act
+
+
+def test_the_arena_grows_with_larger_steps():
+    layer = nn.Linear(4, 4)
+    layer.load({"weight": np.eye(4, dtype=np.float32)})
+    program = graph.compile(lambda x: ops.tanh(layer(ops.relu(layer(x)))), {"x": (("rows", 4), "f32")}, name="grow")
+    for rows in (1, 300, 2):
+        x = np.random.default_rng(rows).standard_normal((rows, 4)).astype(np.float32)
+        assert close(program(x).numpy(), np.tanh(np.maximum(x, 0)))
