@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 Monomial = tuple[str, ...]
 
@@ -61,12 +61,16 @@ class Dim:
             total += c
         return total
 
-    def source(self) -> str:
-        """As an expression of the language."""
-        parts = [" * ".join([*([str(c)] if c != 1 or not m else []), *m]) for m, c in self.terms.items()]
+    def source(self, rename: Callable[[str], str] = str) -> str:
+        """As an expression of the language; `rename` gives the names of symbols."""
+        parts = []
+        for m, c in self.terms.items():
+            factors = [str(c)] if c != 1 or not m else []
+            parts.append(" * ".join([*factors, *map(rename, m)]))
         return " + ".join(parts) or "0"
 
-    __repr__ = __str__ = source
+    def __repr__(self) -> str:
+        return self.source()
 
 
 def symbol(name: str) -> Dim:

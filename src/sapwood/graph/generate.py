@@ -6,14 +6,19 @@ kernel of their own.
 
 from __future__ import annotations
 
+import builtins
+import keyword
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sapwood.graph.dims import Dim
 from sapwood.graph.fuse import FusedGraph, FusedKernel, FusedLoop
 from sapwood.graph.ir import GraphError, Node, Value
+from sapwood.graph.ops import GRAPH_OPS
 from sapwood.graph.plan import Plan
 from sapwood.kernels.linear import scratch_elements
+from sapwood.runtime.dtypes import DTYPES
 
 INDENT = "    "
 
@@ -64,8 +69,8 @@ class KernelSource:
             raise GraphError(f"the number {v.name} has no memory")
         if v not in self.pointers:
             stem = "".join(c if c.isalnum() else "_" for c in v.name)
-            name, n = stem, 1
-            while name in self.pointers.values() or name in _TAKEN:
+            name, n = _free(stem), 1
+            while name in self.pointers.values():
                 n += 1
                 name = f"{stem}_{n}"
             self.pointers[v] = name
@@ -80,7 +85,7 @@ class KernelSource:
         """A size as an expression."""
         for s in sorted(d.symbols()):
             self.symbols[s] = None
-        return d.source()
+        return d.source(size_name)
 
     def scratch(self, nbytes: Dim) -> str:
         """The name of a Ptr[u8] to memory for this call alone."""
@@ -105,7 +110,7 @@ class KernelSource:
         """(name, annotation) in order: memory, scratch, sizes."""
         out = [(name, f"Ptr[{v.dtype}]") for v, name in self.pointers.items()]
         out += [(f"scratch{i}", "Ptr[u8]") for i in range(len(self.scratches))]
-        return out + [(s, "int") for s in self.symbols]
+        return out + [(size_name(s), "int") for s in self.symbols]
 
     def text(self) -> str:
         params = ", ".join(f"{n}: {t}" for n, t in self.parameters)
@@ -114,7 +119,21 @@ class KernelSource:
         return "\n".join(lines + [INDENT + line for line in self.body])
 
 
-_TAKEN = {"m", "n", "k", "p", "v", "w", "a", "b", "d", "h", "column", "row", "fn", "linear", "width", "in", "is"}
+#: names that generated functions define; functions that they call are in GRAPH_OPS and _LIBRARY
+_LOCAL = {"m", "n", "k", "p", "v", "w", "a", "b", "d", "column", "width", "first", "weights", "store", "compute", "fn"}
+
+
+def _free(name: str) -> str:
+    """A name for memory that nothing else in a kernel's function has."""
+    taken = name in _LOCAL or name in GRAPH_OPS or name in _LIBRARY or name in DTYPES or name in dir(builtins)
+    if taken or keyword.iskeyword(name) or re.match(r"n_|scratch|compute|[tu]?\d", name):
+        return f"p_{name}"
+    return name
+
+
+def size_name(symbol: str) -> str:
+    """The name of a symbolic size in the generated source."""
+    return f"n_{symbol}"
 
 
 def kernel_source(kernel: FusedKernel) -> KernelSource:
@@ -311,7 +330,7 @@ def step_source(name: str, fused: FusedGraph, sources: dict[FusedKernel, KernelS
         source = sources[k]
         args = [address(v, v.dtype, externals) for v in source.pointers]
         args += [f"buffers[{arena[plan.scratch[k, i]]}]" for i in range(len(source.scratches))]
-        return f"{k.name}({', '.join([*args, *source.symbols])})"
+        return f"{k.name}({', '.join([*args, *map(size_name, source.symbols)])})"
 
     params = [f"{t}: Ptr[Ptr[u8]]" for t in ("buffers", "outputs", "weights", "inputs")]
     lines: list[str] = []
@@ -324,7 +343,7 @@ def step_source(name: str, fused: FusedGraph, sources: dict[FusedKernel, KernelS
             lines += [INDENT + call(k, externals) for k in item.kernels]
         else:
             lines.append(call(item, {}))
-    params += [f"{s}: int" for s in symbols]
+    params += [f"{size_name(s)}: int" for s in symbols]
     imports = dict.fromkeys(i for s in sources.values() for i in s.imports)
     custom = {n: f for s in sources.values() for n, f in s.custom.items()}
     dtypes = sorted({v.dtype for s in sources.values() for v in s.pointers} | {"f32", "u8"})
