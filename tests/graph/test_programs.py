@@ -14,7 +14,6 @@ from sapwood import Array, fn, graph, nn
 from sapwood.graph import ops
 
 
-
 def examples(n: int) -> settings:
     return settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, max_examples=n)
 
@@ -189,7 +188,7 @@ def test_names_of_inputs_and_sizes_are_free():
         return total
 
     names = ["silu", "store", "lambda", "f32", "m", "t0", "rows", "n_rows", "linear", "step", "int", "weights"]
-    program = graph.compile(model, {n: (("m", 4), "f32") for n in names}, name="names")
+    program = graph.compile(model, dict.fromkeys(names, (("m", 4), "f32")), name="names")
     xs = [np.random.default_rng(i).standard_normal((3, 4)).astype(np.float32) for i in range(len(names))]
     silu = xs[0] / (1 + np.exp(-xs[0]))
     assert close(program(*xs).numpy(), silu @ w.T + sum(xs))

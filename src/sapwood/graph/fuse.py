@@ -118,14 +118,10 @@ def fuse(graph: Graph) -> FusedGraph:
         if isinstance(item, Repeat):
             needed |= {item.initial, *(v for n in item.nodes for v in n.inputs)}
     place = {item: i for i, item in enumerate(graph.body)}
-    found: list[tuple[int, FusedKernel | FusedLoop]] = []
-    for k in _Body(outer, needed, {n: place[n] for n in outer}).kernels():
-        found.append((k.position, k))
-    for item in graph.body:
-        if isinstance(item, Repeat):
-            found.append((place[item], _loop(item)))
-    found.sort(key=lambda f: f[0])
-    fused = FusedGraph(graph, [f[1] for f in found])
+    found: dict[FusedKernel | FusedLoop, int] = {}
+    found |= {k: k.position for k in _Body(outer, needed, {n: place[n] for n in outer}).kernels()}
+    found |= {_loop(item): place[item] for item in graph.body if isinstance(item, Repeat)}
+    fused = FusedGraph(graph, sorted(found, key=lambda item: found[item]))
     for i, k in enumerate(fused.kernels()):
         k.name = f"k{i}_{k.root.op.name if k.root is not None else (k.epilogue or k.loads)[-1].op.name}"
     return fused

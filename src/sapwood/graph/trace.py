@@ -6,7 +6,7 @@ calls with arrays run eagerly (see eager.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -122,10 +122,11 @@ def apply(op: GraphOp, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     return run(op, args, attrs)
 
 
-def repeat(layers: Sequence[Any], x: Any, body: Callable[..., Any] | None = None) -> Any:
+def repeat(layers: Iterable[Any], x: Any, body: Callable[..., Any] | None = None) -> Any:
     """Run `layers` one after the other on x; in a graph, as one loop over a table of their weights."""
     step = body or (lambda layer, value: layer(value))
     tracer = _current.get()
+    layers = list(layers)
     if tracer is not None:
         return tracer.repeat(layers, x, step)
     for layer in layers:

@@ -42,8 +42,9 @@ LINE = 16  # f32 of a cache line; rows are packed from a line on
 K_PADDING = 64  # ... of columns rounded up to a multiple of so many
 
 
-def scratch_elements(rows: int, k: int) -> int:
-    """f32 elements of scratch that `linear` needs for at most `rows` rows of k columns, on every target."""
+def scratch_elements(rows: Any, k: int) -> Any:
+    """f32 elements of scratch that `linear` needs for at most `rows` rows of k columns, on every target. `rows` is
+    an int or a symbolic size, and so is the result."""
     return (rows + ROW_PADDING - 1) * (-(-k // K_PADDING) * K_PADDING) + LINE
 
 

@@ -115,6 +115,7 @@ class LlamaForCausalLM(nn.Module):
     def allocate(self, blocks: int, positions: int, dtype: str) -> None:
         """Memory for the caches (dtype: of their elements), and rope tables for `positions` positions."""
         for layer in self.model.layers:
+            assert isinstance(layer, DecoderLayer)
             layer.self_attn.allocate(blocks, dtype)
         c, rope = self.config, self.config.rope
         shape = (positions, c.head_dim // 2)
