@@ -13,12 +13,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, ParamSpec, TypeVar, cast, overload
+from typing import Any, Protocol, TypeVar, cast, overload
 
 from sapwood.lang.errors import BadArgument, BadDecorator, CompileError, NoGrid, NoLaunch, TooManySpecialisations
 
-P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 MAX_SPECIALISATIONS = 64
 
@@ -247,12 +247,24 @@ def _graft(cls: Any) -> None:
     _grafted = True
 
 
+class CompiledFunction(Protocol[R_co]):
+    """A compiled function, for type checkers. Arguments are checked at the call, by the function itself: an array of
+    NumPy is a Tensor, an int a u8."""
+
+    __name__: str
+    python: Callable[..., R_co]
+    reference: Callable[..., R_co]
+    inspect: Callable[..., str]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> R_co: ...
+
+
 @overload
-def fn(python: Callable[P, R], /) -> Callable[P, R]: ...
+def fn(python: Callable[..., R], /) -> CompiledFunction[R]: ...
 @overload
 def fn(
     *, unchecked: bool = ..., inline: bool = ..., unit: bool = ..., nogil: bool = ..., restrict: bool = ...
-) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+) -> Callable[[Callable[..., R]], CompiledFunction[R]]: ...
 def fn(
     python: Any = None,
     /,
@@ -278,7 +290,7 @@ def fn(
     return lambda f: make_function(f, options)
 
 
-def kernel(python: Callable[P, R], /) -> Any:
+def kernel(python: Callable[..., Any], /) -> Any:
     """Compile a function that runs on a grid of threads: launch it as `k[grid, block](...)`.
 
     grid (blocks) and block (threads of each) are positive ints or tuples of up to three, x first. Arguments

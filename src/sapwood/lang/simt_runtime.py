@@ -29,7 +29,7 @@ def _scheduler() -> bytes:
     from sapwood.lang.infer.interpreter import Interpreter
     from sapwood.lang.ir.ssa import Program, Var
     from sapwood.lang.library import simt as scheduler
-    from sapwood.lang.load import current_target, make_object
+    from sapwood.lang.load import current_target, make_object, object_key
     from sapwood.lang.lower.emitter import lower_program
     from sapwood.lang.passes.verify import verify
     from sapwood.runtime.cache import default_store
@@ -55,7 +55,7 @@ define i32 @sapwood_simt_launch(ptr %context, ptr %record) {attributes} {{
   ret i32 %s
 }}
 """
-    return make_object(default_store(), text, target)[1]
+    return make_object(default_store(), object_key(text, target), text, target)
 
 
 _free = threading.local()
