@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from sapwood import CompileError, Tensor, config, f32, fn, i32, kernel, parallel, struct, u32
+from sapwood import CompileError, StackArray, Tensor, config, f32, fn, i32, kernel, parallel, struct, u32
 from sapwood.gpu import (
     Deadlock,
     atomic_add,
@@ -359,6 +359,53 @@ def test_the_exception_is_that_of_the_first_failing_block():
             run[8, 8](21, x)
         assert e.value.args == ("no room for", 21)
         assert x[:16].all() and not x[21:24].any()
+
+
+@kernel
+def one_past_the_end(x: Tensor[i32, 1]) -> None:
+    tile = shared(i32, 40)
+    i = block_idx.x * block_dim.x + thread_idx.x
+    tile[thread_idx.x] = x[i]
+    barrier()
+    x[i] = tile[thread_idx.x]
+
+
+@kernel(unchecked=True)
+def unchecked_negative(x: Tensor[i32, 1]) -> None:
+    p = thread_idx.x - 1
+    x[p] = i32(7)  # before the view begins, which checked code would take for its end
+
+
+@pytest.mark.parametrize("run", [one_past_the_end, one_past_the_end.reference])
+def test_bounds_are_checked_unless_told_otherwise(run):
+    with pytest.raises(IndexError, match="index 70 is out of bounds for axis 0 with size 70"):
+        run[3, 32](np.zeros(70, np.int32))
+    with pytest.raises(IndexError, match="index 40 is out of bounds for axis 0 with size 40"):
+        run[1, 64](np.zeros(70, np.int32))
+
+
+def test_unchecked_kernels():
+    x = np.zeros(8, np.int32)
+    unchecked_negative[1, 1](x[4:])
+    assert x.tolist() == [0, 0, 0, 7, 0, 0, 0, 0]
+
+
+@kernel
+def big_frames(out: Tensor[i32, 1]) -> None:
+    own = StackArray[i32, 8192](1)
+    t = thread_idx.x
+    own[t] = i32(t)
+    barrier()
+    total = i32(0)
+    for k in range(8192):
+        total += own[k]
+    out[block_idx.x * block_dim.x + t] = total
+
+
+def test_arrays_of_a_thread_are_its_own():
+    out = np.zeros(2048, np.int32)
+    big_frames[2, 1024](out)
+    assert out.tolist() == [8191 + t for t in range(1024)] * 2
 
 
 # -- mistakes ----------------------------------------------------------------------------------------

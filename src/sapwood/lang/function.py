@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, Protocol, TypeVar, cast, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from sapwood.lang.errors import BadArgument, BadDecorator, CompileError, NoGrid, NoLaunch, TooManySpecialisations
 
@@ -290,18 +290,27 @@ def fn(
     return lambda f: make_function(f, options)
 
 
-def kernel(python: Callable[..., Any], /) -> Any:
+@overload
+def kernel(python: Callable[..., Any], /) -> Any: ...
+@overload
+def kernel(*, unchecked: bool = ...) -> Callable[[Callable[..., Any]], Any]: ...
+def kernel(python: Any = None, /, *, unchecked: bool = False) -> Any:
     """Compile a function that runs on a grid of threads: launch it as `k[grid, block](...)`.
 
     grid (blocks) and block (threads of each) are positive ints or tuples of up to three, x first. Arguments
     are as for @fn; the function returns nothing. A block has at most 1024 threads. Without a GPU the target
-    simt runs kernels on the CPU; `k.reference[grid, block](...)` runs them in the evaluator. Bounds are not
-    checked. What a kernel may use beyond @fn is in `sapwood.gpu`.
+    simt runs kernels on the CPU; `k.reference[grid, block](...)` runs them in the evaluator. What a kernel may
+    use beyond @fn is in `sapwood.gpu`.
+
+    unchecked: leave out bounds and zero checks, as in @fn (on a GPU a check that fails ends the kernel).
 
     Raises CompileError as @fn does; LaunchMistake (a ValueError) for a grid that cannot be; Deadlock when the
     threads of a warp wait for each other; and what the kernel raises, of the first block that does.
     """
-    return make_function(cast(Any, python), Options(unchecked=True, kernel=True))
+    options = Options(unchecked=unchecked, kernel=True)
+    if python is not None:
+        return make_function(python, options)
+    return lambda f: make_function(f, options)
 
 
 __all__ = ["BadArgument", "fn", "kernel"]

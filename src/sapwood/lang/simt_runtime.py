@@ -61,6 +61,13 @@ define i32 @sapwood_simt_launch(ptr %context, ptr %record) {attributes} {{
 _free = threading.local()
 
 
+def _memory(nbytes: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(-1, nbytes)
+    except (OSError, OverflowError) as e:
+        raise MemoryError(f"the threads of the blocks that run at one time need {nbytes} bytes") from e
+
+
 class Arena:
     """Memory for the blocks that run at one time: shared memory and the frames of their threads.
 
@@ -70,7 +77,7 @@ class Arena:
     def __init__(self, nbytes: int) -> None:
         kept = getattr(_free, "memory", None)
         _free.memory = None  # a launch inside of a launch takes new memory
-        self.memory: Any = kept if kept is not None and len(kept) >= nbytes else mmap.mmap(-1, max(nbytes, 1 << 20))
+        self.memory: Any = kept if kept is not None and len(kept) >= nbytes else _memory(max(nbytes, 1 << 20))
 
     def __enter__(self) -> int:
         self.view = ctypes.c_char.from_buffer(self.memory)

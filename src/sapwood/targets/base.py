@@ -59,6 +59,8 @@ class ThreadCode:
     `e.finish`. Values and types are LLVM text. Everything that is not here is lowered as in host functions.
     """
 
+    records_errors = False  # whether the text of an exception is written to `ptr %err`, as in host functions
+
     def __init__(self, emitter: Any) -> None:
         self.e = emitter
 
@@ -74,12 +76,8 @@ class ThreadCode:
         raise NotImplementedError
 
     def fail(self) -> None:
-        """The thread has raised; its record (if there is one) is filled in. Ends the block."""
+        """The thread has raised. Ends the block."""
         raise NotImplementedError
-
-    def fill_error(self, record: str, words: list[str]) -> bool:
-        """Write an exception's record; False to have it written at `ptr %err` as in host functions."""
-        return False
 
     def place(self, name: str, axis: int) -> str:
         """The i64 coordinate `thread_idx`, `block_idx`, `block_dim` or `grid_dim` along an axis (0 is x)."""
@@ -122,14 +120,16 @@ def get_target(name: str) -> Target:
     if name not in _REGISTRY:
         from importlib.metadata import entry_points
 
-        for point in entry_points(group="sapwood.targets"):
-            register_target(point.name, point.load())
-    if name not in _REGISTRY:
-        known = ", ".join(sorted({*_REGISTRY, *BUILTIN}))
-        raise ValueError(f"unknown target {name!r}; known are {known}")
+        points = entry_points(group=ENTRY_POINTS)
+        for point in points.select(name=name):
+            register_target(name, point.load())
+        if name not in _REGISTRY:
+            known = ", ".join(sorted({*_REGISTRY, *BUILTIN, *points.names}))
+            raise ValueError(f"unknown target {name!r}; known are {known}")
     return _REGISTRY[name](variant)
 
 
+ENTRY_POINTS = "sapwood.targets"  # each one is a function from a variant to a Target
 BUILTIN = {"x86": "sapwood.targets.x86", "simt": "sapwood.targets.simt", "nvptx": "sapwood.targets.nvptx"}
 
 

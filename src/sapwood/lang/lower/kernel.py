@@ -25,7 +25,7 @@ class KernelEmitter(Emitter):
         self.dead = True
 
     def fill_error(self, record: str, words: list[str]) -> None:
-        if not self.thread.fill_error(record, words):
+        if self.thread.records_errors:
             super().fill_error(record, words)
 
 

@@ -25,9 +25,6 @@ class PtxThread(ThreadCode):
         self.e.call("llvm.trap", "void", [])
         self.e.line("unreachable")
 
-    def fill_error(self, record: str, words: list[str]) -> bool:
-        return True
-
     def _register(self, name: str) -> str:
         x = self.e.call(f"llvm.nvvm.read.ptx.sreg.{name}", "i32", [])
         return self.e.value(f"zext i32 {x} to i64")

@@ -42,6 +42,8 @@ DEADLOCK = json.dumps(
 class Coroutine(ThreadCode):
     """A thread as a coroutine. It gives up control in `_suspend` only."""
 
+    records_errors = True
+
     def __init__(self, emitter: Any) -> None:
         super().__init__(emitter)
         self.shared_bytes = 0
