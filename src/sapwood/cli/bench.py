@@ -165,17 +165,18 @@ def prefill_operations(config: ModelConfig, tokens: int) -> int:
 
 def describe(report: dict[str, Any]) -> str:
     limits, prefill, decode = report["limits"], report["prefill"], report["decode"]
-    return "\n".join(
-        (
-            f"model    {report['model']}, {report['dtype']}, {_size(report['weight_bytes'])} of weights",
-            f"machine  {report['threads']} threads; reads {_size(limits['read_bytes_per_s'])}/s over "
-            f"{_size(limits['read_over_bytes'])}; {limits['operations_per_s'] / 1e9:.0f} GFLOP/s ({limits['operations']})",
-            f"load     {report['load_s']:.2f} s",
-            f"prefill  {prefill['tokens']} tokens in {prefill['time_to_first_token_s']:.3f} s: "
-            f"{prefill['tokens_per_s']:.0f} tokens/s, {100 * prefill['share_of_operations']:.0f}% of the operations limit",
-            f"decode   {decode['tokens_per_s']:.1f} tokens/s, {100 * decode['share_of_bandwidth']:.0f}% of the read limit",
-        )
-    )
+    read, over = _size(limits["read_bytes_per_s"]), _size(limits["read_over_bytes"])
+    flops = f"{limits['operations_per_s'] / 1e9:.0f} GFLOP/s of {limits['operations']}"
+    seconds, work = prefill["time_to_first_token_s"], 100 * prefill["share_of_operations"]
+    lines = {
+        "model": f"{report['model']}, {report['dtype']}, {_size(report['weight_bytes'])} of weights",
+        "machine": f"{report['threads']} threads; reads {read}/s over {over}; {flops}",
+        "load": f"{report['load_s']:.2f} s",
+        "prefill": f"{prefill['tokens']} tokens in {seconds:.3f} s: {prefill['tokens_per_s']:.0f} tokens/s, "
+        f"{work:.0f}% of the operations limit",
+        "decode": f"{decode['tokens_per_s']:.1f} tokens/s, {100 * decode['share_of_bandwidth']:.0f}% of the read limit",
+    }
+    return "\n".join(f"{name:<8} {text}" for name, text in lines.items())
 
 
 def _size(n: float) -> str:

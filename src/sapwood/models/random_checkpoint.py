@@ -19,7 +19,7 @@ import numpy as np
 _BLOCK = 8388593  # a prime
 
 
-def _llama(hidden: int, layers: int, heads: int, kv_heads: int, ffn: int, vocabulary: int, **more: Any) -> dict[str, Any]:
+def _llama(hidden: int, layers: int, heads: int, kv_heads: int, ffn: int, vocabulary: int) -> dict[str, Any]:
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -37,7 +37,6 @@ def _llama(hidden: int, layers: int, heads: int, kv_heads: int, ffn: int, vocabu
         "bos_token_id": 0,
         "eos_token_id": 0,
         "dtype": "bfloat16",
-        **more,
     }
 
 
@@ -115,10 +114,9 @@ def _write_weights(f: BinaryIO, shapes: Mapping[str, tuple[int, ...]], seed: int
     for shape in shapes.values():
         size = math.prod(shape)
         if len(shape) == 1:
-            f.write(np.repeat(one, size))
+            f.write(np.repeat(one, size).data)
             continue
-        for piece in _cyclic(block, start, size):
-            f.write(piece)
+        f.writelines(piece.data for piece in _cyclic(block, start, size))
         start = (start + size) % len(block)
 
 
