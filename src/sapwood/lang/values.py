@@ -40,6 +40,9 @@ class Known:
 
 
 def _known_key(value: Any) -> Any:
+    kind = type(value)
+    if kind is int or kind is str or kind is bool:
+        return (kind, value)
     if isinstance(value, float):  # 0.0 and -0.0 differ; nan equals itself
         return (float, value.hex())
     if isinstance(value, tuple):

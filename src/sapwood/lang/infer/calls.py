@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
@@ -86,7 +87,7 @@ class CallMixin:
             rule = None
         if rule is not None:
             try:
-                inspect.signature(rule).bind(self, *args, **kwargs)
+                _signature(rule).bind(self, *args, **kwargs)
             except TypeError as e:
                 name = getattr(f, "__name__", str(f))
                 text = str(e).replace("'walker'", "").strip()
@@ -294,9 +295,17 @@ class CallMixin:
         return value
 
 
+@lru_cache(maxsize=4096)
+def _signature(f: Any) -> inspect.Signature:
+    return inspect.signature(f)
+
+
 def _defaults(fn: Any) -> dict[str, Value]:
-    signature = inspect.signature(fn.__wrapped__)
-    return {n: Known(p.default) for n, p in signature.parameters.items() if p.default is not p.empty}
+    python = fn.__wrapped__
+    if python.__defaults__ is None and python.__kwdefaults__ is None:
+        return {}
+    parameters = inspect.signature(python).parameters
+    return {n: Known(p.default) for n, p in parameters.items() if p.default is not p.empty}
 
 
 def _straight(body: list[hir.Stmt]) -> bool:

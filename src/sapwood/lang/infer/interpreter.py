@@ -128,14 +128,16 @@ class Interpreter:
         from sapwood.lang.fingerprint import fingerprint
 
         python = fn.__wrapped__
-        if not python.__module__.startswith("sapwood.lang."):
-            self.dependencies.functions.setdefault((python.__module__, python.__qualname__), fingerprint(fn))
+        key = (python.__module__, python.__qualname__)
+        if key not in self.dependencies.functions and not python.__module__.startswith("sapwood.lang."):
+            self.dependencies.functions[key] = fingerprint(fn)
 
     def depend_on_constant(self, module: str, name: str, value: Any) -> None:
         from sapwood.lang.fingerprint import describe_constant
 
-        if not module.startswith("sapwood.lang."):  # those are part of the compiler's own key
-            self.dependencies.constants[(module, name)] = describe_constant(value)
+        key = (module, name)
+        if key not in self.dependencies.constants and not module.startswith("sapwood.lang."):  # the compiler's own key
+            self.dependencies.constants[key] = describe_constant(value)
 
 
 def _mark_raising(functions: list[Function]) -> None:

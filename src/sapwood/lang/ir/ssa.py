@@ -75,10 +75,12 @@ class Region:
 
     def walk(self) -> Iterator[Op]:
         """Every operation of this region and of those inside it, outside first."""
-        for op in self.ops:
+        pending = self.ops[::-1]
+        while pending:
+            op = pending.pop()
             yield op
-            for region in op.regions:
-                yield from region.walk()
+            for region in reversed(op.regions):
+                pending += reversed(region.ops)
 
 
 FunctionKind = Literal["host", "kernel"]

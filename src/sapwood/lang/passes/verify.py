@@ -24,8 +24,8 @@ def _fail(function: Function, op: Op | None, text: str) -> InvalidSSA:
 def _region(
     function: Function, region: Region, visible: set[Var], loops: list[Op], in_function: bool = False
 ) -> None:
-    known = set(visible)
-    known.update(region.params)
+    known, own = visible, list(region.params)  # one set for all regions: what this one adds leaves with it
+    known.update(own)
     if not region.ops or (region.ops[-1].name not in TERMINATORS and not _never_ends(region.ops[-1])):
         raise _fail(function, region.ops[-1] if region.ops else None, "the region has no terminator")
     for i, op in enumerate(region.ops):
@@ -44,6 +44,8 @@ def _region(
             if v in known:
                 raise _fail(function, op, f"{v!r} is defined twice")
             known.add(v)
+            own.append(v)
+    known.difference_update(own)
 
 
 def _never_ends(op: Op) -> bool:
