@@ -22,6 +22,7 @@ from sapwood.lang.api.loops import parallel, unroll
 from sapwood.lang.function import fn
 from sapwood.lang.library.math import exp
 from sapwood.lang.ops.arith import maximum, mul_add, select
+from sapwood.lang.ops.memory import prefetch
 from sapwood.lang.ops.simd import iota
 
 BLOCK = 16  # positions of a cache block, and lanes of a score vector
@@ -125,11 +126,13 @@ def attend(
         running_sum = running_sum + (f32(0.0),)
     for i in range(N * D):
         acc[i] = f32(0.0)
-    for b in range(positions[N - 1] // BLOCK + 1):
+    blocks = positions[N - 1] // BLOCK + 1
+    for b in range(blocks):
         place = int(table[b]) * kv_heads + head
         kp = keys + place * D * BLOCK
         vp = values + place * BLOCK * D
-        scores = score_block(q, places, kp, D, N)
+        following = (int(table[min(b + 1, blocks - 1)]) * kv_heads + head) * BLOCK * D
+        scores = score_block(q, places, kp, keys + following, values + following, D, N)
         lanes = iota(i32, BLOCK) + i32(b * BLOCK)
         new_max, new_sum, factors = (), (), ()
         for i in unroll(range(N)):
@@ -157,12 +160,14 @@ def attend(
 
 
 @fn(unchecked=True, inline=True)
-def score_block(q: Any, places: Any, kp: Any, D: int, N: Const[int]) -> Any:
-    """Products of N queries with the 16 keys of a block."""
+def score_block(q: Any, places: Any, kp: Any, next_keys: Any, next_values: Any, D: int, N: Const[int]) -> Any:
+    """Products of N queries with the 16 keys of a block. Asks for the next block, which may be anywhere."""
     scores = ()
     for _ in unroll(range(N)):
         scores = scores + (SIMD[f32, BLOCK](0.0),)
     for d in range(D):
+        prefetch(next_keys + d * BLOCK)
+        prefetch(next_values + d * BLOCK)
         kv = kp.load(d * BLOCK, width=BLOCK).cast(f32)
         new = ()
         for i in unroll(range(N)):
