@@ -13,6 +13,7 @@ import argparse
 import ctypes
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -199,11 +200,11 @@ def measure_attention(limits: Limits, rounds: int, heads: int = 32, kv_heads: in
             sequence = np.zeros(rows, np.int32)
             out = np.empty_like(q)
             scratch = np.empty(attention_scratch(rows, kv_heads, head_dim), np.float32)
+            arguments = (q, keys, values, tables, sequence, position, out, scratch, kv_heads)
             best = float("inf")
             for _ in range(rounds):
                 limits.measure()
-                run = lambda: plain_attention(q, keys, values, tables, sequence, position, out, scratch, kv_heads)  # noqa: E731
-                best = min(best, seconds(run))
+                best = min(best, seconds(partial(plain_attention, *arguments)))
             context = int(position.sum()) + rows
             nbytes = last * kv_heads * head_dim * 2 * (4 if dtype == "f32" else 2)
             report(dtype, rows, f"attend {last}", best, nbytes, 4 * heads * head_dim * context, limits)

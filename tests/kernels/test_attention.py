@@ -112,8 +112,8 @@ def test_chunks_and_batches_have_the_same_bits(heads, kv_heads, head_dim, dtype,
     results = []
     for count in (1, 2):
         old = sapwood.set_num_threads(count)
-        for size in (50, 16, 7, 2, 1):
-            results.append(chunked(Cache([50, 35, 3], heads, kv_heads, head_dim, dtype), 50, size))
+        shape = (heads, kv_heads, head_dim, dtype)
+        results += [chunked(Cache([50, 35, 3], *shape), 50, size) for size in (50, 16, 7, 2, 1)]
         cache = Cache([50, 35, 3], heads, kv_heads, head_dim, dtype)
         mixed = cache.run([(0, p) for p in range(50)] + [(1, p) for p in range(35)] + [(2, 0)])
         results.append(mixed[:50])

@@ -19,10 +19,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sapwood.kernels.products import load_weights, multiply, pack_row, packed, step, step_product, zero_row
+from sapwood.kernels.linear_amx import linear_amx
+from sapwood.kernels.products import (
+    load_weights,
+    multiply,
+    pack_row,
+    packed,
+    step,
+    step_product,
+    uses_amx,
+    zero_row,
+)
 from sapwood.lang.api.annotations import SIMD, Const, StackArray
 from sapwood.lang.api.comptime import simd_width, target_has
-from sapwood.lang.api.dtypes import f32
+from sapwood.lang.api.dtypes import bf16, f32
 from sapwood.lang.api.loops import parallel, unroll
 from sapwood.lang.function import fn
 from sapwood.lang.ops.arith import select
@@ -64,10 +74,20 @@ def linear(x: Any, scratch: Any, rows: Any, store: Any, m: int, n: int, k: int, 
     of `pair` pointers to the rows of w that make output p. store(m, p, v) or store(m, p, v, w).
     """
     dtype = rows(0)[0].dtype
+    start = scratch.cast(f32) + (-address(scratch) // 4) % LINE
+    if uses_amx(dtype):
+        linear_amx(x, start.cast(bf16), rows, store, m, n, k, pair)
+    else:
+        linear_vectors(x, packed(start, dtype), rows, store, m, n, k, pair)
+
+
+@fn(unchecked=True, inline=True)
+def linear_vectors(x: Any, xs: Any, rows: Any, store: Any, m: int, n: int, k: int, pair: Const[int]) -> None:
+    """linear on vector registers; xs: memory for the packed rows."""
+    dtype = rows(0)[0].dtype
     STEP = step(dtype)
     MR = tile_rows()
     padded = (k + STEP - 1) // STEP * STEP
-    xs = packed(scratch.cast(f32) + (-address(scratch) // 4) % LINE, dtype)
     if m == 1:
         pack_row(x.row(0), xs, k, padded, STEP, dtype)
         stream_one(xs, rows, store, n, k, pair)

@@ -1,5 +1,6 @@
 """Steps over K of a linear layer: how weights of a dtype meet the rows of x on a target.
 
+- bf16 weights with amx-bf16 are multiplied in tiles: see kernels/linear_amx.py.
 - f32 weights: a step is one vector of k, multiply-adds in f32.
 - bf16 weights with avx512bf16: a step is two vectors of k, VDPBF16PS on x rounded to bf16.
 - bf16 weights elsewhere: a step is two vectors of k, widened: the even k of the step, then the odd ones, so that
@@ -20,6 +21,14 @@ from sapwood.lang.function import fn
 from sapwood.lang.ops.arith import mul_add
 from sapwood.lang.ops.convert import bitcast
 from sapwood.lang.ops.simd import dot_bf16, shuffle
+
+
+@fn(unchecked=True, inline=True)
+def uses_amx(dtype: Any) -> Any:
+    """Whether weights of dtype go through AMX tiles (kernels/linear_amx.py)."""
+    if dtype == bf16:
+        return target_has("amx-bf16")
+    return False
 
 
 @fn(unchecked=True, inline=True)
