@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import time
 
 from sapwood.cli.errors import CommandError
-from sapwood.cli.model_options import add_model, add_sampling, load_llm, printable, sampling_params, user_errors
+from sapwood.cli.model_options import add_model, add_sampling, load_llm, printable, sampling_params, user_errors, waiting
 
 HELP = "continue a prompt"
 
@@ -29,19 +30,19 @@ def run(options: argparse.Namespace) -> int:
     start = time.perf_counter()
     first = last = 0.0
     shown = 0
-    output = None
     with user_errors():
         stream = llm.stream(prompt, params)
+    with waiting("compiling for this machine"):  # the first time only; later it comes from the cache
+        started = next(stream)
     if options.echo and not options.json:
         print(printable(prompt), end="", flush=True)
-    for output in stream:
+    for output in itertools.chain((started,), stream):
         last = time.perf_counter()
         first = first or last
         text = output.outputs[0].text
         if not options.json and len(text) > shown:
             print(printable(text[shown:]), end="", flush=True)
             shown = len(text)
-    assert output is not None  # a stream that ends has given its last output
     result = output.outputs[0]
     count = len(result.token_ids)
     timing = {
