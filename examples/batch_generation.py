@@ -14,8 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from sapwood import LLM, SamplingParams
-from sapwood.cli.model_options import demo_model
+from sapwood import LLM, SamplingParams, demo_model
 
 PROMPTS = [
     "def read_lines(path):",

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from sapwood.lang.function import fn, kernel
     from sapwood.lang.ops.gpu import barrier, block_dim, block_idx, grid_dim, lane_id, shared, thread_idx, warp
     from sapwood.lang.structs import struct
+    from sapwood.models.hub import demo_model
     from sapwood.runtime.array import Array
 
 _HOME = {
     "LLM": "sapwood.engine.llm",
     "SamplingParams": "sapwood.engine.sampling_params",
+    "demo_model": "sapwood.models.hub",
     "Array": "sapwood.runtime.array",
     "CompileError": "sapwood.lang.errors",
     "struct": "sapwood.lang.structs",

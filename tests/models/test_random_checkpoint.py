@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from sapwood.cli.model_options import demo_model
 from sapwood.engine.tokenizer import Tokenizer
+from sapwood.models.hub import demo_model
 from sapwood.models.random_checkpoint import SHAPES, tensor_shapes, write_checkpoint
 from sapwood.models.registry import load_model_config
 

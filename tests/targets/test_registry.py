@@ -71,10 +71,10 @@ def test_a_target_of_another_package(installed):
     x = np.zeros(4, np.int32)
     assert "ret void" in echo.inspect(x, kind="llvm", target="lonely")
     assert "echo:" in echo.inspect(x, kind="asm", target="lonely")
-    with pytest.raises(ValueError, match="unknown target 'other'; known are .*lonely.*nvptx.*simt.*x86"):
+    with pytest.raises(ValueError, match=r"unknown target 'other'; known are .*lonely.*nvptx.*simt.*x86"):
         base.get_target("other")
 
 
 def test_without_the_package_there_is_no_such_target():
-    with pytest.raises(ValueError, match="unknown target 'lonely'"):
+    with pytest.raises(ValueError, match=r"unknown target 'lonely'"):
         base.get_target("lonely")

@@ -9,7 +9,15 @@ import sys
 import time
 
 from sapwood.cli.errors import CommandError
-from sapwood.cli.model_options import add_model, add_sampling, load_llm, printable, sampling_params, user_errors, waiting
+from sapwood.cli.model_options import (
+    add_model,
+    add_sampling,
+    load_llm,
+    printable,
+    sampling_params,
+    user_errors,
+    waiting,
+)
 
 HELP = "continue a prompt"
 

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sapwood.cli.errors import CommandError
@@ -19,13 +18,6 @@ if TYPE_CHECKING:
     from sapwood.engine.sampling_params import SamplingParams
 
 DEFAULT_MAX_TOKENS = 256
-
-
-def demo_model() -> Path:
-    """The directory of the small model that is part of the package."""
-    import sapwood
-
-    return Path(sapwood.__file__).parent / "models" / "demo"
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +52,7 @@ def load_llm(options: argparse.Namespace, **changes: Any) -> LLM:
             raise CommandError(f"--threads is {options.threads}; allowed: 1 to 1024")
         os.environ["SAPWOOD_NUM_THREADS"] = str(options.threads)  # read when the pool starts
     from sapwood.engine.llm import LLM
+    from sapwood.models.hub import demo_model
 
     model = options.model or demo_model()
     settings = {"dtype": options.dtype, "max_model_len": options.max_model_len, "revision": options.revision}

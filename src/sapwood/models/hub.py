@@ -26,6 +26,11 @@ ALLOWED_FILES = (
 )
 
 
+def demo_model() -> Path:
+    """The directory of the small model that is part of the package; MODEL_CARD.md in it says what it is."""
+    return Path(__file__).parent / "demo"
+
+
 def resolve_model(model: str | os.PathLike[str], revision: str | None = None) -> Path:
     """The directory of a model.
 

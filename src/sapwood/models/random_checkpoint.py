@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from sapwood.models.hub import demo_model
+
 _BLOCK = 8388593  # a prime
 
 
@@ -137,7 +139,7 @@ def _bf16(x: np.ndarray) -> np.ndarray:
 
 def _write_tokenizer(directory: Path, vocabulary: int) -> None:
     """The demo model's tokenizer, with further tokens that nothing encodes to."""
-    demo = Path(__file__).parent / "demo"
+    demo = demo_model()
     for name in ("tokenizer_config.json", "generation_config.json"):
         shutil.copy(demo / name, directory / name)
     data = json.loads((demo / "tokenizer.json").read_bytes())

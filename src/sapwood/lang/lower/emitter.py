@@ -378,5 +378,6 @@ def lower_function(module: ModuleEmitter, function: Function, exported: bool, le
         e.return_values([])
     linkage = "" if exported and not level else "internal "
     inline = " alwaysinline" if level else ""
-    head = f"define {linkage}{e.return_type()} @{level_name(function, level)}({', '.join([*params, 'ptr %err'])}){inline}"
+    arguments = ", ".join([*params, "ptr %err"])
+    head = f"define {linkage}{e.return_type()} @{level_name(function, level)}({arguments}){inline}"
     e.finish(head, module.target.function_attributes(function))
