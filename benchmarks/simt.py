@@ -9,6 +9,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -68,9 +69,9 @@ def measure() -> dict[str, float]:
     out = np.zeros(1024, np.float32)
     found: dict[str, float] = {}
     for block in (32, 256, 1024):
-        n = SWITCHES // block
-        found[f"ns a barrier and thread, blocks of {block}"] = best(lambda: barriers[1, block](out, n)) / SWITCHES * 1e9
-        found[f"ns a shuffle and thread, blocks of {block}"] = best(lambda: shuffles[1, block](out, n)) / SWITCHES * 1e9
+        for name, k in (("barrier", barriers), ("shuffle", shuffles)):
+            run = partial(k[1, block], out, SWITCHES // block)
+            found[f"ns a {name} and thread, blocks of {block}"] = best(run) / SWITCHES * 1e9
     found["us a launch of one thread"] = best(lambda: [empty[1, 1]() for _ in range(100)]) / 100 * 1e6
     x = np.ones(1 << 20, np.float32)
     loop = best(lambda: scale_loop(x, 0.5))

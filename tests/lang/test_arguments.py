@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -226,3 +228,32 @@ def test_ints_beyond_i64_as_floats():
     for x in (2**63, -(2**80), 10**300, 2**53 + 1):
         assert half(x, 1)[0] == half.reference(x, 1)[0] == x / 2
     assert half(1, 10**39)[1] == half.reference(1, 10**39)[1] == float("inf")
+
+
+@fn
+def größe_von_π(x: int) -> int:
+    return helfer_ß(x) + 1
+
+
+@fn
+def helfer_ß(x: int) -> int:
+    return 2 * x
+
+
+def test_names_that_linkers_do_not_know():
+    assert größe_von_π(3) == größe_von_π.reference(3) == 7
+
+
+@fn
+def apply_to(f: Callable[[int], int], x: int) -> int:
+    return f(x)
+
+
+def test_lambdas_and_plain_functions_as_arguments():
+    def plain(x):
+        return x - 1
+
+    for f in (lambda x: x * x, plain, helfer_ß):
+        assert apply_to(f, 7) == apply_to.reference(f, 7) == f(7)
+    with pytest.raises(TypeError, match="A001"):
+        apply_to(3, 7)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sapwood import CompileError, StackArray, Tensor, config, f32, fn, i32, kernel, parallel, struct, u32
+import sapwood
+from sapwood import CompileError, Const, StackArray, Tensor, config, f32, fn, i32, kernel, parallel, struct, u32
 from sapwood.gpu import (
     Deadlock,
     atomic_add,
@@ -406,6 +412,76 @@ def test_arrays_of_a_thread_are_its_own():
     out = np.zeros(2048, np.int32)
     big_frames[2, 1024](out)
     assert out.tolist() == [8191 + t for t in range(1024)] * 2
+
+
+@kernel
+def tabulate(out: Tensor[i32, 1], f: Callable[[int], int], scale: Const[int]) -> None:
+    for i in range(thread_idx.x, out.size, block_dim.x):
+        out[i] = i32(f(i) * scale)
+
+
+def test_functions_and_constants_are_arguments():
+    (out, *_) = both(tabulate, 1, 4, np.zeros(9, np.int32), lambda i: i * i + 1, 3)
+    assert out.tolist() == [3 * (i * i + 1) for i in range(9)]
+
+
+@kernel
+def says(x: Tensor[f32, 1]) -> None:
+    if thread_idx.x == 1:
+        print("block", block_idx.x, "has", x[thread_idx.x])
+
+
+def test_print(capsys):
+    for run in (says, says.reference):
+        run[2, 4](np.arange(4, dtype=np.float32))
+        assert sorted(capsys.readouterr().out.splitlines()) == ["block 0 has 1.0", "block 1 has 1.0"]
+
+
+PROGRAM = """
+import sys
+import numpy as np
+from sapwood import Tensor, i32, kernel
+from sapwood.gpu import barrier, shared, thread_idx
+
+@kernel
+def reverse(x: Tensor[i32, 1]) -> None:
+    tile = shared(i32, 64)
+    tile[thread_idx.x] = x[thread_idx.x]
+    barrier()
+    x[thread_idx.x] = tile[x.size - 1 - thread_idx.x]
+
+x = np.arange(50, dtype=np.int32)
+reverse[1, 50](x)
+print(x.tolist() == list(range(49, -1, -1)), "sapwood.lang.pipeline" in sys.modules)
+"""
+
+
+def test_a_second_process_takes_kernels_from_the_cache(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    home = str(Path(sapwood.__file__).parents[1])
+    env = {**os.environ, "SAPWOOD_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": home}
+    command = [sys.executable, str(tmp_path / "program.py")]
+    said = [subprocess.run(command, env=env, check=True, capture_output=True, text=True) for _ in range(2)]
+    assert [s.stdout for s in said] == ["True True\n", "True False\n"]
+
+
+def test_parent_and_child_of_a_fork_launch_at_the_same_time():
+    x = np.arange(4000, dtype=np.int32)
+
+    def launches() -> bool:
+        good = True
+        for _ in range(200):
+            out = np.zeros(1, np.int32)
+            block_sum_i32[40, 100](out, x)
+            good = good and out[0] == x.sum()
+        return good
+
+    assert launches()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if launches() else 1)
+    assert launches()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 # -- mistakes ----------------------------------------------------------------------------------------

@@ -20,6 +20,11 @@ def digest(*parts: object) -> str:
     return h.hexdigest()
 
 
+def symbol_name(python: FunctionType) -> str:
+    """A function's name as the linker and PTX take it: Python allows letters that they do not."""
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in python.__name__.strip("<>"))
+
+
 def fingerprint(fn: Any) -> str:
     """Of a compiled function: its source text and place, defaults, captured values and options."""
     python: FunctionType = fn.__wrapped__

@@ -300,7 +300,7 @@ def kernel(python: Any = None, /, *, unchecked: bool = False) -> Any:
     grid (blocks) and block (threads of each) are positive ints or tuples of up to three, x first. Arguments
     are as for @fn; the function returns nothing. A block has at most 1024 threads. Without a GPU the target
     simt runs kernels on the CPU; `k.reference[grid, block](...)` runs them in the evaluator. What a kernel may
-    use beyond @fn is in `sapwood.gpu`.
+    use beyond @fn is in `sapwood.gpu`. Each thread has its own copy of a mutable struct.
 
     unchecked: leave out bounds and zero checks, as in @fn (on a GPU a check that fails ends the kernel).
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sapwood.lang.fingerprint import symbol_name
 from sapwood.lang.front import hir
 from sapwood.lang.front.ast2hir import lower_function
 from sapwood.lang.ir.printer import format_program
@@ -34,7 +35,7 @@ def inspect_function(fn: Any, arguments: list[Any], kind: str, target_name: str 
         target = get_target(target_name)
     else:
         target = kernel_target() if fn.options.kernel else current_target()
-    compiled = compile_entry(fn, arguments, target, fn.__wrapped__.__name__.strip("<>"))
+    compiled = compile_entry(fn, arguments, target, symbol_name(fn.__wrapped__))
     if kind == "ssa":
         return format_program(compiled.program)
     if kind == "llvm":

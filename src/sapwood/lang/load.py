@@ -21,7 +21,7 @@ import sapwood
 from sapwood import config
 from sapwood.lang.boundary import SIMPLE, ResultShape, ScalarArg, restore
 from sapwood.lang.errors import ArgumentMistake, NoLaunch
-from sapwood.lang.fingerprint import describe_constant, digest, fingerprint
+from sapwood.lang.fingerprint import describe_constant, digest, fingerprint, symbol_name
 from sapwood.lang.types import I64
 from sapwood.runtime.array import Array
 from sapwood.runtime.cache import default_store
@@ -215,7 +215,7 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
         return found
     from sapwood.lang.pipeline import compile_entry
 
-    symbol = f"{python.__name__.strip('<>')}_{key[:12]}"
+    symbol = f"{symbol_name(python)}_{key[:12]}"
     compiled = compile_entry(fn, arguments, target, symbol)
     content = object_key(compiled.text, target)
     obj = make_object(store, content, compiled.text, target)
@@ -422,7 +422,7 @@ def unit_for(fn: Any, arguments: tuple[Any, ...], interpreter: Any) -> Unit:
     with _lock:
         unit = units.get(key)
         if unit is None:
-            name = f"{fn.__wrapped__.__name__}_{digest(fingerprint(fn), [str(s) for s in key[0]], target.key)[:16]}"
+            name = f"{symbol_name(fn.__wrapped__)}_{digest(fingerprint(fn), [str(s) for s in key[0]], target.key)[:16]}"
             compiled = compile_unit(fn, arguments, target, name)
             content = object_key(compiled.text, target)
             obj = _background.submit(make_object, default_store(), content, compiled.text, target)

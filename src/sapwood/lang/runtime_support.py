@@ -6,6 +6,7 @@ import atexit
 import ctypes
 import os
 import threading
+from collections.abc import Callable
 
 from sapwood import config
 from sapwood.lang.library import pool_layout as pool
@@ -68,11 +69,12 @@ def install() -> None:
         register_symbol("sapwood_stack_budget", stack_budget())
         register_symbol("sapwood_pool_state", ctypes.addressof(state))
         libc = ctypes.CDLL(None)
-        for name in ("syscall", "pthread_create", "pthread_detach", "pthread_sigmask"):
-            address = ctypes.cast(getattr(libc, name), ctypes.c_void_p).value
+        for c_name in ("syscall", "pthread_create", "pthread_detach", "pthread_sigmask"):
+            address = ctypes.cast(getattr(libc, c_name), ctypes.c_void_p).value
             assert address is not None
-            register_symbol(name, address)
-        register_provider("sapwood_parallel_for", lambda: _load_pool().address("sapwood_parallel_for"))
+            register_symbol(c_name, address)
+        name = "sapwood_parallel_for"
+        register_provider(name, lambda: load_library("pool", _pool_text).address(name))
         os.register_at_fork(after_in_child=_after_fork)
         atexit.register(_park)
         _state = state
@@ -116,7 +118,8 @@ def num_threads() -> int:
     return int(_state[pool.LIMIT] or _state[pool.THREADS])
 
 
-def _load_pool() -> LoadedObject:
+def load_library(name: str, text: Callable[[Target], str]) -> LoadedObject:
+    """Load code of the runtime that is written in the language: from the cache, or made from LLVM text now."""
     from sapwood.lang.fingerprint import digest
     from sapwood.lang.load import compiler_key, current_target
     from sapwood.runtime.cache import default_store
@@ -124,10 +127,10 @@ def _load_pool() -> LoadedObject:
     from sapwood.targets.codegen import emit_object
 
     target, store = current_target(), default_store()
-    key = digest("pool", target.key, compiler_key())
+    key = digest(name, target.key, compiler_key())
     obj = store.get_object(key) if store is not None else None
     if obj is None:
-        obj = emit_object(_pool_text(target), target)
+        obj = emit_object(text(target), target)
         if store is not None:
             store.put_object(key, obj)
     return load_object(obj)

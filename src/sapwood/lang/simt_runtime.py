@@ -8,33 +8,26 @@ import threading
 from typing import Any
 
 from sapwood.lang.types import I64, Ptr
-from sapwood.runtime.jit import load_object, register_symbol
-
-_lock = threading.Lock()
-_installed = False
+from sapwood.runtime.jit import register_provider
+from sapwood.targets.base import Target
 
 
 def install() -> None:
-    """Compile the scheduler and register the symbols that kernels refer to. Once per process."""
-    global _installed
-    with _lock:
-        if not _installed:
-            loaded = load_object(_scheduler())
-            register_symbol("sapwood_simt_launch", loaded.address("sapwood_simt_launch"))
-            _installed = True
+    """Register the symbol that kernels refer to; the scheduler is made on first use."""
+    from sapwood.lang.runtime_support import load_library
+
+    name = "sapwood_simt_launch"
+    register_provider(name, lambda: load_library("simt", _scheduler_text).address(name))
 
 
-def _scheduler() -> bytes:
-    """Object code of library/simt.py behind C functions."""
+def _scheduler_text(target: Target) -> str:
+    """LLVM text of library/simt.py behind C functions."""
     from sapwood.lang.infer.interpreter import Interpreter
     from sapwood.lang.ir.ssa import Program, Var
     from sapwood.lang.library import simt as scheduler
-    from sapwood.lang.load import current_target, make_object, object_key
     from sapwood.lang.lower.emitter import lower_program
     from sapwood.lang.passes.verify import verify
-    from sapwood.runtime.cache import default_store
 
-    target = current_target()
     interpreter = Interpreter(target)
     words = Ptr(I64)
     interpreter.instance(scheduler.run_slot, (Var(words), Var(I64)), "simt_run_slot")
@@ -43,7 +36,7 @@ def _scheduler() -> bytes:
     program = Program(functions[0], functions, {}, target)
     verify(program)
     attributes = target.function_attributes(None)
-    text = lower_program(program, target) + f"""
+    return lower_program(program, target) + f"""
 define i32 @sapwood_simt_run_slot(ptr %context, i64 %slot, ptr %record) {attributes} {{
   %r = call {{i32, i32}} @simt_run_slot(ptr %context, i64 %slot, ptr %record)
   %s = extractvalue {{i32, i32}} %r, 1
@@ -55,15 +48,16 @@ define i32 @sapwood_simt_launch(ptr %context, ptr %record) {attributes} {{
   ret i32 %s
 }}
 """
-    return make_object(default_store(), object_key(text, target), text, target)
 
+
+KEEP_BYTES = 64 << 20  # larger arenas go back to the system
 
 _free = threading.local()
 
 
 def _memory(nbytes: int) -> mmap.mmap:
     try:
-        return mmap.mmap(-1, nbytes)
+        return mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # not shared with forks
     except (OSError, OverflowError) as e:
         raise MemoryError(f"the threads of the blocks that run at one time need {nbytes} bytes") from e
 
@@ -85,7 +79,8 @@ class Arena:
 
     def __exit__(self, *exc: object) -> None:
         del self.view
-        _free.memory = self.memory
+        if len(self.memory) <= KEEP_BYTES:
+            _free.memory = self.memory
 
 
 def run(specialisation: Any, name: str, grid: tuple[int, ...], block: tuple[int, ...], values: list[Any]) -> None:

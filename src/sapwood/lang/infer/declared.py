@@ -145,8 +145,10 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
         case "function":
             if isinstance(value, Agg) and isinstance(value.type, ty.Closure | ty.BoundMethod):
                 return value
-            if isinstance(value, Known) and callable(value.value):
-                return value
+            if isinstance(value, Known):
+                v = value.value  # a wrapped lambda exists in compiled code only and is not callable here
+                if callable(v) or getattr(type(v), "__sapwood_function__", False):
+                    return value
         case "simd":
             return _fit_simd(b, declared, value, bindings)
         case "tensor":

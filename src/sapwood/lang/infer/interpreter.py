@@ -77,6 +77,7 @@ class Interpreter:
 
     def instance(self, fn: Any, arguments: tuple[Value, ...], name: str = "") -> Instance:
         """The instance of `fn` for the specs of the arguments, compiled now if it is new."""
+        from sapwood.lang.fingerprint import symbol_name
         from sapwood.lang.infer.walker import FunctionWalker
 
         specs = tuple(spec_of(a) for a in arguments)
@@ -88,7 +89,7 @@ class Interpreter:
             return known
         python = fn.__wrapped__
         if not name:
-            name = f"{python.__name__.strip('<>')}.{len(self.instances)}"
+            name = f"{symbol_name(python)}.{len(self.instances)}"
         params = [Var(t) for s in specs for t in s.leaves()]
         leaves = iter(params)
         values = [rebuild(s, leaves) for s in specs]
