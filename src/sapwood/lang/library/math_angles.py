@@ -55,7 +55,7 @@ def _as_float(n: u64, scale: f64) -> f64:
     return (bitcast(n | TWO_52_BITS, f64) - 4503599627370496.0) * scale
 
 
-@fn(unchecked=True)
+@fn(unchecked=True, unit=True)
 def payne_hanek(x: f64) -> tuple[u64, f64, f64]:
     """(k mod 4, r, rest of r) for finite x, |x| >= 2**-10.
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sapwood.lang import types
 from sapwood.lang.api.dtypes import f32, f64, i32, i64, u32, u64
 from sapwood.lang.library.math_polynomials import POLYNOMIALS_32, POLYNOMIALS_64, Polynomials
-from sapwood.lang.ops.arith import same_type
+from sapwood.lang.ops.arith import div, same_type
 from sapwood.lang.ops.base import operation
 from sapwood.lang.types import F32, F64, elem_of, like
 from sapwood.lang.values import Known
@@ -129,6 +129,18 @@ def in_f64(x: Any) -> Any:
 def _(b, x):
     (x,) = same_type(b, "this function", x, floats_only=True)
     return b.convert(x, like(x.type, F64))
+
+
+@operation(pure=True)
+def quotient(x: T, y: T) -> T:
+    """x / y by IEEE's rules, also where Python's / would raise: in bodies that CPython runs."""
+    ...
+
+
+@quotient.typing
+def _(b, x, y):
+    x, y = same_type(b, "quotient", x, y, floats_only=True)
+    return b.emit1(div, (x, y), x.type)
 
 
 @operation(pure=True)
