@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sapwood.graph.dims import Dim
 from sapwood.graph.ir import GraphError, Node, Type, Value
+from sapwood.kernels.attention import scratch_elements
 
 if TYPE_CHECKING:
     from sapwood.graph.generate import KernelSource
@@ -267,16 +268,11 @@ def _attention_shape(
     return q
 
 
-def attention_scratch(rows: Dim, kv_heads: int, head_dim: int) -> Dim:
-    """Bytes of scratch that paged_attention asks for."""
-    return rows * (kv_heads * 4 * head_dim * 4)
-
-
 def _attention_source(k: KernelSource, node: Node) -> list[str]:
     q, keys, values, tables, sequences, positions = node.inputs
     heads, kv_heads, head_dim = (node.attrs[n] for n in ("heads", "kv_heads", "head_dim"))
     rows = q.shape[0]
-    scratch = k.scratch(attention_scratch(rows, kv_heads, head_dim))
+    scratch = k.scratch(scratch_elements(rows, kv_heads, head_dim) * 4)
     args = [
         k.pointer(q), k.output(), k.pointer(keys), k.pointer(values), k.pointer(tables), k.pointer(sequences),
         k.pointer(positions), f"{scratch}.cast(f32)", k.size(rows), k.size(tables.shape[1]), str(heads),

@@ -31,9 +31,9 @@ TILE = 8  # most queries that share loads
 TASK_ROWS = 16  # most rows of one task
 
 
-def scratch_elements(rows: int, kv_heads: int, head_dim: int) -> int:
+def scratch_elements(rows: Any, kv_heads: int, head_dim: int) -> Any:
     """f32 elements of scratch that `paged_attention` needs for at most `rows` rows."""
-    return rows * kv_heads * TILE * head_dim
+    return rows * (kv_heads * TILE * head_dim)
 
 
 @fn(unchecked=True, inline=True)
