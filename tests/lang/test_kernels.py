@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import sapwood
-from sapwood import CompileError, Const, StackArray, Tensor, config, f32, fn, i32, kernel, parallel, struct, u32
+from sapwood import CompileError, Const, Ptr, StackArray, Tensor, config, f32, fn, i32, kernel, parallel, struct, u32
 from sapwood.gpu import (
     Deadlock,
     atomic_add,
@@ -26,6 +26,10 @@ from sapwood.gpu import (
     thread_idx,
     warp,
 )
+from sapwood.lang.load import use_target
+from sapwood.lang.ops.amx import tile_load, tile_store
+from sapwood.lang.ops.memory import address, prefetch
+from sapwood.targets import simt, x86
 
 
 @fn
@@ -484,6 +488,28 @@ def test_parent_and_child_of_a_fork_launch_at_the_same_time():
     assert os.waitpid(child, 0)[1] == 0
 
 
+@struct
+class Cell:
+    to: Ptr[i32]
+
+
+@kernel
+def through_addresses(out: Tensor[i32, 1]) -> None:
+    tile = shared(i32, 32)
+    t = thread_idx.x
+    prefetch(tile.ptr)
+    cell = Cell(Ptr[i32](address(tile.ptr + t)))
+    cell.to[0] = i32(3 * t)
+    barrier()
+    out[t] = tile[31 - t]
+
+
+def test_addresses_of_shared_memory_work_from_anywhere():
+    out = np.zeros(32, np.int32)
+    through_addresses[1, 32](out)
+    assert out.tolist() == [3 * (31 - t) for t in range(32)]
+
+
 # -- mistakes ----------------------------------------------------------------------------------------
 
 
@@ -634,6 +660,33 @@ def moves_i64(x: Tensor[i32, 1]) -> None:
 
 
 @kernel
+def keeps_shared(x: Tensor[i32, 1]) -> None:
+    cell = Cell(x.ptr)
+    cell.to = shared(i32, 4).ptr
+
+
+@kernel
+def chooses_memory(x: Tensor[i32, 1]) -> None:
+    p = x.ptr
+    if thread_idx.x == 0:
+        p = shared(i32, 4).ptr
+    p[0] = i32(1)
+
+
+@kernel
+def keeps_tiles(x: Tensor[f32, 1]) -> None:
+    tile = tile_load(x.ptr, 16, 16, 64)
+    barrier()
+    tile_store(x.ptr, 16, tile)
+
+
+def test_tile_registers_cannot_wait():
+    amx = simt.on(x86.make(frozenset({"amx-tile", "amx-bf16", "avx2"})))
+    with use_target(amx), pytest.raises(CompileError, match=r"X001.*tile_load(.|\n)*while a thread waits"):
+        keeps_tiles[1, 1](np.zeros(256, np.float32))
+
+
+@kernel
 def no_such_axis(x: Tensor[i32, 1]) -> None:
     x[0] = i32(thread_idx.w)
 
@@ -648,6 +701,8 @@ def no_such_axis(x: Tensor[i32, 1]) -> None:
         (lambda: shares_run_time[1, 1](4), "error[C001]: the shape of shared memory must be known at compile time"),
         (lambda: shares_nothing[1, 1](), "error[T019]: shared: a size of 0"),
         (lambda: moves_i64[1, 1](X), "error[T019]: warp.shuffle_down: cannot move i64"),
+        (lambda: keeps_shared[1, 1](X), "error[T019]: assignment: a Ptr[i32] cannot be a Ptr[i32, shared]"),
+        (lambda: chooses_memory[1, 1](X), "error[T011]: 'p' is Ptr[i32, shared] after one branch and Ptr[i32]"),
         (lambda: no_such_axis[1, 1](X), "has no attribute 'w'"),
         (lambda: leave_early.python(X), "error[L005]: 'leave_early' cannot be launched on target python"),
     ],

@@ -119,7 +119,7 @@ def memory(out: Tensor[i64, 1]) -> None:
     p = out.ptr + t
     p[0] = here[t % 8] + tile[t % 4, 3] + ((out.ptr + 3) - p) + address(p)
     (p.cast(u8))[1] = 7
-    Ptr[i64](address(p) + 8)[0] = 5
+    Ptr[i64](address(p) + 8)[0] = address(tile.ptr)
 
 
 @kernel

@@ -96,6 +96,7 @@ def test_every_allowed_operation_compiles(everything, tmp_path):
     target, found = everything
     assert set(LEGAL) - set(found["ops"]) == set(), "operations of the table that no kernel here uses"
     if target.startswith("nvptx"):
+        assert "cvta.shared.u64" in found["code"]["memory"]  # the address of shared memory, seen from anywhere
         assert set(found["ops"]) <= set(LEGAL)
         if shutil.which("ptxas"):
             architecture = target.partition(":")[2]

@@ -96,6 +96,9 @@ def write(b: Any, p: Var, t: ty.Type, value: Value) -> None:
             b.emit(memory.store, (p, b.coerce(value, t)))
             return
         case ty.Ptr() if isinstance(value, Var) and isinstance(value.type, ty.Ptr):
+            if (value.type.space == "shared") != (t.space == "shared"):
+                hint = "shared memory has addresses of its own; Ptr[...](address(p)) points there from anywhere"
+                raise BadOperand(b.loc, function="assignment", detail=f"a {t} cannot be a {value.type}", hint=hint)
             b.emit(memory.store, (p, value))
             return
         case ty.Struct() if isinstance(value, Agg) and isinstance(value.type, ty.Struct):

@@ -72,7 +72,7 @@ def pointer_difference(b, p: Var, q: Var) -> Value:
 
 @operation(pure=True)
 def address(p: Any) -> Any:
-    """The address of a pointer as an int."""
+    """The address of a pointer as an int; of shared memory, the one that all of the block's threads can use."""
 
 
 @address.typing
@@ -89,7 +89,10 @@ def _(op, p):
 
 @address.lowering
 def _(e, op, p):
-    return e.value(f"ptrtoint {e.type(op.operands[0].type)} {p} to i64")
+    t = e.type(op.operands[0].type)
+    if t != "ptr":  # a pointer of another address space counts from elsewhere
+        p = e.value(f"addrspacecast {t} {p} to ptr")
+    return e.value(f"ptrtoint ptr {p} to i64")
 
 
 @operation(pure=True)
@@ -199,7 +202,7 @@ def _(op, p):
 def _(e, op, p):
     pt = e.type(op.operands[0].type)
     e.call(
-        "llvm.prefetch.p0", "void", [(pt, p), ("i32", "0"), ("i32", "3"), ("i32", "1")]
+        f"llvm.prefetch.{'p0' if pt == 'ptr' else 'p3'}", "void", [(pt, p), ("i32", "0"), ("i32", "3"), ("i32", "1")]
     )
 
 

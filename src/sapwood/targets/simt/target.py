@@ -25,6 +25,8 @@ class SimtTarget(Target):
         return self.host.function_attributes(function)
 
     def illegal(self, op: Any) -> str | None:
+        if any(str(v.type).startswith("Tile") for v in (*op.operands, *op.results)):
+            return "a tile register cannot be kept while a thread waits; use it in an @fn"
         return self.host.illegal(op)
 
     def thread_code(self, emitter: Any) -> ThreadCode:
