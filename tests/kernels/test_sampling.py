@@ -108,8 +108,8 @@ def probabilities(x, temperature=1.0, top_k=0, top_p=1.0):
 
 
 CASES = [
-    dict(), dict(temperature=0.5), dict(temperature=3.0), dict(top_k=5), dict(top_k=1), dict(top_k=100),
-    dict(top_p=0.6), dict(top_p=0.05), dict(top_k=8, top_p=0.7, temperature=1.5), dict(top_p=0.999),
+    {}, {"temperature": 0.5}, {"temperature": 3.0}, {"top_k": 5}, {"top_k": 1}, {"top_k": 100},
+    {"top_p": 0.6}, {"top_p": 0.05}, {"top_k": 8, "top_p": 0.7, "temperature": 1.5}, {"top_p": 0.999},
 ]  # fmt: skip
 
 
@@ -159,14 +159,14 @@ def test_strange_logits():
         tokens, _ = draw(x, **case, positions=range(300))
         assert (tokens % 2 == 1).all()
     for fill in (np.nan, -np.inf, np.inf, 0.0):
-        for case in (*CASES, dict(temperature=0), dict(temperature=1e-300)):
+        for case in (*CASES, {"temperature": 0}, {"temperature": 1e-300}):
             tokens, _ = draw(np.full(40, fill, np.float32), **case, positions=range(3))
             assert ((0 <= tokens) & (tokens < 40)).all()
 
 
 def test_limits_on_a_large_vocabulary():
     x = normal(5, 128_000)
-    for case in (dict(top_k=3), dict(top_p=1e-5), dict(top_k=50, top_p=0.1), dict(top_p=0.001, temperature=0.3)):
+    for case in ({"top_k": 3}, {"top_p": 1e-5}, {"top_k": 50, "top_p": 0.1}, {"top_p": 0.001, "temperature": 0.3}):
         allowed = set(np.flatnonzero(probabilities(x, **case)))
         tokens, _ = draw(x, **case, positions=range(60))
         assert set(tokens.tolist()) <= allowed
@@ -197,5 +197,5 @@ def test_top_logprobs():
 def test_nothing_is_touched_outside():
     """The evaluator knows where every array ends."""
     x = normal(8, 2, 37)
-    for case in (dict(), dict(top_k=4, top_p=0.8), dict(top_p=0.7), dict(temperature=0)):
+    for case in ({}, {"top_k": 4, "top_p": 0.8}, {"top_p": 0.7}, {"temperature": 0}):
         assert (draw(x, **case, call=sample.reference)[0] == draw(x, **case)[0]).all()
