@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from oracles import Raised, agree, outcome, same
 
-from sapwood import Tensor, f32, fn
+from sapwood import CompileError, Tensor, f32, fn
 from sapwood.lang.library import math as vector_math
 
 VALUES = [0.0, 0.3, 0.5, 1.0, 1.5, 2.0, 3.0, 24.0, 709.0, 710.0, 745.5, 1023.5, 1024.0, 5e-324, 1e-300, 1e-10, 1e22]
@@ -150,9 +150,34 @@ def test_vectors_f32_and_unchecked_code_follow_ieee():
         w = x.astype(np.float64)
         want = np.log(w) + np.sqrt(w) + w**2.5 + np.fmod(w, 2) + np.degrees(w)
     assert np.allclose(y, want, rtol=1e-6, equal_nan=True)
-    assert on_f32(1000.0) == math.inf and on_f32(0.0) == -math.inf
-    assert same(on_f64_unchecked(1e9), (math.inf, math.log(1e9), math.nan))
-    assert same(on_f64_unchecked(-1e9), (0.0, math.nan, math.nan))
+    agree(on_vectors, np.arange(1, 9, dtype=np.float32), np.zeros(8, np.float32))
+    assert agree(on_f32, 1000.0) == math.inf and agree(on_f32, 0.0) == -math.inf
+    assert same(agree(on_f64_unchecked, 1e9), (math.inf, math.log(1e9), math.nan))
+    assert same(agree(on_f64_unchecked, -1e9), (0.0, math.nan, math.nan))
+
+
+@fn
+def of_an_int(x: int) -> float:
+    return vector_math.exp(x)
+
+
+@fn
+def of_a_tensor(x: Tensor[f32, 1]) -> float:
+    return vector_math.exp(x)
+
+
+@fn
+def of_a_text(x: float) -> float:
+    return math.exp("a")  # type: ignore[arg-type]
+
+
+def test_mistakes_name_the_function():
+    with pytest.raises(CompileError, match=r"exp: takes a float or a SIMD vector of floats, not i64"):
+        of_an_int(1)
+    with pytest.raises(CompileError, match=r"exp: takes a float or a SIMD vector of floats, not Tensor"):
+        of_a_tensor(np.zeros(4, np.float32))
+    with pytest.raises(CompileError, match=r"cannot be converted to a number"):
+        of_a_text(1.0)
 
 
 # -- what the oracles themselves got wrong before ---------------------------------------------------------

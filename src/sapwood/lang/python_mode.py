@@ -7,7 +7,6 @@ names are run the same way. `run_reference` runs the typed SSA on the real memor
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
 from types import CellType, FunctionType, ModuleType
@@ -30,9 +29,9 @@ from sapwood.lang.errors import Loc
 from sapwood.lang.infer.declared import Declared
 from sapwood.lang.infer.interpreter import Interpreter, declared_parameters
 from sapwood.lang.ir.ssa import Program
-from sapwood.lang.ops.arith import maximum, minimum
 from sapwood.lang.ops.numeric import round_float
 from sapwood.lang.ops.pointer import Block, Pointer
+from sapwood.lang.python_builtins import BUILTINS, is_math, math_function
 from sapwood.lang.python_memory import PythonPointer, PythonTensor
 from sapwood.runtime.array import Array
 
@@ -73,29 +72,15 @@ def _in_python(fn: Any, dtypes: dict[TypeVar, Any]) -> FunctionType:
             return _Nested(x)
         if isinstance(x, ModuleType):
             return _Names(x, redirect)
+        if is_math(x):
+            return math_function(x, fn.options.unchecked, _Nested)
         return x
 
-    names = {"min": _least, "max": _greatest} | {k: redirect(v) for k, v in python.__globals__.items()}
+    names = BUILTINS | {k: redirect(v) for k, v in python.__globals__.items()}
     cells = tuple(_redirected(c, redirect) for c in python.__closure__ or ())
     body = FunctionType(python.__code__, names, python.__name__, python.__defaults__, cells or None)
     body.__kwdefaults__ = python.__kwdefaults__
     return body
-
-
-def _least(*values: Any) -> Any:
-    return _extreme(min, minimum, values)
-
-
-def _greatest(*values: Any) -> Any:
-    return _extreme(max, maximum, values)
-
-
-def _extreme(python: Any, machine: Any, values: tuple[Any, ...]) -> Any:
-    """min or max, which gives a literal the type of the others where it wins."""
-    items = values[0] if len(values) == 1 else values
-    if not any(isinstance(v, Boxed) for v in items):
-        return python(*values)
-    return functools.reduce(machine, items)
 
 
 def _redirected(cell: CellType, redirect: Callable[[Any], Any]) -> CellType:

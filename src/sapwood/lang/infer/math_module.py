@@ -31,11 +31,15 @@ def _as_float(walker: Walker, x: Value) -> Var:
     return value
 
 
+def _is_literal(x: Value) -> bool:
+    return isinstance(x, Known) and isinstance(x.value, int | float)
+
+
 def _call(walker: Walker, name: str, *args: Value) -> Value:
     from sapwood.lang.library import math as vector_math
     from sapwood.lang.library import python_math
 
-    floats = [Known(float(x.value)) if isinstance(x, Known) else _as_float(walker, x) for x in args]
+    floats = [Known(float(x.value)) if _is_literal(x) else _as_float(walker, x) for x in args]
     values = arith.same_type(walker.b, name, *floats)
     as_python = not walker.b.unchecked and all(v.type == F64 for v in values)
     function = getattr(python_math if as_python else vector_math, name)

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 from sapwood.lang import types
 from sapwood.lang.api.dtypes import f32, f64, i32, i64, u32, u64
+from sapwood.lang.errors import BadOperand
 from sapwood.lang.library.math_polynomials import POLYNOMIALS_32, POLYNOMIALS_64, Polynomials
 from sapwood.lang.ops.arith import div, same_type
 from sapwood.lang.ops.base import operation
-from sapwood.lang.types import F32, F64, elem_of, like
-from sapwood.lang.values import Known
+from sapwood.lang.types import F32, F64, Scalar, Simd, elem_of, like
+from sapwood.lang.values import Known, Value, Var, describe
 
 T = TypeVar("T")
 
@@ -104,8 +105,19 @@ def widened(x: Any) -> Any:
 
 @widened.typing
 def _(b, x):
-    (x,) = same_type(b, "this function", x, floats_only=True)
+    x = _float(b, x)
     return b.convert(x, like(x.type, F32)) if elem_of(x.type).narrow else x
+
+
+def _float(b, x: Value) -> Var:
+    """A float scalar or vector, or a mistake of whoever called the function that asks."""
+    weak = isinstance(x, Known) and isinstance(x.value, float)
+    if not weak and not (isinstance(x, Var) and isinstance(x.type, Scalar | Simd) and elem_of(x.type).is_float):
+        name = b.interpreter.frames[-1].name if b.interpreter.frames else "a math function"
+        hint = "convert an int first, for example float(x) or f32(x); load a tensor's elements first"
+        detail = f"takes a float or a SIMD vector of floats, not {describe(x)}"
+        raise BadOperand(b.loc, function=name, detail=detail, hint=hint)
+    return b.materialize(x)
 
 
 @operation(pure=True)
@@ -127,7 +139,7 @@ def in_f64(x: Any) -> Any:
 
 @in_f64.typing
 def _(b, x):
-    (x,) = same_type(b, "this function", x, floats_only=True)
+    x = _float(b, x)
     return b.convert(x, like(x.type, F64))
 
 
