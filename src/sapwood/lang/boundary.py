@@ -24,6 +24,7 @@ from sapwood.lang.types import I64
 from sapwood.lang.values import Agg, Known, Value
 from sapwood.runtime.array import Array
 from sapwood.runtime.dtypes import DTYPES
+from sapwood.runtime.dtypes import dtype as as_dtype
 from sapwood.runtime.entry import ConstParam, ScalarParam, TensorParam
 
 
@@ -237,13 +238,18 @@ def classify(declared: Declared, x: Any, name: str, function: str, wrap: Callabl
 
 def _describe(x: Any) -> str:
     if _is_array(x):
-        return f"a {_dtype_text(x)} array of rank {x.ndim}"
+        dtype = _dtype_text(x)
+        return f"{'an' if dtype in DTYPES and dtype[0] in 'if' else 'a'} {dtype} array of rank {x.ndim}"
     text = type(x).__name__
     return f"{text} {x!r}" if isinstance(x, int | float | str) and len(repr(x)) < 40 else text
 
 
 def _dtype_text(x: Any) -> str:
-    return str(getattr(x.dtype, "name", x.dtype)).replace("torch.", "")
+    """The name of an array's dtype here, or its own when there is none."""
+    try:
+        return as_dtype(x.dtype).name
+    except TypeError:
+        return str(x.dtype)
 
 
 def _is_array(x: Any) -> bool:
@@ -271,7 +277,7 @@ def _scalar(scalar: ty.Scalar, x: Any, fail: Fail) -> ScalarArg:
             return ScalarArg(scalar)
         raise fail("pass a number")
     if isinstance(x, bool) or not hasattr(type(x), "__index__") or _is_array(x) and x.ndim:
-        raise fail("pass an int" if not isinstance(x, float) else "pass int(x)")
+        raise fail("write int(x) to convert on purpose" if isinstance(x, float | bool | str) else "pass an int")
     from sapwood.lang.ops.numeric import int_range
 
     low, high = int_range(scalar)
@@ -313,14 +319,17 @@ def _tensor(declared: Declared, x: Any, fail: Fail) -> TensorArg:
         try:
             memoryview(x)
         except TypeError:
-            raise fail("pass a NumPy array or a sapwood.Array") from None
+            made = " made of it: np.array(x)" if isinstance(x, list | tuple) else " or a sapwood.Array"
+            raise fail(f"pass a NumPy array{made}") from None
     array = as_array(x, fail)
     found = scalar_type(ty.SCALARS[array.dtype.name])
     assert found is not None
     if isinstance(elem, ty.Scalar) and found != elem:
-        raise fail(f"its elements are {found}; convert them to {elem}")
+        numpy = DTYPES[elem.name].numpy
+        raise fail(f"convert it: x.astype(np.{numpy})" if numpy else f"make it with Array.empty(shape, {elem})")
     if isinstance(rank, int) and array.ndim != rank:
-        raise fail(f"it has {array.ndim} axes")
+        axes = "1 axis" if rank == 1 else f"{rank} axes"
+        raise fail(f"pass an array with {axes}, or declare Tensor[{found}, {array.ndim}]")
     return TensorArg(found, array.ndim, layout_of(array))
 
 

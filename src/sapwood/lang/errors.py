@@ -34,19 +34,25 @@ def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def excerpt(loc: Loc, prefix: str = "  ") -> list[str]:
-    """`file:line:col   source` and a caret line below it."""
+def excerpt(loc: Loc, indent: str) -> list[str]:
+    """The source line and a caret line below it; none when the source is not there."""
     source = linecache.getline(loc.file, loc.line).rstrip("\n")
-    head = f"{prefix}{loc}   "
     if not source.strip():
-        return [head.rstrip()]
+        return []
     stripped = source.lstrip()
     cut = len(source) - len(stripped)
     end = loc.end_col if loc.end_line == loc.line else len(source)
     start = max(loc.col - cut, 0)
     stop = max(end - cut, start + 1)
-    pad = " " * (_width(head) + _width(stripped[:start].expandtabs()))
-    return [head + stripped.expandtabs(), pad + "^" * max(_width(stripped[start:stop]), 1)]
+    pad = " " * _width(stripped[:start].expandtabs())
+    return [indent + stripped.expandtabs(), indent + pad + "^" * max(_width(stripped[start:stop]), 1)]
+
+
+def _place(loc: Loc) -> str:
+    return f"{loc} in {loc.function}" if loc.function else str(loc)
+
+
+SHOWN_CALLS = 8  # of a chain of calls; the middle of a longer one is left out
 
 
 class CompileError(Exception):
@@ -62,30 +68,42 @@ class CompileError(Exception):
         self.loc = loc or NOWHERE
         self.notes = notes
         self.fields = fields
-        self.calls: list[tuple[str, Loc]] = []
+        self.calls: list[tuple[str, Loc | None]] = []
         super().__init__()
 
     @property
     def text(self) -> str:
-        return self.message.format(**self.fields)
+        return self.message.format(**self._shown())
 
-    def called_from(self, text: str, loc: Loc) -> None:
-        """Record one frame of the chain of calls, innermost first."""
-        if len(self.calls) < 12:
-            self.calls.append((text, loc))
+    def _shown(self) -> dict[str, str]:
+        """The fields as people read them: i64 and f64 by the names that they have in annotations."""
+        names = {"i64": "int", "f64": "float"}
+        return {k: names.get(str(v), str(v)) for k, v in self.fields.items()}
+
+    def called_from(self, text: str, loc: Loc | None) -> None:
+        """Record one frame of the chain of calls, innermost first; `loc` is None for a call from Python."""
+        self.calls.append((text, loc))
 
     def __str__(self) -> str:
         lines = [f"error[{self.code}]: {self.text}"]
         if self.loc is not NOWHERE:
-            lines += excerpt(self.loc)
+            lines += [f"  {_place(self.loc)}", *excerpt(self.loc, "    ")]
         for text, loc in self.notes:
-            lines.append(f"  note: {text}" + ("" if loc is None else " ->"))
+            lines.append(f"  note: {text}" + ("" if loc is None else f": {_place(loc)}"))
             if loc is not None:
                 lines += excerpt(loc, "    ")
-        for text, loc in self.calls:
-            lines.append(f"  called from {excerpt(loc, '')[0].strip()}   [{text}]")
-        if self.help:
-            lines.append(f"  help: {self.help.format(**self.fields)}")
+        calls = self.calls
+        left_out = len(calls) - SHOWN_CALLS
+        for i, (text, loc) in enumerate(calls):
+            if left_out > 0 and SHOWN_CALLS // 2 <= i < SHOWN_CALLS // 2 + left_out:
+                if i == SHOWN_CALLS // 2:
+                    lines.append(f"  ... {left_out} more calls")
+                continue
+            lines.append(f"  called from {'Python' if loc is None else _place(loc)}: {text}")
+            lines += [] if loc is None else excerpt(loc, "    ")[:1]
+        help = self.help.format(**self._shown()) if self.help else ""
+        if help:
+            lines.append(f"  help: {help}")
         return "\n".join(lines)
 
     def __reduce__(self):  # pickles as text: exceptions cross process boundaries in test runners
@@ -202,7 +220,7 @@ class ForeignObject(NameMistake):
 class ForeignCall(NameMistake):
     code = "N005"
     message = "'{name}' is an ordinary Python function and cannot be called from compiled code"
-    help = "decorate '{name}' with @fn, or call it outside and pass the result in"
+    help = "{hint}"
 
 
 # -- T: types ---------------------------------------------------------------------------------------
@@ -217,7 +235,7 @@ class MissingAnnotation(TypeMistake):
 class BadAnnotation(TypeMistake):
     code = "T002"
     message = "the annotation of '{name}' is not a type of the language: {found}"
-    help = "use int, float, bool, a dtype such as f32, SIMD, Tensor, Ptr, tuple, a @struct, Const or a TypeVar"
+    help = "{hint}"
 
 
 class NoOperator(TypeMistake):
@@ -271,13 +289,13 @@ class TooManyIndices(TypeMistake):
 class BranchTypes(TypeMistake):
     code = "T011"
     message = "'{name}' is {first} after one branch and {second} after the other"
-    help = "give it the same type in both, for example {second}(...)"
+    help = "give it the same type in both, or use a name of its own in each"
 
 
 class LoopTypeChange(TypeMistake):
     code = "T012"
     message = "loop changes the type of '{name}' from {before} to {after}"
-    help = "start it as {after}, or convert the new value: {before}(...)"
+    help = "start it as {after}, convert the new value to {before}, or give it another name"
 
 
 class NotABool(TypeMistake):
@@ -366,7 +384,7 @@ class ClosureEscapes(TypeMistake):
 
 class TooManyLanes(TypeMistake):
     code = "T027"
-    message = "SIMD[{elem}, {lanes}] is not a legal vector: {detail}"
+    message = "SIMD[{elem}, {lanes}] is not a legal vector"
     help = "use a power of two from 1 to 1024 lanes"
 
 
@@ -376,12 +394,30 @@ class StackTooLarge(TypeMistake):
     help = "pass a Tensor in instead"
 
 
+class NotAnIndex(TypeMistake):
+    code = "T029"
+    message = "{what} must be an int, not {found}"
+    help = "use int(x), or // instead of /"
+
+
+class MissingReturn(TypeMistake):
+    code = "T030"
+    message = "'{function}' is declared to return {expected}, but can reach its end without a return"
+    help = "return a value on every path, or raise an exception at the end"
+
+
+class AssignmentMismatch(TypeMistake):
+    code = "T031"
+    message = "'{name}' is annotated as {expected}, but the value is {found}"
+    help = "{hint}"
+
+
 # -- C: compile-time knowledge ----------------------------------------------------------------------
 
 
 class NotConstant(ConstMistake):
     code = "C001"
-    message = "{what} must be known at compile time, but it is {found}"
+    message = "{what} must be known at compile time, but this is {found}"
     help = "make it a Const parameter, a literal or a module-level constant"
 
 

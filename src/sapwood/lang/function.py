@@ -97,14 +97,19 @@ class State:
 
     def classify(self, values: list[Any]) -> list[Any]:
         from sapwood.lang.boundary import classify
+        from sapwood.lang.front.ast2hir import lower_function
         from sapwood.lang.infer.interpreter import declared_parameters
 
         declared = declared_parameters(self.native)
-        names = list(self.signature.parameters)
-        return [
-            classify(d, v, n, self.python.__name__, wrap_function)
-            for d, v, n in zip(declared, values, names, strict=True)
-        ]
+        name = self.python.__name__
+        out = []
+        for i, (d, v, p) in enumerate(zip(declared, values, self.signature.parameters, strict=True)):
+            try:
+                out.append(classify(d, v, p, name, wrap_function))
+            except BadArgument as e:
+                e.notes = (("declared here", lower_function(self.python).params[i].loc),)
+                raise
+        return out
 
     def specialise(self, arguments: list[Any]) -> Any:
         """The loaded specialisation for classified arguments: known, from the cache, or compiled now."""

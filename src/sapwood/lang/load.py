@@ -178,8 +178,16 @@ class Specialisation:
         name = getattr(native, "__name__", "function")
         for v, written in zip(tensors, self.written, strict=False):
             if written and v.readonly:
-                raise ReadOnlyArgument(None, function=name, name=_name_of(native, values, v))
+                raise read_only(native, _name_of(native, values, v))
         raise TypeError(f"{name}(): the arguments changed while the call was being prepared")
+
+
+def read_only(fn: Any, name: str) -> ReadOnlyArgument:
+    """The diagnostic about parameter `name` of a compiled function."""
+    from sapwood.lang.front.ast2hir import lower_function
+
+    places = [p.loc for p in lower_function(fn.__wrapped__).params if p.name == name]
+    return ReadOnlyArgument(None, tuple(("declared here", p) for p in places), function=fn.__name__, name=name)
 
 
 def _name_of(native: Any, values: list[Any], x: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sapwood import config
 from sapwood.lang.boundary import ResultShape, result_shape
-from sapwood.lang.errors import KernelResult
+from sapwood.lang.errors import CompileError, KernelResult
 from sapwood.lang.front import hir
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.interpreter import Dependencies, Interpreter
@@ -121,7 +121,12 @@ def infer_entry(
     entry.restrict = _restricted(fn, arguments)
     interpreter.frames.append(frame)
     named = {p.name: v for p, v in zip(code.params, values, strict=True) if p.keyword_only}
-    result = frame.call_compiled(fn, values[: len(values) - len(named)], named)
+    try:
+        result = frame.call_compiled(fn, values[: len(values) - len(named)], named)
+    except CompileError as e:
+        if e.calls:  # the outermost call is Python's
+            e.calls[-1] = (e.calls[-1][0], None)
+        raise
     interpreter.frames.pop()
     builder.loc = code.loc
     if interpreter.kernel and result != Known(None):

@@ -213,9 +213,9 @@ def prepare_reference(fn: Any, values: list[Any]) -> Any:
         at = len(leaves)
         leaves += _leaves(argument, value, owners)
         if isinstance(argument, TensorArg) and at in program.entry.written and owners[-1].readonly:
-            from sapwood.lang.load import ReadOnlyArgument
+            from sapwood.lang.load import read_only
 
-            raise ReadOnlyArgument(None, function=fn.__wrapped__.__name__, name=name)
+            raise read_only(fn, name)
     return program, shape, arguments, mutated, tuple(leaves), owners
 
 

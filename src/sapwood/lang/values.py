@@ -125,13 +125,18 @@ def rebuild(spec: Spec, leaves: Iterator[Var]) -> Value:
             return Agg(spec.data, tuple(rebuild(s, leaves) for s in spec.items))
 
 
+def type_name(ty: Type) -> str:
+    """A type as an annotation names it."""
+    return {"i64": "int", "f64": "float"}.get(str(ty), str(ty))
+
+
 def describe(value: Value | Spec) -> str:
     """The type of a value as an error message names it."""
     if isinstance(value, Spec):
         return describe(rebuild(value, iter([Var(t) for t in value.leaves()])))
     match value:
         case Var():
-            return str(value.type)
+            return type_name(value.type)
         case Known(value=v):
             return describe_known(v)
         case Agg(type=ty):

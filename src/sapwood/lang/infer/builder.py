@@ -9,7 +9,7 @@ from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops.base import Operation
 from sapwood.lang.ops.numeric import int_range, round_float
 from sapwood.lang.types import BOOL, F64, I64, Leaf, Scalar, Simd, elem_of, like
-from sapwood.lang.values import Agg, Known, Value, describe
+from sapwood.lang.values import Agg, Known, Value, describe, type_name
 
 if TYPE_CHECKING:
     from sapwood.lang.infer.interpreter import Interpreter
@@ -113,7 +113,7 @@ class Builder:
             self.loc,
             found=describe(value),
             expected=type,
-            hint=f"write {type}(x) to convert on purpose",
+            hint=f"write {type_name(type)}(x) to convert on purpose",
         )
 
     def convert(self, value: Var, type: Scalar | Simd) -> Var:

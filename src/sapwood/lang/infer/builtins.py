@@ -37,7 +37,7 @@ def builtin(*names: Any) -> Callable[[Callable[..., Value]], Callable[..., Value
 def _range(walker: Walker, a: Value, b: Value | None = None, c: Value | None = None) -> Value:
     if b is None:
         a, b = Known(0), a
-    items = [require_index(walker.b, v, "range") for v in (a, b, Known(1) if c is None else c)]
+    items = [require_index(walker.b, v, "an argument of range") for v in (a, b, Known(1) if c is None else c)]
     return Agg(Tuple(4), (Known(range), *items))
 
 

@@ -102,7 +102,9 @@ class CallMixin:
         if isinstance(f, ty.Scalar | ty.Simd) and len(args) == 1:
             return self.b.convert(self.b.materialize(args[0]), f)
         if inspect.isfunction(f) or inspect.isbuiltin(f) or isinstance(f, type):
-            raise ForeignCall(loc, name=getattr(f, "__qualname__", str(f)))
+            raise _foreign(f, loc)
+        if callable(f) and getattr(f, "__module__", None):  # NumPy's functions, functools.partial, ...
+            raise _foreign(f, loc)
         raise NotCallable(loc, type=describe(Known(f)))
 
     def _call_operation(
@@ -181,10 +183,11 @@ class CallMixin:
         """Arguments in the order of parameters, as Python binds them."""
         given: dict[str, Value] = {}
         positional = [p for p in code.params if not p.keyword_only]
-        signature = f"{name}({', '.join(p.name for p in code.params)})"
+        signature = f"{name}({', '.join(map(_parameter, code.params))})"
 
         def wrong(problem: str) -> WrongArgumentCount:
-            return WrongArgumentCount(loc, function=name, problem=problem, signature=signature)
+            notes = (("defined here", code.loc),)
+            return WrongArgumentCount(loc, notes, function=name, problem=problem, signature=signature)
 
         if len(args) > len(positional):
             plural = "" if len(positional) == 1 else "s"
@@ -298,6 +301,23 @@ class CallMixin:
 @lru_cache(maxsize=4096)
 def _signature(f: Any) -> inspect.Signature:
     return inspect.signature(f)
+
+
+def _foreign(f: Any, loc: Loc) -> ForeignCall:
+    owner = getattr(f, "__self__", None)
+    module = getattr(f, "__module__", None) or type(owner).__module__
+    own = getattr(f, "__name__", None) or type(f).__name__
+    name = own if module in ("builtins", "__main__", loc.function) else f"{module}.{own}"
+    if inspect.isfunction(f):
+        return ForeignCall(loc, name=name, hint=f"decorate '{own}' with @fn, or call it outside and pass the result in")
+    if module.partition(".")[0] == "numpy":
+        return ForeignCall(loc, name=name, hint="write the loop, or call it outside and pass the result in")
+    return ForeignCall(loc, name=name, hint="call it outside and pass the result in")
+
+
+def _parameter(p: hir.Param) -> str:
+    text = "" if p.annotation is None else f": {p.annotation.value}"  # type: ignore[attr-defined]
+    return p.name + text + ("" if p.default is None else " = ...")
 
 
 def _defaults(fn: Any) -> dict[str, Value]:

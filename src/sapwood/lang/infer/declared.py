@@ -61,9 +61,34 @@ def declare(annotation: Any, name: str, loc: Loc | None) -> Declared:
     """An evaluated annotation as a Declared; raises BadAnnotation naming the parameter."""
     found = _declare(annotation, name, loc)
     if found is None:
-        text = getattr(annotation, "__name__", None) or repr(annotation)
-        raise BadAnnotation(loc, name=name, found=text)
+        text = str(annotation) if typing.get_origin(annotation) else getattr(annotation, "__name__", None)
+        raise BadAnnotation(loc, name=name, found=text or repr(annotation), hint=annotation_hint(annotation))
     return found
+
+
+TYPES = "use int, float, bool, a dtype such as f32, SIMD, Tensor, Ptr, tuple, a @struct, Const or a TypeVar"
+
+
+def annotation_hint(a: Any) -> str:
+    """What to write instead of an annotation that is not a type of the language."""
+    cls = typing.get_origin(a) or a
+    if not isinstance(cls, type):
+        return TYPES
+    if cls.__module__.partition(".")[0] in ("numpy", "torch", "array") or cls is memoryview:
+        return "write Tensor[dtype, rank], for example Tensor[f64, 1]; NumPy arrays fit it"
+    if cls in (list, Tensor):
+        return "write Tensor[dtype, rank], for example Tensor[f64, 1], and pass a NumPy array"
+    if cls is SIMD:
+        return "write SIMD[dtype, lanes], for example SIMD[f32, 8]"
+    if cls is Ptr:
+        return "write Ptr[dtype], for example Ptr[f32]"
+    if cls is str:
+        return "text must be known at compile time: write Const[str]"
+    if cls in (dict, set, frozenset, bytes, bytearray, complex):
+        return f"{cls.__name__} is not part of the kernel language; pass arrays and numbers"
+    if cls.__module__ != "builtins":
+        return f"decorate the class {cls.__name__} with @struct"
+    return TYPES
 
 
 def _item(x: Any) -> Any:

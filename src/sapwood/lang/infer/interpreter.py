@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import difflib
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any, Protocol
@@ -10,7 +12,7 @@ from sapwood.lang.errors import CallTooDeep, CompileError, Loc
 from sapwood.lang.front.ast2hir import lower_function
 from sapwood.lang.front.hir import FunctionDef
 from sapwood.lang.infer.builder import Builder
-from sapwood.lang.infer.declared import ANY, Declared, declare
+from sapwood.lang.infer.declared import ANY, TYPES, Declared, declare
 from sapwood.lang.ir.ssa import Function, Program, Region, Var
 from sapwood.lang.values import Spec, Value, rebuild, spec_of
 
@@ -193,7 +195,7 @@ def evaluate_annotation(text: str, python: FunctionType | None, loc: Loc, name: 
     from sapwood.lang.errors import BadAnnotation
 
     if python is None:
-        raise BadAnnotation(loc, name=name, found=text)
+        raise BadAnnotation(loc, name=name, found=text, hint=TYPES)
     own = python.__annotations__.get(name)
     if own is not None and not isinstance(own, str):
         return own
@@ -208,7 +210,11 @@ def evaluate_annotation(text: str, python: FunctionType | None, loc: Loc, name: 
     except CompileError:
         raise
     except Exception as e:
-        raise BadAnnotation(loc, name=name, found=f"{text} ({type(e).__name__}: {e})") from None
+        hint = TYPES
+        if isinstance(e, NameError) and e.name is not None:
+            close = difflib.get_close_matches(e.name, [*scope, *dir(builtins)], 1)
+            hint = f"did you mean '{close[0]}'?" if close else f"'{e.name}' is not defined; import or define it"
+        raise BadAnnotation(loc, name=name, found=text, hint=hint) from None
     return eval(value, scope) if isinstance(value, str) else value
 
 

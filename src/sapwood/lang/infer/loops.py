@@ -106,7 +106,7 @@ class LoopMixin:
         specs: dict[str, Spec] = {n: spec_of(before[n]) for n in carried}
         hint_key = (key, self.interp.inline_depth, tuple(specs.items()))
         specs = dict(self.interp.loop_hints.get(hint_key, specs))
-        changed_at: dict[str, Loc] = {}
+        where = dict(self.where)
         while True:
             loop, region = Loop(), Region()
             params: list[Var] = []
@@ -119,7 +119,7 @@ class LoopMixin:
             with self.at(region):
                 if not body(loop):
                     (loop.breaks if once else loop.continues).append((self.b.region, dict(self.vars)))
-            wider = self._widen(specs, loop.continues, before, loc, changed_at)
+            wider = self._widen(specs, loop.continues, before, loc, where)
             if wider == specs:
                 break
             specs = wider
@@ -148,7 +148,7 @@ class LoopMixin:
         continues: list[Snapshot],
         before: dict[str, Value],
         loc: Loc,
-        changed_at: dict[str, Loc],
+        where: dict[str, Loc],
     ) -> dict[str, Spec]:
         out = dict(specs)
         for _, values in continues:
@@ -157,7 +157,7 @@ class LoopMixin:
                 try:
                     out[n] = join(out[n], new)
                 except Clash:
-                    notes = ((f"'{n}' starts as {describe(before[n])}", loc),)
+                    notes = ((f"it is {describe(before[n])} before the loop", where.get(n, loc)),)
                     raise LoopTypeChange(
                         self.where.get(n, loc), notes, name=n, before=describe(out[n]), after=describe(new)
                     ) from None
@@ -322,7 +322,7 @@ class LoopMixin:
         count, reductions = rest[0], rest[1]
         assert isinstance(reductions, Known)
         b, loc = self.b, s.loc
-        limit = b.materialize(require_index(b, count, "parallel"))
+        limit = b.materialize(require_index(b, count, "the argument of parallel"))
         names, kinds = self._reductions(s, reductions.value)
         outer = dict(self.vars)
         targets = {s.target} if isinstance(s.target, str) else set()

@@ -322,7 +322,7 @@ def set_item(w: Walker, x: Value, index: Value, value: Value) -> None:
                 raise TooManyIndices(w.b.loc, count=len(items), type=t, rank=t.rank)
             if len(items) < t.rank or any(map(_is_slice, items)):
                 hint = "assign element by element, in a loop"
-                raise BadOperand(w.b.loc, function="assignment", detail="cannot assign to a slice", hint=hint)
+                raise BadOperand(w.b.loc, function="assignment", detail="a slice cannot be assigned to", hint=hint)
             store_elements(w, x, items, value, Known(None), scalar=True)
             return
         case Agg(type=ty.StackArray() as t):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sapwood.lang import types as ty
 from sapwood.lang.api.dtypes import dtype_of
 from sapwood.lang.errors import (
+    AssignmentMismatch,
     BadOperand,
     BranchTypes,
     ClosureEscapes,
@@ -23,6 +24,7 @@ from sapwood.lang.errors import (
     ForeignObject,
     Loc,
     MaybeUnbound,
+    MissingReturn,
     ParallelExit,
     RaiseNeedsException,
     ReturnMismatch,
@@ -36,7 +38,7 @@ from sapwood.lang.infer.interpreter import Instance, Interpreter, evaluate_annot
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
 from sapwood.lang.infer.loops import LoopMixin
 from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, set_item
-from sapwood.lang.ir.ssa import Region
+from sapwood.lang.ir.ssa import Op, Region
 from sapwood.lang.ops import control
 from sapwood.lang.ops.operators import METHODS, binary, truth, tuple_items, unary
 from sapwood.lang.values import Agg, Known, Spec, Unbound, Value, Var, describe, spec_of
@@ -130,11 +132,7 @@ class FunctionWalker(LoopMixin, CallMixin):
         dead = self.block(self.code.body)
         if not dead:
             if self.result is not None and self.result.kind != "none":
-                why = "is declared" if self.returns or self.result else ""
-                raise ReturnMismatch(
-                    self.code.loc, function=self.name, found="None (it can reach its end)",
-                    expected=self.result, why=why,
-                )
+                raise MissingReturn(self.code.loc, function=self.name, expected=self.result)
             self.returns.append((self.b.region, Known(None), self.code.loc))
 
     def join_returns(self) -> Spec:
@@ -154,8 +152,6 @@ class FunctionWalker(LoopMixin, CallMixin):
         return spec or Spec("known", Known(None))
 
     def _check_stack(self, instance: Instance) -> None:
-        from sapwood.lang.ir.ssa import Op
-
         attrs = {"exception": RecursionError, "message": "maximum recursion depth exceeded"}
         op = Op(control.check_stack, (), (), attrs, (), self.code.loc)
         instance.function.body.ops.insert(0, op)
@@ -217,9 +213,14 @@ class FunctionWalker(LoopMixin, CallMixin):
     def _annotated(self, s: hir.Assign, value: Value) -> Value:
         assert isinstance(s.target, str) and isinstance(s.annotation, hir.Literal)
         found = evaluate_annotation(s.annotation.value, self.python, s.loc, s.target)
-        return fit_argument(
-            self.b, declare(found, s.target, s.loc), value, self.typevars, s.target, self.name, None
-        )
+        declared = declare(found, s.target, s.loc)
+        try:
+            return fit(self.b, declared, value, self.typevars)
+        except Misfit as m:
+            hint = m.hint or "change the annotation or the value"
+            raise AssignmentMismatch(
+                s.loc, name=s.target, expected=declared, found=describe(value), hint=hint
+            ) from None
 
     def assign(self, target: hir.Target, value: Value, loc: Loc) -> None:
         if isinstance(target, str):
@@ -240,21 +241,22 @@ class FunctionWalker(LoopMixin, CallMixin):
         if isinstance(test, Known):
             return self.block(s.then if test.value else s.other)
         before = self.vars
+        where = dict(self.where)
         ends: list[tuple[Region, dict[str, Value], bool]] = []
+        places: list[dict[str, Loc]] = []
         for statements in (s.then, s.other):
             region = Region()
-            self.vars = dict(before)
+            self.vars, self.where = dict(before), dict(where)
             with self.at(region):
                 dead = self.block(statements)
                 ends.append((region, self.vars, dead))
+                places += [] if dead else [self.where]
         self.b.loc = s.loc
         live = [(r, v) for r, v, dead in ends if not dead]
-        self.vars, results = self.merge(before, live, s.loc, control.yield_, {})
-        types = tuple(v.type for v in results)
-        from sapwood.lang.ir.ssa import Op
-
+        self.vars, results = self.merge(before, live, s.loc, control.yield_, {}, places)
+        for place in places:
+            self.where = {**self.where, **place}
         self.b.region.ops.append(Op(control.if_, (test,), results, {}, (ends[0][0], ends[1][0]), s.loc))
-        assert len(types) == len(results)
         return not live
 
     def merge(
@@ -264,8 +266,12 @@ class FunctionWalker(LoopMixin, CallMixin):
         loc: Loc,
         terminator: Any,
         attrs: dict[str, Any],
+        places: list[dict[str, Loc]] | None = None,
     ) -> tuple[dict[str, Value], tuple[Var, ...]]:
-        """Names after several paths meet; ends each path's region with `terminator` and the merged leaves."""
+        """Names after several paths meet; ends each path's region with `terminator` and the merged leaves.
+
+        `places` says where each path assigned its names last.
+        """
         after: dict[str, Value] = {}
         moved: list[tuple[str, Spec]] = []
         names = dict.fromkeys(n for _, values in live for n in values if n[0] != "$" or n in before)
@@ -284,7 +290,7 @@ class FunctionWalker(LoopMixin, CallMixin):
                 for other in specs[1:]:
                     spec = join(spec, other)
             except Clash:
-                after[n] = Unbound(loc, self._clash(n, specs, loc))
+                after[n] = Unbound(loc, self._clash(n, specs, loc, [p.get(n, loc) for p in places or ()]))
                 continue
             if spec.kind == "unbound":
                 after[n] = next(v for v in values if isinstance(v, Unbound))
@@ -301,12 +307,14 @@ class FunctionWalker(LoopMixin, CallMixin):
                 self.b.emit(terminator, tuple(leaves), (), dict(attrs))
         return after, tuple(results)
 
-    def _clash(self, name: str, specs: list[Spec], loc: Loc) -> CompileError:
+    def _clash(self, name: str, specs: list[Spec], loc: Loc, places: list[Loc]) -> CompileError:
         first, second = describe(specs[0]), describe(specs[-1])
+        notes = tuple((f"{d} here", p) for d, p in zip((first, second), places, strict=False))
         if any(s.kind == "agg" and isinstance(s.data, ty.Closure) or s.kind == "known" for s in specs):
-            if first == second or any(s.kind == "known" and callable(s.data.value) for s in specs):
-                return ClosureEscapes(loc, detail=f"'{name}' is a different one on each path")
-        return BranchTypes(loc, name=name, first=first, second=second)
+            functions = [s.kind == "agg" and isinstance(s.data, ty.Closure) for s in specs]
+            if all(functions) or any(s.kind == "known" and callable(s.data.value) for s in specs):
+                return ClosureEscapes(loc, notes, detail=f"{name} would be a different one on each path")
+        return BranchTypes(loc, notes, name=name, first=first, second=second)
 
     def _return(self, s: hir.Return) -> bool:
         if any(c.kind == "parallel" for c in self.contexts):
@@ -317,8 +325,9 @@ class FunctionWalker(LoopMixin, CallMixin):
             try:
                 value = fit(self.b, self.result, value, self.typevars)
             except Misfit:
+                notes = () if self.code.returns is None else (("declared here", self.code.returns.loc),)
                 raise ReturnMismatch(
-                    s.loc, function=self.name, found=describe(value), expected=self.result, why="is declared"
+                    s.loc, notes, function=self.name, found=describe(value), expected=self.result, why="is declared"
                 ) from None
         self._check_escape(value, s.loc)
         self.returns.append((self.b.region, value, s.loc))
@@ -410,14 +419,11 @@ class FunctionWalker(LoopMixin, CallMixin):
         try:
             spec = join(specs[0], specs[1])
         except Clash:
-            error = self._clash("this expression", specs, e.loc)
-            raise error from None
+            raise self._clash("this expression", specs, e.loc, [e.then.loc, e.other.loc]) from None
         value, leaves = fresh(spec)
         for region, v in ends:
             with self.at(region, e.loc):
                 self.b.emit(control.yield_, tuple(adapt(self.b, v, spec)))
-        from sapwood.lang.ir.ssa import Op
-
         self.b.region.ops.append(Op(control.if_, (test,), tuple(leaves), {}, (ends[0][0], ends[1][0]), e.loc))
         return value
 
@@ -505,11 +511,16 @@ class FunctionWalker(LoopMixin, CallMixin):
                 raise MaybeUnbound(loc, notes, name=name)
             return value
         if name in self.code.locals:
-            raise MaybeUnbound(loc, name=name)
+            place = self.where.get(name)
+            notes = () if place is None else (("it is assigned here, which may never run", place),)
+            raise MaybeUnbound(loc, notes, name=name)
         if name in self.captured:
             return self.captured[name]
         if self.python is None:
             raise UndefinedName(loc, name=name, hint="")
+        if name == self.code.name and self.python.__name__ != name:
+            hint = "a nested function cannot call itself; make it an @fn at the top of the module"
+            raise UndefinedName(loc, name=name, hint=hint)
         return self._global(name, loc)
 
     def _global(self, name: str, loc: Loc) -> Value:

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from sapwood.lang.errors import BadOperand, CompileError, LiteralOverflow, NoOperator, NotABool, NotConstant
+from sapwood.lang.errors import BadOperand, CompileError, LiteralOverflow, NoOperator, NotABool, NotAnIndex
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import Operation
@@ -194,6 +194,8 @@ def truth(b: Any, x: Value) -> Known | Var:
         case Agg(type=Tuple()):
             return Known(bool(x.items))
     hint = "compare it with something"
+    if isinstance(x, Agg) and type(x.type).__name__ == "Tensor":
+        hint = "compare one of its elements, or len(x) with 0"
     if isinstance(x, Var) and isinstance(x.type, Simd):
         hint = "reduce it first with any(v) or all(v), choose lanes with select(), combine with & and |"
     raise NotABool(b.loc, type=describe(x), hint=hint)
@@ -334,7 +336,7 @@ def require_index(b: Any, v: Value, what: str) -> Value:
     if isinstance(v, Known):
         if isinstance(v.value, int):
             return Known(int(v.value))
-        raise NotConstant(b.loc, what=what, found=describe(v))
+        raise NotAnIndex(b.loc, what=what, found=describe(v))
     if isinstance(v, Var) and isinstance(v.type, Scalar) and v.type.kind != "float":
         return b.convert(v, I64)
-    raise BadOperand(b.loc, function=what, detail=f"needs an int, not {describe(v)}", hint="use int(x) or //")
+    raise NotAnIndex(b.loc, what=what, found=describe(v))

@@ -16,7 +16,7 @@ from sapwood.lang.values import Value, describe
 
 def vector_type(b, elem: Scalar, lanes: int) -> Simd:
     if not isinstance(lanes, int) or lanes < 1 or lanes > 1024 or lanes & (lanes - 1):
-        raise TooManyLanes(b.loc, elem=elem, lanes=lanes, detail="the number of lanes")
+        raise TooManyLanes(b.loc, elem=elem, lanes=lanes)
     return Simd(elem, lanes)
 
 
