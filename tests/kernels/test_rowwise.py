@@ -79,7 +79,7 @@ def test_softmax(target):
             want = np.exp(wide - wide.max(1, keepdims=True, initial=-np.inf))
             want = want / want.sum(1, keepdims=True)
             slack = 2.0**-22 * (4 - np.log(want / want.max(1, keepdims=True, initial=0)))
-                assert (np.abs(found - want) <= slack * want + 1e-30).all()
+            assert (np.abs(found - want) <= slack * want + 1e-30).all()
     x = np.array([[-np.inf, 1, 1, -np.inf]], np.float32)
     softmax(x, x, 1.0)  # in place
     assert x.tolist() == [[0, 0.5, 0.5, 0]]
