@@ -30,7 +30,7 @@ from sapwood.kernels.products import (
     uses_amx,
     zero_row,
 )
-from sapwood.lang.api.annotations import SIMD, Const, StackArray
+from sapwood.lang.api.annotations import SIMD, Const, Ptr, StackArray
 from sapwood.lang.api.comptime import simd_width, target_has
 from sapwood.lang.api.dtypes import bf16, f32
 from sapwood.lang.api.loops import parallel, unroll
@@ -121,27 +121,34 @@ def weight_rows(rows: Any, p: int, last: int, NP: Const[int]) -> Any:
 
 
 @fn(unchecked=True, inline=True)
-def finish(acc: Any, store: Any, m: int, m1: int, p: int, p1: int, MR: Const[int], NP: Const[int]) -> None:
-    """Add up the lanes of a tile's accumulators and hand the outputs out."""
-    R = len(acc) // MR
-    PAIR = R // NP
-    for r in unroll(range(MR)):
-        if m + r < m1:
-            for j in unroll(range(NP)):
-                if p + j < p1:
-                    at = r * R + j * PAIR
-                    if PAIR == 2:
-                        store(m + r, p + j, acc[at].reduce_add(), acc[at + 1].reduce_add())
-                    else:
-                        store(m + r, p + j, acc[at].reduce_add())
+def finish(
+    sums: Any, store: Any, m: int, m1: int, p: int, p1: int, MR: Const[int], NP: Const[int], R: Const[int]
+) -> None:
+    """Hand the outputs of a tile out: sums [MR, R], where R is NP or, for pairs, twice that.
+
+    Loops and not unrolled, so that a kernel holds its store closure once and not once for each output.
+    """
+    for r in range(min(m1 - m, MR)):
+        for j in range(min(p1 - p, NP)):
+            if R == 2 * NP:
+                store(m + r, p + j, sums[r * R + 2 * j], sums[r * R + 2 * j + 1])
+            else:
+                store(m + r, p + j, sums[r * R + j])
+
+
+@fn(unchecked=True, inline=True)
+def add_lanes(acc: Any, sums: Any) -> None:
+    """The sum of each accumulator's lanes."""
+    for i in unroll(range(len(acc))):
+        sums[i] = acc[i].reduce_add()
 
 
 # -- streaming: weights straight from memory -----------------------------------------------------------
 
 
-@fn(unchecked=True, inline=True)
-def tile(xt: Any, ws: Any, following: Any, k: int, MR: Const[int]) -> Any:
-    """Accumulators of a packed tile of MR rows against the weight rows ws, over all of K.
+@fn(unchecked=True, unit=True)
+def tile(sums: Ptr[f32], xt: Any, ws: Any, following: Any, k: int, MR: Const[int]) -> None:
+    """sums [MR, len(ws)]: a packed tile of MR rows against the weight rows ws, over all of K.
 
     The processor's own prefetching stops at the ends of rows and pages, so the tile asks for lines itself:
     AHEAD bytes further in ws and then in the rows `following`.
@@ -175,7 +182,7 @@ def tile(xt: Any, ws: Any, following: Any, k: int, MR: Const[int]) -> Any:
         for j in unroll(range(R)):
             wv = load_weights(ws[j].load(whole, width=STEP, mask=mask))
             acc = add_column(acc, xt + whole * MR, wv, j, MR)
-    return acc
+    add_lanes(acc, sums)
 
 
 @fn(unchecked=True, inline=True)
@@ -235,7 +242,9 @@ def stream_one(x: Any, rows: Any, store: Any, n: int, k: int, pair: Const[int]) 
         for p in range(t * block, last, NP):
             ws = weight_rows(rows, p, n - 1, NP)
             following = weight_rows(rows, p + NP, n - 1, NP)
-            finish(tile(x, ws, following, k, 1), store, 0, 1, p, last, 1, NP)
+            sums = StackArray[f32, NARROW]()
+            tile(sums.ptr, x, ws, following, k, 1)
+            finish(sums.ptr, store, 0, 1, p, last, 1, NP, NARROW)
 
 
 @fn(unchecked=True, inline=True)
@@ -249,7 +258,9 @@ def stream_rows(x: Any, rows: Any, store: Any, m: int, n: int, k: int, pair: Con
         for p in range(t * block, last, NP):
             ws = weight_rows(rows, p, n - 1, NP)
             following = weight_rows(rows, p + NP, n - 1, NP)
-            finish(tile(x, ws, following, k, MR), store, 0, m, p, last, MR, NP)
+            sums = StackArray[f32, MR * NR]()
+            tile(sums.ptr, x, ws, following, k, MR)
+            finish(sums.ptr, store, 0, m, p, last, MR, NP, NR)
 
 
 # -- blocks: weights by way of panels ------------------------------------------------------------------
@@ -268,6 +279,7 @@ def blocked(
     waiting = StackArray[f32, BLOCK_ROWS * BLOCK_COLUMNS * W]()
     panel_memory = StackArray[f32, NR * BLOCK_K]()
     panel = packed(panel_memory.ptr, dtype)
+    sums = StackArray[f32, MR * NR]()
     for m0 in range(0, m, BLOCK_ROWS):
         m1 = min(m0 + BLOCK_ROWS, m)
         tiles = (m1 - m0 + MR - 1) // MR * ((p1 - p0 + NP - 1) // NP)
@@ -284,12 +296,9 @@ def blocked(
                     xt = x + r * padded + k0 * MR
                     half = (r - m0) // MR % 2 * (NR // 2)
                     soon = (select(half == 0, later[0], later[2]) + at, select(half == 0, later[1], later[3]) + at)
-                    acc = tile_of_panel(place, xt, panel, soon, k1 - k0, STEP, MR)
+                    tile_of_panel(place, sums.ptr, xt, panel, soon, k1 - k0, STEP, MR, k1 == padded)
                     if k1 == padded:
-                        finish(acc, store, r, m1, p, p1, MR, NP)
-                    else:
-                        for j in unroll(range(MR * NR)):
-                            place.store(j * W, acc[j])
+                        finish(sums.ptr, store, r, m1, p, p1, MR, NP, NR)
                     place = place + MR * NR * W
 
 
@@ -304,7 +313,7 @@ def next_panel(p: int, p0: int, p1: int, NP: Const[int], k0: int, k1: int, padde
     return q, at
 
 
-@fn(unchecked=True, inline=True)
+@fn(unchecked=True, unit=True)
 def pack_panel(panel: Any, ws: Any, k0: int, k1: int, k: int) -> None:
     """Columns k0..k1 of NR weight rows, as they are multiplied, step by step; zeros from k on."""
     STEP = step(ws[0].dtype)
@@ -324,9 +333,13 @@ def pack_panel(panel: Any, ws: Any, k0: int, k1: int, k: int) -> None:
                 panel.store((whole - k0) * NR + j * STEP + h * W, wv1[h])
 
 
-@fn(unchecked=True, inline=True)
-def tile_of_panel(place: Any, x: Any, panel: Any, soon: Any, k: int, STEP: Const[int], MR: Const[int]) -> Any:
-    """Accumulators of a tile, taken from `place`, after the k columns of a panel. Asks for the weights `soon`."""
+@fn(unchecked=True, unit=True)
+def tile_of_panel(
+    place: Ptr[f32], sums: Ptr[f32], x: Any, panel: Any, soon: Any, k: int, STEP: Const[int], MR: Const[int],
+    last: bool,
+) -> None:
+    """Advance the accumulators of a tile, kept at `place`, by the k columns of a panel; after the last panel their
+    lanes are added into sums [MR, NR]. Asks for the weights `soon`."""
     W = simd_width(f32)
     acc = ()
     for j in unroll(range(MR * NR)):
@@ -340,7 +353,11 @@ def tile_of_panel(place: Any, x: Any, panel: Any, soon: Any, k: int, STEP: Const
             acc = panel_step(acc, x + (i + h) * MR, panel + (i + h) * NR, STEP, MR)
     for i in range(lines, k, STEP):
         acc = panel_step(acc, x + i * MR, panel + i * NR, STEP, MR)
-    return acc
+    if last:
+        add_lanes(acc, sums)
+    else:
+        for j in unroll(range(MR * NR)):
+            place.store(j * W, acc[j])
 
 
 @fn(unchecked=True, inline=True)
