@@ -8,6 +8,7 @@ from sapwood.lang.fingerprint import symbol_name
 from sapwood.lang.front import hir
 from sapwood.lang.front.ast2hir import lower_function
 from sapwood.lang.ir.printer import format_program
+from sapwood.lang.lower.emitter import lower_program
 
 KINDS = ("hir", "ssa", "llvm", "asm", "ptx")
 
@@ -15,9 +16,9 @@ KINDS = ("hir", "ssa", "llvm", "asm", "ptx")
 def inspect_function(fn: Any, arguments: list[Any], kind: str, target_name: str = "") -> str:
     """The text of one step for classified arguments: 'hir', 'ssa', 'llvm' (before LLVM optimises) or 'asm'.
 
-    The function is compiled anew and nothing is loaded, so the cache does not matter. `target_name`: for
-    another target than calls use. Raises ValueError for another kind or target, CompileError when the body is
-    not in the language or not for the target.
+    The function is compiled anew and nothing is loaded, so the cache does not matter. Units that it links to follow.
+    `target_name`: for another target than calls use. Raises ValueError for another kind or target, CompileError
+    when the body is not in the language or not for the target.
     """
     from sapwood.lang.load import current_target, kernel_target
     from sapwood.lang.pipeline import compile_entry
@@ -36,10 +37,24 @@ def inspect_function(fn: Any, arguments: list[Any], kind: str, target_name: str 
     else:
         target = kernel_target() if fn.options.kernel else current_target()
     compiled = compile_entry(fn, arguments, target, symbol_name(fn.__wrapped__))
+    programs = [compiled.program, *_linked(compiled.links)]
     if kind == "ssa":
-        return format_program(compiled.program)
+        return "\n\n".join(map(format_program, programs))
+    texts = [compiled.text, *(lower_program(p, target) for p in programs[1:])]
     if kind == "llvm":
-        return compiled.text
+        return "\n".join(texts)
     from sapwood.targets.codegen import emit_assembly
 
-    return emit_assembly(compiled.text, target)
+    return "\n".join(emit_assembly(text, target) for text in texts)
+
+
+def _linked(links: dict[str, Any]) -> list[Any]:
+    """The programs of linked units, each once, in the order of their first use."""
+    found: dict[str, Any] = {}
+    pending = list(links.values())
+    while pending:
+        unit = pending.pop(0)
+        if unit.symbol not in found:
+            found[unit.symbol] = unit.program
+            pending += unit.links.values()
+    return list(found.values())
