@@ -13,7 +13,7 @@ help:  ## what there is to type
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 demo: $(VENV)/.runtime  ## a small language model continues a prompt
-	@$(BIN)/sapwood generate --prompt "$(PROMPT)" --max-tokens 100
+	@$(BIN)/sapwood generate --prompt "$(PROMPT)" --max-tokens 100 --echo --stats
 
 test: $(VENV)/.test  ## the tests, in at most ten minutes
 	$(BIN)/python -m pytest -q -n auto

@@ -16,7 +16,7 @@ def quick(monkeypatch):
 
     bandwidth, multiply = machine_limits.measure_bandwidth, machine_limits.measure_multiply
     monkeypatch.setattr(machine_limits, "measure_bandwidth", lambda size: bandwidth(1 << 20, 0.0))
-    monkeypatch.setattr(machine_limits, "measure_multiply", lambda threads, narrow: multiply(threads, narrow, 0.0))
+    monkeypatch.setattr(machine_limits, "measure_multiply", lambda threads, dtype: multiply(threads, dtype, 0.0))
 
 
 def test_json(run, model, quick):

@@ -70,7 +70,7 @@ def random_model(shape: str) -> Path:
 def measure(llm: LLM, options: argparse.Namespace, load_seconds: float) -> dict[str, Any]:
     """Everything that is reported; seconds, tokens, bytes, and floating-point operations."""
     from sapwood import __version__, num_threads
-    from sapwood.kernels.machine_limits import has_dot_bf16, measure_bandwidth, measure_multiply
+    from sapwood.kernels.machine_limits import measure_bandwidth, measure_multiply
     from sapwood.lang.load import current_target
 
     config, dtype = llm.config, llm.dtype
@@ -80,10 +80,9 @@ def measure(llm: LLM, options: argparse.Namespace, load_seconds: float) -> dict[
             f"--prompt-tokens is {options.prompt_tokens}; allowed: at most {room}, what the context leaves"
         )
     size = weight_bytes(config, dtype)
-    narrow = dtype == "bf16" and has_dot_bf16()
     with waiting("measuring the machine"):
         bandwidth = measure_bandwidth(min(size, 1 << 30))
-        flops = measure_multiply(num_threads(), narrow)
+        flops, instruction = measure_multiply(num_threads(), dtype)
     runs = []
     rng = random.Random(0)
     with waiting("measuring the model"):
@@ -92,7 +91,7 @@ def measure(llm: LLM, options: argparse.Namespace, load_seconds: float) -> dict[
             runs.append(_run_once(llm, prompt, options.tokens))
     with waiting("measuring the machine"):  # again: another process may have been busy the first time
         bandwidth = max(bandwidth, measure_bandwidth(min(size, 1 << 30)))
-        flops = max(flops, measure_multiply(num_threads(), narrow))
+        flops = max(flops, measure_multiply(num_threads(), dtype)[0])
     first = min(r[0] for r in runs)
     rate = max(r[1] for r in runs)
     per_token = size + kv_bytes(config, dtype, options.prompt_tokens + options.tokens // 2)
@@ -108,7 +107,7 @@ def measure(llm: LLM, options: argparse.Namespace, load_seconds: float) -> dict[
             "read_bytes_per_s": bandwidth,
             "read_over_bytes": min(size, 1 << 30),
             "operations_per_s": flops,
-            "operations": "bf16 dot product" if narrow else "f32 multiply-add",
+            "operations": instruction,
         },
         "load_s": load_seconds,
         "prefill": {

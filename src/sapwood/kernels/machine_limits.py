@@ -9,17 +9,19 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sapwood.lang.api.annotations import SIMD, Const, Ptr
+from sapwood.lang.api.annotations import SIMD, Const, Ptr, StackArray
 from sapwood.lang.api.comptime import simd_width, target_has
 from sapwood.lang.api.dtypes import bf16, f32, i64
 from sapwood.lang.api.loops import parallel, unroll
 from sapwood.lang.function import fn
+from sapwood.lang.ops.amx import tdpbf16ps, tile_load, tile_store, tile_zero
 from sapwood.lang.ops.arith import mul_add
 from sapwood.lang.ops.simd import dot_bf16
 from sapwood.runtime.array import Array
 
 PIECE = 32768  # words that one task reads: 256 KiB, in ascending order
 STREAMS = 8  # loads in flight that do not wait for one another
+TILES = 6  # accumulators beside the two factors, of eight tile registers
 CHAINS = 12  # independent accumulators: more than latency times units of any x86
 
 
@@ -73,6 +75,30 @@ def multiply(tasks: int, rounds: int, narrow: Const[bool]) -> float:
     return total
 
 
+@fn(unchecked=True)
+def multiply_tiles(tasks: int, rounds: int) -> float:
+    """rounds * TILES products of AMX tiles (16 x 32 by 32 x 16, bf16 in f32) in each task, in tile registers."""
+    total = 0.0
+    for _ in parallel(tasks, add=total):
+        ones = StackArray[bf16, 512]()
+        sums = StackArray[f32, 256]()
+        for i in range(512):
+            ones[i] = bf16(1.0)
+        left, right = tile_load(ones.ptr, 32, 16, 64), tile_load(ones.ptr, 32, 16, 64)
+        acc = ()
+        for _ in unroll(range(TILES)):
+            acc = acc + (tile_zero(16, 64),)
+        for _ in range(rounds):
+            new = ()
+            for j in unroll(range(TILES)):
+                new = new + (tdpbf16ps(acc[j], left, right),)
+            acc = new
+        for j in unroll(range(TILES)):
+            tile_store(sums.ptr, 16, acc[j])
+            total += float(sums[0])
+    return total
+
+
 @fn
 def vector_lanes() -> int:
     """f32 lanes of the target's vectors."""
@@ -80,9 +106,13 @@ def vector_lanes() -> int:
 
 
 @fn
-def has_dot_bf16() -> bool:
-    """Whether multiply's narrow form exists on the target."""
-    return target_has("avx512bf16")
+def best_bf16() -> int:
+    """The best instruction for bf16 products on the target: 0 f32 multiply-adds, 1 VDPBF16PS, 2 AMX tiles."""
+    if target_has("amx-bf16"):
+        return 2
+    if target_has("avx512bf16"):
+        return 1
+    return 0
 
 
 def measure_bandwidth(size: int, seconds: float = 0.5) -> float:
@@ -96,17 +126,22 @@ def measure_bandwidth(size: int, seconds: float = 0.5) -> float:
     return pieces * PIECE * 8 * _best_rate(lambda: read(words.data_ptr, pieces), seconds)
 
 
-def measure_multiply(threads: int, narrow: bool = False, seconds: float = 0.5) -> float:
+INSTRUCTIONS = ("f32 multiply-add", "bf16 dot product", "AMX bf16 tile product")
+
+
+def measure_multiply(threads: int, dtype: str = "f32", seconds: float = 0.5) -> tuple[float, str]:
     """Floating-point operations in a second (a multiply-add is two), by all threads, in registers; the best round.
 
-    narrow: of the bf16 dot product; ValueError where the machine has none.
+    dtype: of the factors, "f32" or "bf16"; for the latter the machine's best instruction. Its name comes second.
     """
-    if narrow and not has_dot_bf16():
-        raise ValueError("this machine has no bf16 dot product")
-    rounds = 100_000
-    tasks = 4 * threads
-    operations = tasks * rounds * CHAINS * vector_lanes() * (4 if narrow else 2)
-    return operations * _best_rate(lambda: multiply(tasks, rounds, narrow), seconds)
+    kind = best_bf16() if dtype == "bf16" else 0
+    rounds, tasks = 100_000, 4 * threads
+    if kind == 2:
+        operations, call = TILES * 2 * 16 * 16 * 32, lambda: multiply_tiles(tasks, rounds)
+    else:
+        operations = CHAINS * vector_lanes() * (4 if kind else 2)
+        call = (lambda: multiply(tasks, rounds, True)) if kind else (lambda: multiply(tasks, rounds, False))
+    return tasks * rounds * operations * _best_rate(call, seconds), INSTRUCTIONS[kind]
 
 
 def _best_rate(call: Any, seconds: float) -> float:
