@@ -76,7 +76,8 @@ def _in_python(fn: Any, dtypes: dict[TypeVar, Any]) -> FunctionType:
             return math_function(x, fn.options.unchecked, _Nested)
         return x
 
-    names = BUILTINS | {k: redirect(v) for k, v in python.__globals__.items()}
+    # of a script, `__builtins__` is a module, which Python itself reads
+    names = BUILTINS | {k: v if k == "__builtins__" else redirect(v) for k, v in python.__globals__.items()}
     cells = tuple(_redirected(c, redirect) for c in python.__closure__ or ())
     body = FunctionType(python.__code__, names, python.__name__, python.__defaults__, cells or None)
     body.__kwdefaults__ = python.__kwdefaults__
