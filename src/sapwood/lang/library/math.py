@@ -118,7 +118,7 @@ def erf(x: T) -> T:
 
 @fn(unchecked=True, inline=True)
 def pow(x: T, y: T) -> T:
-    """x**y for real results: nan for negative x and y that is not whole. Both have one type. Error: f32 0.51, f64 0.76
+    """x**y for real results: nan for negative x and y that is not whole. Both have one type. Error: f32 0.51, f64 0.80
     ulp."""
     return in_format_of(x, power(widened(x), widened(y)))
 
