@@ -6,10 +6,11 @@ chain of calls that led there, and a `help:` line. Golden tests hold the texts.
 
 from __future__ import annotations
 
-import linecache
 import unicodedata
 from dataclasses import dataclass, replace
 from typing import ClassVar
+
+from sapwood.lang.sources import lines_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ def _width(text: str) -> int:
 
 def excerpt(loc: Loc, indent: str) -> list[str]:
     """The source line and a caret line below it; none when the source is not there."""
-    source = linecache.getline(loc.file, loc.line).rstrip("\n")
+    lines = lines_of(loc.file)
+    source = lines[loc.line - 1].rstrip("\n") if 0 < loc.line <= len(lines) else ""
     if not source.strip():
         return []
     stripped = source.lstrip()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import linecache
 import struct
 from functools import lru_cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from sapwood.lang.ops.base import Operation
+from sapwood.lang.sources import lines_of
 
 
 def digest(*parts: object) -> str:
@@ -46,7 +46,7 @@ def _code(code: CodeType) -> str:
     for const in code.co_consts:
         if isinstance(const, CodeType):
             last = max(last, max((n for _, _, n in const.co_lines() if n is not None), default=0))
-    lines = linecache.getlines(code.co_filename)
+    lines = lines_of(code.co_filename)
     text = "".join(lines[code.co_firstlineno - 1 : last])
     return digest(text or code.co_code, code.co_filename, code.co_firstlineno, code.co_name)
 

@@ -16,6 +16,7 @@ from types import FunctionType
 from typing import Any, Protocol, TypeVar, overload
 
 from sapwood.lang.errors import BadArgument, BadDecorator, CompileError, NoGrid, NoLaunch, TooManySpecialisations
+from sapwood.lang.sources import remember
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -159,6 +160,7 @@ def make_function(python: Callable[..., Any], options: Options) -> Any:
         raise BadDecorator(detail=f"'{python.__name__}' is a {kind}", hint="compiled functions run to their end")
     from sapwood.runtime.callable import NativeFunction
 
+    remember(python.__code__.co_filename)
     state = State(python, options)
     _graft(NativeFunction)
     native = NativeFunction(lambda *args, **kwargs: _slow(state, args, kwargs))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import linecache
 from collections.abc import Callable
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
 from sapwood.lang.errors import Loc, NoSource
+from sapwood.lang.sources import lines_of
 
 FunctionNode = ast.FunctionDef | ast.Lambda
 
@@ -77,7 +77,7 @@ def find_function(fn: Callable[..., Any]) -> tuple[SourceFile, FunctionNode]:
     """The syntax node of `fn`; raises `NoSource` when the text cannot be had."""
     assert isinstance(fn, FunctionType)
     filename = fn.__code__.co_filename
-    lines = tuple(linecache.getlines(filename, fn.__globals__))
+    lines = lines_of(filename, fn.__globals__)
     if not lines:
         raise NoSource(name=fn.__qualname__)
     try:
