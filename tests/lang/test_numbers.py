@@ -7,7 +7,7 @@ import math
 import pytest
 from oracles import Raised, agree
 
-from sapwood import f32, fn, i8, i16, i32, i64, u8, u16, u32, u64
+from sapwood import CompileError, f32, fn, i8, i16, i32, i64, u8, u16, u32, u64
 
 INTS = (0, 1, -1, 2, -2, 3, -3, 7, -7, 10, -13, 100, 2**31, -(2**31), 2**62, -(2**63), 2**63 - 1)
 FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.5, 7.25, -7.0, 1e300, -1e-300, math.inf, -math.inf, math.nan)
@@ -263,3 +263,37 @@ def test_conversions_between_machine_types():
         agree(widths, x)
     for x in (0.0, -0.5, 1.9, -1.9, 300.0, -300.0, 1e10, 1e20, -1e20, math.inf, -math.inf, math.nan):
         agree(saturate, x)
+
+
+@fn
+def constant_errors(n: int) -> float:
+    if n == 1:
+        return 1 // 0
+    if n == 2:
+        return 1.0 % 0
+    if n == 3:
+        return 1 << -2
+    if n == 4:
+        return 1 / 0
+    return n * 1.0
+
+
+def test_constant_expressions_that_raise_do_so_when_they_run():
+    for n in range(6):
+        agree(constant_errors, n, plain=True)
+
+
+@fn
+def long_shift() -> int:
+    return 1 << 1_000_000_000_000
+
+
+@fn
+def long_power() -> int:
+    return 3 ** 10_000_000_000
+
+
+def test_constants_too_long_to_compute():
+    for f in (long_shift, long_power):
+        with pytest.raises(CompileError, match="4096 bits"):
+            f()

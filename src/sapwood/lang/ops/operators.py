@@ -87,6 +87,8 @@ _BITS: dict[Any, Operation[..., Any]] = {
 
 def fold(b: Any, fn: Callable[..., Any], *values: Known) -> Known:
     """An operator on compile-time values is Python's own."""
+    if fn in (operator.lshift, operator.pow) and _is_huge(fn, *(v.value for v in values)):
+        raise LiteralOverflow(b.loc, value="of more than 4096 bits", type=I64, low=-(2**63), high=2**63 - 1)
     try:
         result = fn(*(v.value for v in values))
     except CompileError:
@@ -100,10 +102,30 @@ def fold(b: Any, fn: Callable[..., Any], *values: Known) -> Known:
     return Known(result)
 
 
+def _is_huge(fn: Any, x: Any, y: Any) -> bool:
+    """Whether the power or shift of two ints is too long to be worth computing."""
+    if not isinstance(x, int) or not isinstance(y, int) or y < 0:
+        return False
+    return (x.bit_length() or 1) * (y if fn is operator.pow and abs(x) > 1 else 1) + (
+        y if fn is operator.lshift else 0
+    ) > 8192
+
+
+def _raises_at_run_time(fn: Any, x: Any, y: Any) -> bool:
+    """Numbers on which an operator raises (1 // 0): compiled code raises when it gets there, as Python does."""
+    if not isinstance(x, int | float) or not isinstance(y, int | float):
+        return False
+    if fn in (operator.truediv, operator.floordiv, operator.mod):
+        return y == 0
+    return fn in (operator.lshift, operator.rshift) and isinstance(x, int) and isinstance(y, int) and y < 0
+
+
 def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
     """A Python binary operator on anything but structs."""
     if isinstance(x, Known) and isinstance(y, Known):
-        return fold(b, fn, x, y)
+        if not _raises_at_run_time(fn, x.value, y.value):
+            return fold(b, fn, x, y)
+        x, y = b.materialize(x), b.materialize(y)
     if fn in (operator.is_, operator.is_not):
         return _identity(b, fn, x, y)
     pointer = _pointer(b, fn, x, y)
