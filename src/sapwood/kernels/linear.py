@@ -21,6 +21,7 @@ from typing import Any
 
 from sapwood.kernels.linear_amx import linear_amx
 from sapwood.kernels.products import (
+    load_tail,
     load_weights,
     multiply,
     pack_row,
@@ -37,7 +38,6 @@ from sapwood.lang.api.loops import parallel, unroll
 from sapwood.lang.function import fn
 from sapwood.lang.ops.arith import select
 from sapwood.lang.ops.memory import address, prefetch
-from sapwood.lang.ops.simd import iota
 
 NR = 4  # columns of a tile of several rows
 NARROW = 4  # columns of a tile of one row: enough chains to hide latency, and few lines of one set of L1
@@ -124,16 +124,16 @@ def weight_rows(rows: Any, p: int, last: int, NP: Const[int]) -> Any:
 def finish(
     sums: Any, store: Any, m: int, m1: int, p: int, p1: int, MR: Const[int], NP: Const[int], R: Const[int]
 ) -> None:
-    """Hand the outputs of a tile out: sums [MR, R], where R is NP or, for pairs, twice that.
+    """Hand the outputs of a tile out: sums [R, MR], where R is NP or, for pairs, twice that.
 
     Loops and not unrolled, so that a kernel holds its store closure once and not once for each output.
     """
     for r in range(min(m1 - m, MR)):
         for j in range(min(p1 - p, NP)):
             if R == 2 * NP:
-                store(m + r, p + j, sums[r * R + 2 * j], sums[r * R + 2 * j + 1])
+                store(m + r, p + j, sums[2 * j * MR + r], sums[(2 * j + 1) * MR + r])
             else:
-                store(m + r, p + j, sums[r * R + j])
+                store(m + r, p + j, sums[j * MR + r])
 
 
 @fn(unchecked=True, inline=True)
@@ -148,7 +148,7 @@ def add_lanes(acc: Any, sums: Any) -> None:
 
 @fn(unchecked=True, unit=True)
 def tile(sums: Ptr[f32], xt: Any, ws: Any, following: Any, k: int, MR: Const[int]) -> None:
-    """sums [MR, len(ws)]: a packed tile of MR rows against the weight rows ws, over all of K.
+    """sums [len(ws), MR]: a packed tile of MR rows against the weight rows ws, over all of K.
 
     The processor's own prefetching stops at the ends of rows and pages, so the tile asks for lines itself:
     AHEAD bytes further in ws and then in the rows `following`.
@@ -156,66 +156,35 @@ def tile(sums: Ptr[f32], xt: Any, ws: Any, following: Any, k: int, MR: Const[int
     R = len(ws)
     dtype = ws[0].dtype
     STEP = step(dtype)
-    LINE_STEP = max(STEP, 64 // item_size(dtype))
     W = simd_width(f32)
     acc = ()
     for _ in unroll(range(MR * R)):
         acc = acc + (SIMD[f32, W](0.0),)
     whole = k - k % STEP
-    lines = k - k % LINE_STEP
     ahead = AHEAD // item_size(dtype)
-    near = max(lines - ahead, 0)
-    for i in range(0, near, LINE_STEP):
+    near = max(whole - ahead, 0)
+    for i in range(0, whole, STEP):
         for j in unroll(range(R)):
-            prefetch(ws[j] + i + ahead)
-        for h in unroll(range(0, LINE_STEP, STEP)):
-            acc = advance(acc, xt + (i + h) * MR, ws, i + h, MR)
-    for i in range(near, lines, LINE_STEP):
+            prefetch(select(i < near, ws[j] + i + ahead, following[j] + i - near))
+        new = ()
         for j in unroll(range(R)):
-            prefetch(following[j] + i - near)
-        for h in unroll(range(0, LINE_STEP, STEP)):
-            acc = advance(acc, xt + (i + h) * MR, ws, i + h, MR)
-    for i in range(lines, whole, STEP):
-        acc = advance(acc, xt + i * MR, ws, i, MR)
+            new = new + advance(acc, xt + i * MR, ws[j].load(i, width=STEP), j, MR)
+        acc = new
     if whole < k:
-        mask = iota(int, STEP) < k - whole
+        new = ()
         for j in unroll(range(R)):
-            wv = load_weights(ws[j].load(whole, width=STEP, mask=mask))
-            acc = add_column(acc, xt + whole * MR, wv, j, MR)
+            new = new + advance(acc, xt + whole * MR, load_tail(ws[j] + whole, k - whole, STEP), j, MR)
+        acc = new
     add_lanes(acc, sums)
 
 
 @fn(unchecked=True, inline=True)
-def advance(acc: Any, xt: Any, ws: Any, i: int, MR: Const[int]) -> Any:
-    """One step over K of a tile."""
-    out = acc
-    for j in unroll(range(len(ws))):
-        out = add_column(out, xt, load_weights(ws[j].load(i, width=step(ws[0].dtype))), j, MR)
-    return out
-
-
-@fn(unchecked=True, inline=True)
-def add_column(acc: Any, xt: Any, w: Any, j: Const[int], MR: Const[int]) -> Any:
-    """One step over K of the outputs of weight row j of a tile; xt points to the packed step of its rows."""
-    R = len(acc) // MR
-    STEP = len(w) * simd_width(xt.dtype)
-    column = ()
-    for r in unroll(range(MR)):
-        column = column + (multiply(acc[r * R + j], xt + r * STEP, w),)
-    return put_column(acc, column, j, MR)
-
-
-@fn(unchecked=True, inline=True)
-def put_column(acc: Any, column: Any, j: Const[int], MR: Const[int]) -> Any:
-    """The accumulators of a tile with those of weight row j exchanged."""
-    R = len(acc) // MR
+def advance(acc: Any, xt: Any, loaded: Any, j: Const[int], MR: Const[int]) -> Any:
+    """One step over K of column j of a tile; xt points to the packed step of its rows."""
+    w = load_weights(loaded)
     out = ()
     for r in unroll(range(MR)):
-        for c in unroll(range(R)):
-            if c == j:
-                out = out + (column[r],)
-            else:
-                out = out + (acc[r * R + c],)
+        out = out + (multiply(acc[j * MR + r], xt + r * len(w) * simd_width(xt.dtype), w),)
     return out
 
 
@@ -326,9 +295,8 @@ def pack_panel(panel: Any, ws: Any, k0: int, k1: int, k: int) -> None:
             for h in unroll(range(PARTS)):
                 panel.store((i - k0) * NR + j * STEP + h * W, wv[h])
     if whole < k1:
-        mask = iota(int, STEP) < k - whole
         for j in unroll(range(NR)):
-            wv1 = load_weights(ws[j].load(whole, width=STEP, mask=mask))
+            wv1 = load_weights(load_tail(ws[j] + whole, k - whole, STEP))
             for h in unroll(range(PARTS)):
                 panel.store((whole - k0) * NR + j * STEP + h * W, wv1[h])
 
@@ -339,19 +307,14 @@ def tile_of_panel(
     last: bool,
 ) -> None:
     """Advance the accumulators of a tile, kept at `place`, by the k columns of a panel; after the last panel their
-    lanes are added into sums [MR, NR]. Asks for the weights `soon`."""
+    lanes are added into sums [NR, MR]. Asks for the weights `soon`."""
     W = simd_width(f32)
     acc = ()
     for j in unroll(range(MR * NR)):
         acc = acc + (place.load(j * W, width=W),)
-    LINE_STEP = max(STEP, 64 // item_size(soon[0].dtype))
-    lines = k - k % LINE_STEP
-    for i in range(0, lines, LINE_STEP):
+    for i in range(0, k, STEP):
         for j in unroll(range(len(soon))):
             prefetch(soon[j] + i)
-        for h in unroll(range(0, LINE_STEP, STEP)):
-            acc = panel_step(acc, x + (i + h) * MR, panel + (i + h) * NR, STEP, MR)
-    for i in range(lines, k, STEP):
         acc = panel_step(acc, x + i * MR, panel + i * NR, STEP, MR)
     if last:
         add_lanes(acc, sums)
@@ -369,10 +332,10 @@ def panel_step(acc: Any, x: Any, panel: Any, STEP: Const[int], MR: Const[int]) -
         xs = ()
         for r in unroll(range(MR)):
             xs = xs + ((x + r * STEP + h).load(0, width=V),)
+        new = ()
         for j in unroll(range(NR)):
             w = (panel + j * STEP + h).load(0, width=V)
-            column = ()
             for r in unroll(range(MR)):
-                column = column + (step_product(out[r * NR + j], xs[r], w),)
-            out = put_column(out, column, j, MR)
+                new = new + (step_product(out[j * MR + r], xs[r], w),)
+        out = new
     return out

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sapwood.lang.api.annotations import SIMD, Const
+from sapwood.lang.api.annotations import SIMD, Const, StackArray
 from sapwood.lang.api.comptime import simd_width, target_has
 from sapwood.lang.api.dtypes import bf16, f32, u32
 from sapwood.lang.api.loops import unroll
@@ -56,6 +56,17 @@ def load_weights(w: Any) -> Any:
             return (w,)
         return evens(w), odds(w)
     return (w,)
+
+
+@fn(unchecked=True, inline=True)
+def load_tail(p: Any, count: int, STEP: Const[int]) -> Any:
+    """The last `count` columns of a row, filled up to a step with zeros. Masked loads of bf16 would be branches for
+    every lane before AVX-512."""
+    buffer = StackArray[p.dtype, STEP]()
+    buffer.ptr.store(0, SIMD[f32, STEP](0.0).cast(p.dtype))
+    for i in range(count):
+        buffer.ptr[i] = p[i]
+    return buffer.ptr.load(0, width=STEP)
 
 
 @fn(unchecked=True, inline=True)
