@@ -12,7 +12,7 @@ weights of NR columns and BLOCK_K of K are copied (and widened) into a panel in 
 use; accumulators wait in L2 between the blocks of K.
 
 Floor: max(bytes of w / memory bandwidth, 2 M N K / peak). One row reads every weight once; from about 30 rows
-on the arithmetic decides.
+on the arithmetic decides. benchmarks/kernels.py compares with both.
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ from sapwood.lang.ops.memory import address, prefetch
 NR = 4  # columns of a tile of several rows
 NARROW = 4  # columns of a tile of one row: enough chains to hide latency, and few lines of one set of L1
 FEW = 24  # rows up to which panels follow a weight row through memory
-BLOCK_ROWS = 96  # rows that share a panel
-BLOCK_COLUMNS = 32  # columns of a task of the blocked path
+BLOCK_ROWS = 48  # rows that share a panel
+BLOCK_COLUMNS = 64  # columns of a task of the blocked path
 BLOCK_K = 512
 AHEAD = 512  # bytes that prefetching runs ahead of the loads
 TASK_BYTES = 256 * 1024  # weights of a task of the streaming path
 ROW_PADDING = 16  # scratch holds rows rounded up to a multiple of at most so many ...
+SKEW = 192  # elements between packed rows: tiles a power of two apart would push each other out of L2
 LINE = 16  # f32 of a cache line; rows are packed from a line on
 K_PADDING = 64  # ... of columns rounded up to a multiple of so many
 
@@ -55,7 +56,7 @@ K_PADDING = 64  # ... of columns rounded up to a multiple of so many
 def scratch_elements(rows: Any, k: int) -> Any:
     """f32 elements of scratch that `linear` needs for at most `rows` rows of k columns, on every target. `rows` is
     an int or a symbolic size, and so is the result."""
-    return (rows + ROW_PADDING - 1) * (-(-k // K_PADDING) * K_PADDING) + LINE
+    return (rows + ROW_PADDING - 1) * (-(-k // K_PADDING) * K_PADDING + SKEW) + LINE
 
 
 @fn(unchecked=True, inline=True)
@@ -93,7 +94,7 @@ def linear_vectors(x: Any, xs: Any, rows: Any, store: Any, m: int, n: int, k: in
         stream_one(xs, rows, store, n, k, pair)
     else:
         for r in parallel((m + MR - 1) // MR * MR):
-            target = xs + r // MR * MR * padded + r % MR * STEP
+            target = xs + r // MR * MR * (padded + SKEW) + r % MR * STEP
             if r < m:
                 pack_row(x.row(r), target, k, padded, MR * STEP, dtype)
             else:
@@ -262,7 +263,7 @@ def blocked(
                 q, at = next_panel(p, p0, p1, NP, k0, k1, padded)
                 later = weight_rows(rows, q, n - 1, NP)
                 for r in range(m0, m1, MR):
-                    xt = x + r * padded + k0 * MR
+                    xt = x + r * (padded + SKEW) + k0 * MR
                     half = (r - m0) // MR % 2 * (NR // 2)
                     soon = (select(half == 0, later[0], later[2]) + at, select(half == 0, later[1], later[3]) + at)
                     tile_of_panel(place, sums.ptr, xt, panel, soon, k1 - k0, STEP, MR, k1 == padded)
