@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 SOURCE = """
-from sapwood import Const, Ptr, Tensor, f32, fn, i64, struct
+from sapwood import Const, Ptr, Tensor, block_dim, block_idx, f32, fn, i64, kernel, struct, thread_idx
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -39,6 +39,12 @@ def mixed(p: Point, q: Ptr[f32], t: tuple[int, float]) -> float:
 @fn
 def wrong(a: i64) -> i64:
     return a.nothing
+
+@kernel
+def add_one(x: Tensor[f32, 1]) -> None:
+    i = block_idx.x * block_dim.x + thread_idx.x
+    if i < x.shape[0]:
+        x[i] = x[i] + 1
 
 plain = 3
 """
@@ -87,6 +93,21 @@ def test_a_constant_changes_the_code(run, source):
     assert three and four and three != four
 
 
+def test_targets(run, source):
+    low = run("inspect", f"{source}:scale", "--asm", "--target", "x86:sse2")
+    assert (low.status, low.err) == (0, "")
+    assert "mulps" in low.out
+    assert "%ymm" not in low.out
+
+
+def test_kernels(run, source):
+    ptx = run("inspect", f"{source}:add_one", "--ptx")
+    assert (ptx.status, ptx.err) == (0, "")
+    assert ".visible .entry" in ptx.out
+    assert ".target sm_90a" in run("inspect", f"{source}:add_one", "--asm", "--target", "nvptx:sm_90a").out
+    assert "retq" in run("inspect", f"{source}:add_one", "--asm").out
+
+
 def test_module_by_name(run):
     result = run("inspect", "sapwood.lang.library.division:nothing", "--ssa")
     assert result.status == 2
@@ -98,7 +119,7 @@ def test_module_by_name(run):
     [
         ("FILE:twice", None, "parameter 'x' has the type T, which leaves a choice; give --args"),
         ("FILE:repeat", None, "parameter 'n' has the type Const[int]"),
-        ("FILE:plain", None, "no @fn function 'plain'; it has add, scale, repeat, twice, mixed, wrong"),
+        ("FILE:plain", None, "no @fn function 'plain'; it has add, scale, repeat, twice, mixed, wrong, add_one"),
         ("FILE", None, "is not FILE:FUNCTION"),
         ("/nowhere.py:f", None, "there is no file /nowhere.py"),
         ("nowhere.module:f", None, "cannot be imported: ModuleNotFoundError"),
@@ -111,11 +132,13 @@ def test_module_by_name(run):
         ("FILE:add", "f32, f32", "argument 'a' must be int, not f32"),
         ("FILE:twice", "bool, i64", "too many positional arguments"),
         ("FILE:wrong", None, "nothing"),
+        ("FILE:add --target=abacus", None, "unknown target 'abacus'"),
+        ("FILE:add --target=x86:mmx", None, "unknown level 'mmx'"),
     ],
 )
 def test_mistakes(run, source, where, types, text):
     arguments = [] if types is None else ["--args", types]
-    result = run("inspect", where.replace("FILE", str(source)), "--ssa", *arguments)
+    result = run("inspect", *where.replace("FILE", str(source)).split(), "--ssa", *arguments)
     assert result.status == 2
     assert result.out == ""
     assert text in result.err

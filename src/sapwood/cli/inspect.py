@@ -1,4 +1,4 @@
-"""Show what the compiler makes of a function: HIR, SSA, LLVM text, or assembly.
+"""Show what the compiler makes of a function: HIR, SSA, LLVM text, assembly or PTX.
 
 Arguments are types, separated by commas: f64, i64, bool, Tensor[f32, 2], Ptr[f32], tuple[f64, f64], a struct of the
 file, or a number for a Const parameter. Without --args they come from the function's annotations.
@@ -23,10 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("hir", "calls with source locations, before types"),
         ("ssa", "typed SSA with regions"),
         ("llvm", "LLVM text before LLVM optimises it"),
-        ("asm", "assembly of this machine"),
+        ("asm", "assembly"),
+        ("ptx", "PTX, the assembly of NVIDIA GPUs, for a @kernel"),
     ):
         kinds.add_argument(f"--{kind}", dest="kind", action="store_const", const=kind, help=meaning)
     parser.add_argument("--args", metavar="TYPES", help="types of the arguments")
+    parser.add_argument("--target", default="", help="x86:avx2, simt, nvptx:sm_90a, ...; default: this machine")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,11 +48,11 @@ def run(options: argparse.Namespace) -> int:
             arguments = from_annotations(function)
         else:
             arguments = from_text(options.args, vars(module))
-        print(function.inspect(*arguments, kind=options.kind))
+        print(function.inspect(*arguments, kind=options.kind, target=options.target))
     except CompileError as error:
         print(error, file=sys.stderr)
         return 2
-    except (TypeError, UnsupportedPlatform) as error:
+    except (TypeError, ValueError, OverflowError, UnsupportedPlatform) as error:
         raise CommandError(str(error)) from None
     return 0
 
