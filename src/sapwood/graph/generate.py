@@ -35,6 +35,7 @@ _LIBRARY = {
     "Rows": "from sapwood.kernels.operands import Rows",
     "ComputedRows": "from sapwood.kernels.operands import ComputedRows",
     "map_rows": "from sapwood.kernels.elementwise import map_rows",
+    "map_elements": "from sapwood.kernels.elementwise import map_elements",
     "map_heads": "from sapwood.kernels.elementwise import map_heads",
     "linear": "from sapwood.kernels.linear import linear",
 }
@@ -155,7 +156,8 @@ def kernel_source(kernel: FusedKernel) -> KernelSource:
         if kernel.mode == "rotate":
             k.body.append(f"{k.use('map_heads')}({operand}, store, {rows}, {width}, {kernel.head_dim})")
         else:
-            k.body.append(f"{k.use('map_rows')}({operand}, store, {rows}, {width})")
+            scatters = any(n.op.fusion == "write" for n in kernel.epilogue)
+            k.body.append(f"{k.use('map_elements' if scatters else 'map_rows')}({operand}, store, {rows}, {width})")
         return k
     first = kernel.root.inputs[1]
     out, pair = first.shape[0].known, 2

@@ -38,3 +38,12 @@ def map_heads(x: Any, store: Any, rows: int, width: int, head_dim: int) -> None:
         for p in range(width // 2):
             k = p // half * head_dim + p % half
             store(m, p, row.load(k, 1)[0], row.load(k + half, 1)[0])
+
+
+@fn(unchecked=True, inline=True)
+def map_elements(x: Any, store: Any, rows: int, width: int) -> None:
+    """store(m, k, v) for each element on its own: for stores that scatter."""
+    for m in parallel(rows):
+        row = x.row(m)
+        for k in range(width):
+            store(m, k, row.load(k, 1)[0])
