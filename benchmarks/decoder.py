@@ -153,7 +153,8 @@ def main() -> None:
     for figure in FIGURES:
         ours, theirs = ([r[figure] for r in found[n]] for n in RUNNERS)
         ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
-        print(f"{figure:<24} sapwood {statistics.median(ours):>9.2f}  torch {statistics.median(theirs):>9.2f}  x{ratio:.2f}")
+        a, b = statistics.median(ours), statistics.median(theirs)
+        print(f"{figure:<24} sapwood {a:>9.2f}  torch {b:>9.2f}  x{ratio:.2f}")
     read = statistics.median(limit["read_bytes_per_s"] for limit in found["limits"])
     share = statistics.median(
         r["decode_tokens_per_s"] * size / limit["read_bytes_per_s"]

@@ -126,7 +126,8 @@ class Writer:
                 return (str(value) if value >= 0 else f"({value})"), abs(value)
             return r.choice(INTS), LIMIT
         (p, m), (q, n) = self.integer(depth - 1), self.integer(depth - 1)
-        kind = r.choice(("+", "-", "*", "//", "%", "&", "|", "^", "<<", ">>", "min", "max", "abs", "-x", "~", "if", "int"))
+        binary = ("+", "-", "*", "//", "%", "&", "|", "^", "<<", ">>", "min", "max")
+        kind = r.choice((*binary, "abs", "-x", "~", "if", "int"))
         if kind == "*" and m * n >= TOP or kind in ("+", "-") and m + n >= TOP:
             p, m = f"({p} % 1009)", 1009
             q, n = f"({q} % 997)", 997

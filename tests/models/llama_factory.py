@@ -28,7 +28,8 @@ class Shape:
 
     def __str__(self) -> str:
         rope = "" if self.rope is None else f"-{self.rope['rope_type']}"
-        return f"{self.heads}of{self.kv_heads}x{self.head_dim}-{self.hidden}-{self.vocabulary}{'-tied' * self.tied}{rope}"
+        sizes = f"{self.heads}of{self.kv_heads}x{self.head_dim}-{self.hidden}-{self.vocabulary}"
+        return f"{sizes}{'-tied' * self.tied}{rope}"
 
 
 SHAPES = [

@@ -171,13 +171,13 @@ def test_weights_that_do_not_fit(tmp_path: Path):
     weights = load_file(file)
     name = "model.layers.1.mlp.up_proj.weight"
     save_file({k: v for k, v in weights.items() if k != name}, file)
-    with pytest.raises(WeightsError, match="up_proj.weight.*is missing"):
+    with pytest.raises(WeightsError, match=r"up_proj.weight.*is missing"):
         make_runner(tmp_path)
     save_file({**weights, name: weights[name][:-1].contiguous()}, file)
     with pytest.raises(WeightsError, match=r"up_proj.weight.*has shape \[159, 96\].*needed: \[160, 96\]"):
         make_runner(tmp_path)
     save_file({**weights, "model.layers.0.self_attn.q_norm.weight": weights["model.norm.weight"].clone()}, file)
-    with pytest.raises(WeightsError, match="q_norm.weight.*not a weight of this architecture"):
+    with pytest.raises(WeightsError, match=r"q_norm.weight.*not a weight of this architecture"):
         make_runner(tmp_path)
     save_file({**weights, "model.layers.0.self_attn.rotary_emb.inv_freq": weights["model.norm.weight"].clone()}, file)
     make_runner(tmp_path)
@@ -187,7 +187,7 @@ def test_weights_that_do_not_fit(tmp_path: Path):
 
 
 def test_limits_of_a_runner(llama: Any):
-    shape, _, runner, directory = llama
+    _, _, runner, directory = llama
     with pytest.raises(ValueError, match="allowed: 16"):
         CompiledRunner(
             RunnerSpec(
