@@ -47,7 +47,7 @@ def sapwood(model: str, o: argparse.Namespace, started: float) -> dict[str, floa
         best = max(best, o.prompt / (time.perf_counter() - t))
     times = []
     for _ in llm.stream({"prompt_token_ids": prompt[:128]}, params(o.tokens + 1)):
-        times.append(time.perf_counter())  # noqa: PERF401
+        times.append(time.perf_counter())
     decode = o.tokens / (times[-1] - times[0])
     prompts = [{"prompt_token_ids": [(i * 7 + k) % 1000 + 3 for i in range(32)]} for k in range(o.streams)]
     llm.generate(prompts, params(1))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sapwood import fn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lang"))
-from oracles import agree  # noqa: E402
+from oracles import agree
 
 LIMIT = 1 << 20  # variables stay below it, so that no intermediate value leaves i64
 TOP = 1 << 62
