@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from sapwood import fn, graph, nn
-from sapwood.kernels.activations import sigmoid
+from sapwood.lang.library.math import sigmoid
 
 T = TypeVar("T")
 

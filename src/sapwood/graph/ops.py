@@ -119,7 +119,7 @@ neg = elementwise("neg", lambda x: f"(-{x})", "-x.")
 copy = elementwise("copy", lambda x: x, "x in memory of its own.")
 exp = _function("exp", "sapwood.lang.library.math", "e ** x.")
 tanh = _function("tanh", "sapwood.lang.library.math", "Hyperbolic tangent.")
-sigmoid = _function("sigmoid", "sapwood.kernels.activations", "1 / (1 + e ** -x).")
+sigmoid = _function("sigmoid", "sapwood.lang.library.math", "1 / (1 + e ** -x), without overflow.")
 silu = _function("silu", "sapwood.kernels.activations", "x * sigmoid(x) (Elfwing et al., 2017).")
 relu = _function("relu", "sapwood.kernels.activations", "max(x, 0).")
 

@@ -12,12 +12,6 @@ T = TypeVar("T")
 
 
 @fn(unchecked=True, inline=True)
-def sigmoid(x: T) -> T:
-    """1 / (1 + exp(-x))."""
-    return 1.0 / (1.0 + exp(-x))
-
-
-@fn(unchecked=True, inline=True)
 def silu(x: T) -> T:
     """x * sigmoid(x) (Elfwing et al., 2017)."""
     return x / (1.0 + exp(-x))
