@@ -1,4 +1,6 @@
-"""The README's programs run and print what it says. Blocks up to an output are one program.
+"""The programs of the README and of the language reference run and print what the pages say.
+
+Blocks up to an output are one program.
 
 An output fence without a language is compared; one that says `text` depends on the machine and is not.
 """
@@ -16,13 +18,13 @@ import pytest
 import sapwood
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def programs() -> list[tuple[str, str | None]]:
+def programs(page: str) -> list[tuple[str, str | None]]:
     found: list[tuple[str, str | None]] = []
     source: list[str] = []
-    for language, body in re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for language, body in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         if language == "python":
             source.append(body)
         elif source:
@@ -31,9 +33,12 @@ def programs() -> list[tuple[str, str | None]]:
     return found
 
 
-@pytest.mark.parametrize("number", range(len(programs())))
-def test_programs_print_what_the_readme_says(number, tmp_path):
-    source, expected = programs()[number]
+COUNTS = {"README.md": 3, "docs/language.md": 6}
+
+
+@pytest.mark.parametrize(("page", "number"), [(p, i) for p, n in COUNTS.items() for i in range(n)])
+def test_programs_print_what_the_page_says(page, number, tmp_path):
+    source, expected = programs(page)[number]
     (tmp_path / "example.py").write_text(source)
     environment = os.environ | {"PYTHONPATH": str(Path(sapwood.__file__).parents[1])}
     done = subprocess.run(
@@ -48,9 +53,10 @@ def test_programs_print_what_the_readme_says(number, tmp_path):
         assert expected.strip() in said
 
 
-def test_there_are_programs():
-    assert len(programs()) == 3
-    assert sum(expected is not None for _, expected in programs()) == 2
+@pytest.mark.parametrize(("page", "compared"), [("README.md", 2), ("docs/language.md", 6)])
+def test_there_are_programs(page, compared):
+    assert len(programs(page)) == COUNTS[page]
+    assert sum(expected is not None for _, expected in programs(page)) == compared
 
 
 PAGES = [p.relative_to(ROOT) for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))]
