@@ -1,0 +1,71 @@
+"""The whole engine on the demo model: scheduling never changes a token, sampling is reproducible, nothing is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sapwood import LLM, SamplingParams, demo_model
+
+PROMPTS = ["def read_lines(path):\n", "import os", "class Node:\n    def __init__(self", "# " + "very " * 30]
+
+
+def tokens(llm: LLM, prompts: Any, params: Any) -> list[list[int]]:
+    return [o.outputs[0].token_ids for o in llm.generate(prompts, params, use_tqdm=False)]
+
+
+@pytest.fixture(scope="module")
+def llm() -> LLM:
+    return LLM(demo_model(), max_model_len=256)
+
+
+@pytest.fixture(scope="module")
+def alone(llm: LLM) -> dict[float, list[list[int]]]:
+    return {t: [tokens(llm, p, params(t))[0] for p in PROMPTS] for t in (0.0, 0.9)}
+
+
+def params(temperature: float) -> SamplingParams:
+    return SamplingParams(temperature=temperature, top_p=0.95, seed=7, max_tokens=40, ignore_eos=True)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.9])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {},
+        {"max_num_batched_tokens": 16, "max_num_seqs": 4},
+        {"max_num_seqs": 2},
+        {"num_kv_blocks": 16, "max_num_seqs": 4},
+    ],
+    ids=["together", "chunks of 16", "two at once", "few blocks"],
+)
+def test_scheduling_changes_no_token(limits: dict[str, int], temperature: float, alone: Any):
+    llm = LLM(demo_model(), max_model_len=256, **limits)  # type: ignore[arg-type]
+    assert tokens(llm, PROMPTS, params(temperature)) == alone[temperature]
+    if "num_kv_blocks" in limits:
+        assert llm.engine.scheduler.num_preemptions > 0
+    assert llm.engine.scheduler.kv_cache_manager.usage == 0
+
+
+def test_logprobs_are_of_the_raw_distribution(llm: LLM):
+    found = SamplingParams(temperature=0.0, max_tokens=5, logprobs=3)
+    (output,) = llm.generate(PROMPTS[0], found, use_tqdm=False)
+    runner: Any = llm.engine.runner
+    logits = runner.arrays["logits"].numpy()[: runner.vocab_size].astype(np.float64)  # of the last step
+    expected = logits - (np.log(np.exp(logits - logits.max()).sum()) + logits.max())
+    last = output.outputs[0].logprobs[-1]
+    best = np.argsort(-expected)[:3]
+    assert set(best.tolist()) <= set(last)
+    for token, entry in last.items():
+        assert abs(getattr(entry, "logprob", entry) - expected[token]) < 1e-5
+
+
+def test_sampling_follows_the_seed(llm: LLM, alone: Any):
+    other = SamplingParams(temperature=0.9, top_p=0.95, seed=8, max_tokens=40, ignore_eos=True)
+    assert tokens(llm, PROMPTS[0], params(0.9))[0] == alone[0.9][0]
+    assert tokens(llm, PROMPTS[0], other)[0] != alone[0.9][0]
+    assert tokens(llm, PROMPTS[0], SamplingParams(temperature=0.9, top_k=1, max_tokens=40, ignore_eos=True))[0] == (
+        alone[0.0][0]
+    )
