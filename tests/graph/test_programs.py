@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -192,3 +196,20 @@ def test_names_of_inputs_and_sizes_are_free():
     xs = [np.random.default_rng(i).standard_normal((3, 4)).astype(np.float32) for i in range(len(names))]
     silu = xs[0] / (1 + np.exp(-xs[0]))
     assert close(program(*xs).numpy(), silu @ w.T + sum(xs))
+
+
+def test_generated_modules_have_the_same_name_in_every_process():
+    """The compile cache finds a program by it, also one with operations of the user's own."""
+    from sapwood.graph.program import load_source
+
+    text = "from sapwood import fn\n"
+    first = load_source("named", text, {"cube": cube}).__name__
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from test_programs import cube; "
+        "from sapwood.graph.program import load_source; "
+        "print(load_source('named', sys.argv[2], {'cube': cube}).__name__)"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), text]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.strip() == first

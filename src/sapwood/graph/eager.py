@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from sapwood.graph.dims import Dim, symbol
-from sapwood.graph.ir import GraphError
+from sapwood.graph.ir import GraphError, Operators
 from sapwood.graph.ops import GraphOp
-from sapwood.graph.program import Program
+from sapwood.graph.program import Program, bound
 from sapwood.runtime.array import Array
 
 _programs: dict[Any, Program] = {}
 
 
-class Tensor:
+class Tensor(Operators):
     """An array that operations of the graph apply to: what modules compute with when they run eagerly."""
 
     __slots__ = ("array",)
@@ -36,27 +36,6 @@ class Tensor:
 
     def __repr__(self) -> str:
         return f"<Tensor {self.array!r}>"
-
-
-def _binary(name: str, swapped: bool = False) -> Any:
-    def method(self: Any, other: Any) -> Any:
-        from sapwood.graph.ops import GRAPH_OPS
-
-        return GRAPH_OPS[name](other, self) if swapped else GRAPH_OPS[name](self, other)
-
-    return method
-
-
-for _symbol, _name in (("add", "add"), ("sub", "sub"), ("mul", "mul"), ("truediv", "div")):
-    setattr(Tensor, f"__{_symbol}__", _binary(_name))
-    setattr(Tensor, f"__r{_symbol}__", _binary(_name, swapped=True))
-Tensor.__neg__ = lambda self: _call("neg", self)  # type: ignore[attr-defined]
-
-
-def _call(name: str, x: Any) -> Any:
-    from sapwood.graph.ops import GRAPH_OPS
-
-    return GRAPH_OPS[name](x)
 
 
 def as_operand(x: Any) -> Any:
@@ -100,9 +79,7 @@ def _array(op: GraphOp, a: Any) -> Any:
     if isinstance(a, Tensor):
         return a.array
     if hasattr(a, "graph_data"):
-        if a.array is None:
-            raise GraphError(f"parameter '{a.name}' has no data; load weights first")
-        return a.array
+        return bound(a)
     if isinstance(a, Array):
         return a
     if isinstance(a, int | float) and not isinstance(a, bool):

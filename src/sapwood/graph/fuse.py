@@ -228,8 +228,9 @@ class _Body:
                 return
             u = users[0]
             if u.op.fusion == "elementwise":
-                if u.output.shape != k.result.shape or not self._others_ready(k, u):
+                if u.output.shape != k.result.shape:
                     return
+                self._join_twins(k, u)
             elif u.op.fusion == "pair":
                 if u.inputs[0] is not k.result or k.mode != "plain" or k.result in u.inputs[1:]:
                     return
@@ -245,8 +246,8 @@ class _Body:
             if u.op.fusion == "write":
                 return
 
-    def _others_ready(self, k: FusedKernel, u: Node) -> bool:
-        """Whether the other inputs of `u` are in memory when the kernel runs, or come from a twin contraction."""
+    def _join_twins(self, k: FusedKernel, u: Node) -> None:
+        """Take up a twin contraction behind another input of `u`. What else `u` reads is in memory by then."""
         for v in dict.fromkeys(u.inputs):
             if v is k.result or v.kind == "number" or v not in self.own:
                 continue
@@ -257,7 +258,6 @@ class _Body:
                 for n in (second, *chain):
                     self._take(n, k)
                 k.epilogue += chain
-        return True
 
     def _twin(self, k: FusedKernel, v: Value) -> tuple[Node, list[Node]] | None:
         """A contraction of the same rows behind `v`, and the nodes from it to `v`."""

@@ -34,42 +34,11 @@ class Type:
             raise GraphError(f"{self} needs a static last size")
         return known
 
-    @property
-    def rows(self) -> Dim:
-        """The product of all sizes but the last."""
-        out = Dim.of(1)
-        for d in self.shape[:-1]:
-            out = out * d
-        return out
 
+class Operators:
+    """Python's operators as operations of the graph: of values while tracing, of arrays when run eagerly."""
 
-ValueKind = Literal["input", "weight", "layer", "number", "node", "carry", "repeat"]
-
-
-@dataclass(eq=False)
-class Value:
-    """A tensor in the graph.
-
-    kind: "input" (given at each step), "weight" (bound once), "layer" (bound once for each layer), "number" (a
-    literal), "node" (computed), "carry" (what a repeated layer gets), "repeat" (what the last layer gives).
-    """
-
-    type: Type
-    kind: ValueKind
-    name: str
-    node: Node | None = None
-    data: Any = None  # the Parameter of a weight
-
-    @property
-    def shape(self) -> tuple[Dim, ...]:
-        return self.type.shape
-
-    @property
-    def dtype(self) -> str:
-        return self.type.dtype
-
-    def __repr__(self) -> str:
-        return f"%{self.name}: {self.type}"
+    __slots__ = ()
 
     def __add__(self, other: Any) -> Any:
         return _apply("add", self, other)
@@ -103,6 +72,35 @@ def _apply(name: str, *args: Any) -> Any:
     from sapwood.graph.ops import GRAPH_OPS
 
     return GRAPH_OPS[name](*args)
+
+
+ValueKind = Literal["input", "weight", "layer", "number", "node", "carry", "repeat"]
+
+
+@dataclass(eq=False)
+class Value(Operators):
+    """A tensor in the graph.
+
+    kind: "input" (given at each step), "weight" (bound once), "layer" (bound once for each layer), "number" (a
+    literal), "node" (computed), "carry" (what a repeated layer gets), "repeat" (what the last layer gives).
+    """
+
+    type: Type
+    kind: ValueKind
+    name: str
+    node: Node | None = None
+    data: Any = None  # the Parameter of a weight
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        return self.type.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.type.dtype
+
+    def __repr__(self) -> str:
+        return f"%{self.name}: {self.type}"
 
 
 @dataclass(eq=False)

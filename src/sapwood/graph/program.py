@@ -5,27 +5,26 @@ from __future__ import annotations
 import linecache
 import sys
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from types import ModuleType
 from typing import Any
 
 from sapwood.graph.fuse import FusedGraph
 from sapwood.graph.generate import StepSource
-from sapwood.graph.ir import Graph, GraphError, Repeat, Value
+from sapwood.graph.ir import Graph, GraphError, Repeat
 from sapwood.graph.plan import Plan
-from sapwood.runtime.array import Array
+from sapwood.lang.fingerprint import digest, fingerprint
+from sapwood.runtime.array import Array, contiguous_strides
 
 
 def load_source(name: str, text: str, extra: Mapping[str, object]) -> ModuleType:
     """The module of a generated text. Equal texts give one module; tracebacks and diagnostics show its lines."""
-    digest = blake2b(f"{text}\0{sorted((n, id(f)) for n, f in extra.items())}".encode(), digest_size=8).hexdigest()
-    if not extra:
-        digest = blake2b(text.encode(), digest_size=8).hexdigest()
-    full = f"sapwood_generated.{name}_{digest}"
+    # by what functions are and not by where they lie: another process finds the compiled code by this name
+    short = digest(text, sorted((n, fingerprint(f)) for n, f in extra.items()))[:16]
+    full = f"sapwood_generated.{name}_{short}"
     if full in sys.modules:
         return sys.modules[full]
     module = ModuleType(full)
-    filename = f"<sapwood {name} {digest}>"
+    filename = f"<sapwood {name} {short}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     module.__dict__.update(extra)
     sys.modules[full] = module
@@ -48,12 +47,11 @@ class Program:
         self.source = step.text
         self.symbols = step.symbols
         self._step = load_source(name, step.text, step.custom).step
-        self._input_names = [v.name for v in step.inputs]
         self._inputs = Array.zeros(max(len(step.inputs), 1), "i64")
         self._outputs = Array.zeros(max(len(graph.outputs), 1), "i64")
-        self._weights = _table([_data(v) for v in step.weights])
+        self._weights = _table([bound(v.data) for v in step.weights])
         loops = [item for item in graph.body if isinstance(item, Repeat)]
-        self._layers = [(_table([_bound(d) for row in r.bindings for d in row]), r.count) for r in loops]
+        self._layers = [(_table([bound(d) for row in r.bindings for d in row]), r.count) for r in loops]
         self._buffers = Array.zeros(max(len(plan.arena), 1), "i64")
         self._arena: Any = None
         self._limits: dict[str, int] = {}
@@ -127,20 +125,14 @@ class Program:
 
 
 def _dense(x: Any) -> bool:
-    from sapwood.runtime.array import contiguous_strides
-
     return x.strides == contiguous_strides(x.shape) or x.size <= 1
 
 
-def _bound(data: Any) -> Any:
-    array = data.array
-    if array is None:
+def bound(data: Any) -> Any:
+    """The memory of a parameter. Raises GraphError if it has none yet."""
+    if data.array is None:
         raise GraphError(f"parameter '{data.name}' has no data; load weights first")
-    return array
-
-
-def _data(v: Value) -> Any:
-    return _bound(v.data)
+    return data.array
 
 
 def _table(arrays: Sequence[Any]) -> Any:

@@ -6,15 +6,20 @@ import atexit
 import ctypes
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from sapwood import config
 from sapwood.lang.library import pool_layout as pool
 from sapwood.runtime.jit import LoadedObject
 from sapwood.targets.base import Target
 
+if TYPE_CHECKING:
+    from sapwood.lang.ir.ssa import Var
+
 _lock = threading.Lock()
 _state: ctypes.Array[ctypes.c_int64] | None = None
+
 
 def stack_budget() -> int:
     """Bytes of native stack that one call from Python may use: half of what a thread has."""
@@ -136,25 +141,35 @@ def load_library(name: str, text: Callable[[Target], str]) -> LoadedObject:
     return load_object(obj)
 
 
-def _pool_text(target: Target) -> str:
-    """LLVM text of the pool: `parallel_for` and `worker` of library/pool.py behind C functions."""
-    from sapwood.lang import types as ty
+def library_text(target: Target, instances: Sequence[tuple[Any, tuple[Var, ...], str]]) -> str:
+    """LLVM text of functions of the library: (function, arguments, name) of each that C code calls."""
     from sapwood.lang.infer.interpreter import Interpreter
-    from sapwood.lang.ir.ssa import Function, Program, Var
-    from sapwood.lang.library import pool
+    from sapwood.lang.ir.ssa import Program
     from sapwood.lang.lower.emitter import lower_program
     from sapwood.lang.passes.verify import verify
 
     interpreter = Interpreter(target)
-    words, word = ty.Ptr(ty.I64), ty.I64
-    interpreter.instance(pool.worker, (Var(words), Var(words)), "pool_worker")
-    arguments = (Var(words), Var(word), Var(word), Var(word), Var(words))
-    interpreter.instance(pool.parallel_for, arguments, "pool_parallel_for")
-    functions: list[Function] = [i.function for i in interpreter.order]
+    for function, arguments, name in instances:
+        interpreter.instance(function, arguments, name)
+    functions = [i.function for i in interpreter.order]
     program = Program(functions[0], functions, {}, target)
     verify(program)
+    return lower_program(program, target)
+
+
+def _pool_text(target: Target) -> str:
+    """LLVM text of the pool: `parallel_for` and `worker` of library/pool.py behind C functions."""
+    from sapwood.lang import types as ty
+    from sapwood.lang.ir.ssa import Var
+    from sapwood.lang.library import pool
+
+    words, word = ty.Ptr(ty.I64), ty.I64
+    text = library_text(target, (
+        (pool.worker, (Var(words), Var(words)), "pool_worker"),
+        (pool.parallel_for, (Var(words), Var(word), Var(word), Var(word), Var(words)), "pool_parallel_for"),
+    ))  # fmt: skip
     attributes = target.function_attributes(None)
-    return lower_program(program, target) + f"""
+    return text + f"""
 @sapwood_pool_state = external global i8
 define ptr @sapwood_pool_worker(ptr %state) {attributes} {{
   %record = alloca [8 x i64]

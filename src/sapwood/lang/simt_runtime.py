@@ -22,21 +22,17 @@ def install() -> None:
 
 def _scheduler_text(target: Target) -> str:
     """LLVM text of library/simt.py behind C functions."""
-    from sapwood.lang.infer.interpreter import Interpreter
-    from sapwood.lang.ir.ssa import Program, Var
+    from sapwood.lang.ir.ssa import Var
     from sapwood.lang.library import simt as scheduler
-    from sapwood.lang.lower.emitter import lower_program
-    from sapwood.lang.passes.verify import verify
+    from sapwood.lang.runtime_support import library_text
 
-    interpreter = Interpreter(target)
     words = Ptr(I64)
-    interpreter.instance(scheduler.run_slot, (Var(words), Var(I64)), "simt_run_slot")
-    interpreter.instance(scheduler.launch, (Var(words), Var(words)), "simt_launch")
-    functions = [i.function for i in interpreter.order]
-    program = Program(functions[0], functions, {}, target)
-    verify(program)
+    text = library_text(target, (
+        (scheduler.run_slot, (Var(words), Var(I64)), "simt_run_slot"),
+        (scheduler.launch, (Var(words), Var(words)), "simt_launch"),
+    ))  # fmt: skip
     attributes = target.function_attributes(None)
-    return lower_program(program, target) + f"""
+    return text + f"""
 define i32 @sapwood_simt_run_slot(ptr %context, i64 %slot, ptr %record) {attributes} {{
   %r = call {{i32, i32}} @simt_run_slot(ptr %context, i64 %slot, ptr %record)
   %s = extractvalue {{i32, i32}} %r, 1
