@@ -73,10 +73,9 @@ class CompiledRunner:
         self.vocab_size = config.vocab_size
         self.max_model_len = spec.max_model_len
         self.block_size = BLOCK
-        cache_dtype = "f32" if spec.dtype == "f32" else spec.dtype
-        self.num_blocks = _num_blocks(spec, cache_dtype)
+        self.num_blocks = _num_blocks(spec)
         self.model = load_model(spec.directory, config, spec.dtype)
-        self.model.allocate(self.num_blocks, spec.max_model_len, cache_dtype)
+        self.model.allocate(self.num_blocks, spec.max_model_len, spec.dtype)
         self.program = graph.compile(self.model, INPUTS, name=config.architecture.lower())
         self.max_rows, self.max_slices = spec.max_num_batched_tokens, spec.max_num_seqs
         self.table_width = -(-spec.max_model_len // BLOCK)
@@ -106,18 +105,18 @@ class CompiledRunner:
             )
         if not rows:
             return StepOutput([None] * len(slices))
-        sampled = self._fill(slices)
-        self._run(rows, len(slices), len(sampled))
+        width = max(len(s.block_table) for s in slices)
+        sampled = self._fill(slices, width)
+        self._run(rows, len(slices), len(sampled), width)
         if not sampled:
             return StepOutput([None] * len(slices))
         return self._sample(slices, sampled)
 
-    def _fill(self, slices: list[SequenceSlice]) -> list[int]:
-        """Write the step's inputs; the numbers of the slices that are sampled."""
+    def _fill(self, slices: list[SequenceSlice], width: int) -> list[int]:
+        """Write the step's inputs, block tables `width` wide; the numbers of the slices that are sampled."""
         v = self.views
         sampled: list[int] = []
         row = 0
-        width = max(len(s.block_table) for s in slices)
         tables = v["tables"][: len(slices) * width].reshape(len(slices), width)
         for i, s in enumerate(slices):
             n = len(s.token_ids)
@@ -131,18 +130,17 @@ class CompiledRunner:
                 v["parameters"][3 * k : 3 * k + 3] = (s.sampling.temperature, s.sampling.top_k, s.sampling.top_p)
                 v["seeds"][k], v["places"][k] = s.sampling.seed, s.sampling.position
                 sampled.append(i)
-        self.width = width
         return sampled
 
     def _address(self, name: str) -> int:
         return self.arrays[name].data_ptr
 
-    def _run(self, rows: int, slices: int, sampled: int) -> None:
+    def _run(self, rows: int, slices: int, sampled: int, width: int) -> None:
         place_rows(
             *(self._address(n) for n in ("starts", "counts", "tables", "positions", "sequences", "slots")), slices,
-            self.width,
+            width,
         )  # fmt: skip
-        symbols = {"rows": rows, "slices": slices, "sampled": sampled, "table_width": self.width}
+        symbols = {"rows": rows, "slices": slices, "sampled": sampled, "table_width": width}
         self.program.run([self.arrays[n] for n in INPUTS], [self.arrays["logits"]], symbols)
 
     def _sample(self, slices: list[SequenceSlice], sampled: list[int]) -> StepOutput:
@@ -171,14 +169,14 @@ class CompiledRunner:
         return tuple(pairs)
 
 
-def _num_blocks(spec: RunnerSpec, cache_dtype: str) -> int:
+def _num_blocks(spec: RunnerSpec) -> int:
     """Blocks of the KV cache, as RunnerSpec says."""
     from sapwood.runtime.dtypes import DTYPES
 
     if spec.num_blocks is not None:
         return spec.num_blocks
     c = spec.config
-    block = 2 * c.num_hidden_layers * c.num_key_value_heads * c.head_dim * BLOCK * DTYPES[cache_dtype].itemsize
+    block = 2 * c.num_hidden_layers * c.num_key_value_heads * c.head_dim * BLOCK * DTYPES[spec.dtype].itemsize
     sequence = -(-spec.max_model_len // BLOCK)
     if spec.kv_cache_memory_bytes is not None:
         return max(spec.kv_cache_memory_bytes // block, 1)

@@ -7,7 +7,7 @@ weight's dtype and the target alone, so every row gets the same bits whatever th
 the threads. K is never split between threads.
 
 One row streams the weights past it. Several rows stand in tiles of MR rows, packed so that a tile is one
-stream of memory; the accumulators of MR rows and NR columns fill the registers. From BLOCKED_FROM rows on, the
+stream of memory; the accumulators of MR rows and NR columns fill the registers. Beyond one tile of rows, the
 weights of NR columns and BLOCK_K of K are copied (and widened) into a panel in L1, which all rows of a block
 use; accumulators wait in L2 between the blocks of K.
 
@@ -91,7 +91,7 @@ def linear_vectors(x: Any, xs: Any, rows: Any, store: Any, m: int, n: int, k: in
     padded = (k + STEP - 1) // STEP * STEP
     if m == 1:
         pack_row(x.row(0), xs, k, padded, STEP, dtype)
-        stream_one(xs, rows, store, n, k, pair)
+        stream(xs, rows, store, 1, n, k, pair, 1, NARROW)
     else:
         for r in parallel((m + MR - 1) // MR * MR):
             target = xs + r // MR * MR * (padded + SKEW) + r % MR * STEP
@@ -100,7 +100,7 @@ def linear_vectors(x: Any, xs: Any, rows: Any, store: Any, m: int, n: int, k: in
             else:
                 zero_row(target, padded, MR * STEP, STEP)
         if m <= MR:
-            stream_rows(xs, rows, store, m, n, k, pair)
+            stream(xs, rows, store, m, n, k, pair, MR, NR)
         else:
             block = BLOCK_COLUMNS // pair
             part = block
@@ -203,34 +203,20 @@ def item_size(dtype: Any) -> Any:
 
 
 @fn(unchecked=True, inline=True)
-def stream_one(x: Any, rows: Any, store: Any, n: int, k: int, pair: Const[int]) -> None:
-    """One row of x against all columns."""
-    NP = NARROW // pair
+def stream(
+    x: Any, rows: Any, store: Any, m: int, n: int, k: int, pair: Const[int], MR: Const[int], R: Const[int]
+) -> None:
+    """At most MR rows of x, packed as one tile, against all columns, R weight rows at a time."""
+    NP = R // pair
     block = task_columns(k, item_size(rows(0)[0].dtype), pair)
     for t in parallel((n + block - 1) // block):
         last = min(t * block + block, n)
         for p in range(t * block, last, NP):
             ws = weight_rows(rows, p, n - 1, NP)
             following = weight_rows(rows, p + NP, n - 1, NP)
-            sums = StackArray[f32, NARROW]()
-            tile(sums.ptr, x, ws, following, k, 1)
-            finish(sums.ptr, store, 0, 1, p, last, 1, NP, NARROW)
-
-
-@fn(unchecked=True, inline=True)
-def stream_rows(x: Any, rows: Any, store: Any, m: int, n: int, k: int, pair: Const[int]) -> None:
-    """At most a tile of rows against all columns."""
-    NP = NR // pair
-    MR = tile_rows()
-    block = task_columns(k, item_size(rows(0)[0].dtype), pair)
-    for t in parallel((n + block - 1) // block):
-        last = min(t * block + block, n)
-        for p in range(t * block, last, NP):
-            ws = weight_rows(rows, p, n - 1, NP)
-            following = weight_rows(rows, p + NP, n - 1, NP)
-            sums = StackArray[f32, MR * NR]()
+            sums = StackArray[f32, MR * R]()
             tile(sums.ptr, x, ws, following, k, MR)
-            finish(sums.ptr, store, 0, m, p, last, MR, NP, NR)
+            finish(sums.ptr, store, 0, m, p, last, MR, NP, R)
 
 
 # -- blocks: weights by way of panels ------------------------------------------------------------------
