@@ -6,8 +6,8 @@ which block belongs to whom; it knows nothing of tensors.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -15,10 +15,29 @@ from sapwood.models.config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)
+class LogitAdjustments:
+    """Changes to one row of logits before temperature; meanings as in SamplingParams.
+
+    Order: repetition penalty, frequency and presence penalty, logit_bias, then banned_token_ids get -inf.
+    prompt_token_ids, output_token_ids: the whole history of the sequence; empty when there are no penalties.
+    Logprobs are reported from the unchanged row.
+    """
+
+    prompt_token_ids: list[int]
+    output_token_ids: list[int]
+    repetition_penalty: float
+    presence_penalty: float
+    frequency_penalty: float
+    logit_bias: Mapping[int, float]
+    banned_token_ids: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class SamplingState:
     """How to sample the token that follows a slice.
 
-    temperature: 0 is greedy. top_k: 0 keeps all. top_p: in (0, 1].
+    temperature: 0 is greedy. top_k: 0 keeps all. top_p: in (0, 1]. min_p: in [0, 1], 0 keeps all.
+    adjustments: None when the row is sampled as it is.
     seed, position: the key of the counter generator. `seed` is in [0, 2**64); `position` is the absolute
         position of the token that is sampled, so a resumed request draws the same numbers.
     logprobs: None, or how many of the most likely tokens to report (0: the sampled one only).
@@ -30,6 +49,20 @@ class SamplingState:
     seed: int
     position: int
     logprobs: int | None
+    min_p: float = 0.0
+    adjustments: LogitAdjustments | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLogprobs:
+    """Log-probabilities wanted for rows of a slice: row i is asked about token targets[i].
+
+    targets has at most as many entries as the slice has tokens (the last row of a prompt has none).
+    count: how many of the likeliest tokens to report besides (0: none).
+    """
+
+    targets: list[int]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +73,35 @@ class SequenceSlice:
     block_table: ids of the sequence's blocks; position p lives in slot p % block_size of
         block_table[p // block_size]. It covers at least start + len(token_ids) positions.
     sampling: None when the slice does not reach the end of the sequence: then nothing is sampled.
+    prompt_logprobs: None, or what to report about the slice's own rows.
     """
 
     token_ids: list[int]
     start: int
     block_table: list[int]
     sampling: SamplingState | None
+    prompt_logprobs: PromptLogprobs | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepBatch:
-    """One step. No block appears in two slices' writable range; slices are in scheduling order."""
+    """One step. No block appears in two slices' writable range; slices are in scheduling order.
+
+    Rows whose logits are computed (num_logit_rows) are at most the runner's max_logit_rows.
+    """
 
     slices: list[SequenceSlice]
 
     @property
     def num_tokens(self) -> int:
         return sum(len(s.token_ids) for s in self.slices)
+
+    @property
+    def num_logit_rows(self) -> int:
+        return sum(
+            (s.sampling is not None) + (len(s.prompt_logprobs.targets) if s.prompt_logprobs else 0)
+            for s in self.slices
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +118,38 @@ class SampledToken:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprobs:
+    """Log-probability of one given token, and (token id, logprob) of the likeliest, most likely first."""
+
+    token_id: int
+    logprob: float
+    top_logprobs: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StepOutput:
-    """One entry per slice of the batch, None where `sampling` was None."""
+    """`sampled` has one entry per slice of the batch, None where `sampling` was None.
+
+    prompt_logprobs: number of the slice -> one entry for each of its targets; only slices that asked.
+    """
 
     sampled: list[SampledToken | None]
+    prompt_logprobs: dict[int, list[TokenLogprobs]] = field(default_factory=dict)
 
 
 class ModelRunner(Protocol):
-    """A model that can be stepped. `execute` is called from one thread at a time."""
+    """A model that can be stepped. `execute` is called from one thread at a time.
+
+    numerics_id: names everything that the bits of keys and values depend on (weights, dtype, kernels, target).
+        Equal ids give equal bits; it starts every chain of block hashes.
+    max_logit_rows: rows of logits that one step can compute; at least max_num_seqs.
+    """
+
+    @property
+    def numerics_id(self) -> str: ...
+
+    @property
+    def max_logit_rows(self) -> int: ...
 
     @property
     def vocab_size(self) -> int: ...

@@ -42,11 +42,37 @@ class CompletionOutput:
 
 
 @dataclass(slots=True)
+class RequestMetrics:
+    """When things happened to a request, in seconds of CLOCK_MONOTONIC (one clock for all processes); None: not yet.
+
+    arrival: the front end took it. queued: the engine did. scheduled: first step with it began (of its first text).
+    first_token, last_token: the steps that made them ended.
+    """
+
+    arrival: float
+    queued: float | None = None
+    scheduled: float | None = None
+    first_token: float | None = None
+    last_token: float | None = None
+    num_preemptions: int = 0
+
+
+@dataclass(slots=True)
 class RequestOutput:
-    """A request and what was generated for it. `prompt` is None when it was given as token ids."""
+    """A request and what was generated for it. `prompt` is None when it was given as token ids.
+
+    outputs: one CompletionOutput for each of `n` texts; with RequestOutputKind.DELTA only those that changed, each
+        with what is new in text, token_ids and logprobs. finished: all texts are.
+    prompt_logprobs: None unless asked for; one entry for each prompt token, the first one None. In DELTA outputs it
+        comes once.
+    num_cached_tokens: prompt tokens whose keys and values were found in the prefix cache (of the first text).
+    """
 
     request_id: str
     prompt: str | None
     prompt_token_ids: list[int]
     outputs: list[CompletionOutput] = field(default_factory=list)
     finished: bool = False
+    prompt_logprobs: list[dict[int, Logprob] | None] | None = None
+    num_cached_tokens: int = 0
+    metrics: RequestMetrics | None = None
