@@ -39,7 +39,7 @@ class EngineOverloadedError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """state: "starting", "ok", "stuck" (work is there, no step ended lately), "dead" or "draining". detail: a sentence."""
+    """state: "starting", "ok", "stuck" (work waits, no step ended lately), "dead" or "draining". detail: a sentence."""
 
     state: str
     detail: str = ""
