@@ -11,13 +11,18 @@ from typing import Any
 
 from sapwood import graph
 from sapwood.engine.model_runner import RunnerSpec, SampledToken, SequenceSlice, StepBatch, StepOutput
+from sapwood.engine.numerics import numerics_id
 from sapwood.kernels.attention import BLOCK
 from sapwood.kernels.sampling import sample_rows, top_logprobs
 from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import f32, i32, i64, u64
 from sapwood.lang.function import fn
-from sapwood.models.loading import load_model
+from sapwood.models.loading import build_model, load_weights
+from sapwood.models.safetensors import open_weights
 from sapwood.runtime.array import Array
+
+LOGIT_ROWS = 128
+LOGITS_BYTES = 64 << 20
 
 INPUTS = {
     "ids": (("rows",), "i32"),
@@ -69,15 +74,19 @@ class CompiledRunner:
     def __init__(self, spec: RunnerSpec) -> None:
         if spec.block_size != BLOCK:
             raise ValueError(f"block_size is {spec.block_size}; allowed: {BLOCK}, the kernels' own")
-        config = spec.config
+        config = self.config = spec.config
         self.vocab_size = config.vocab_size
         self.max_model_len = spec.max_model_len
         self.block_size = BLOCK
         self.num_blocks = _num_blocks(spec)
-        self.model = load_model(spec.directory, config, spec.dtype)
+        weights = open_weights(spec.directory)
+        self.numerics_id = numerics_id(config, weights, spec.dtype, BLOCK)
+        self.model = build_model(config, spec.dtype)
+        load_weights(self.model, weights, str(spec.directory))
         self.model.allocate(self.num_blocks, spec.max_model_len, spec.dtype)
         self.program = graph.compile(self.model, INPUTS, name=config.architecture.lower())
         self.max_rows, self.max_slices = spec.max_num_batched_tokens, spec.max_num_seqs
+        self.max_logit_rows = max_logit_rows(self.max_slices, self.max_rows, self.vocab_size)
         self.table_width = -(-spec.max_model_len // BLOCK)
         self.program.reserve(
             rows=self.max_rows, slices=self.max_slices, sampled=self.max_slices, table_width=self.table_width
@@ -167,6 +176,13 @@ class CompiledRunner:
         )  # fmt: skip
         pairs = zip(self.views["top_tokens"][:count].tolist(), self.views["top_logprobs"][:count].tolist(), strict=True)
         return tuple(pairs)
+
+
+def max_logit_rows(max_num_seqs: int, max_num_batched_tokens: int, vocab_size: int) -> int:
+    """Rows of logits that a step may ask for: one for each sequence, and for prompt logprobs more, as far as they
+    stay few and the logits within LOGITS_BYTES. Never more than the step has tokens."""
+    some = min(LOGIT_ROWS, LOGITS_BYTES // (4 * vocab_size))
+    return min(max(max_num_seqs, some), max(max_num_batched_tokens, max_num_seqs))
 
 
 def _num_blocks(spec: RunnerSpec) -> int:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from typing import Any
 
 from sapwood.models.config import ModelConfig
 from sapwood.models.errors import WeightsError
 from sapwood.models.registry import architectures
-from sapwood.models.safetensors import Weights, open_weights
+from sapwood.models.safetensors import Weights
 from sapwood.runtime.array import Array
 
 FLOATS = ("f32", "bf16", "f16")
@@ -19,13 +18,6 @@ def build_model(config: ModelConfig, dtype: str) -> Any:
     """The module of a config's architecture, without weights. dtype: "f32", "bf16" or "f16", of the weights."""
     entry = architectures[config.architecture]
     return getattr(importlib.import_module(entry.family), entry.name)(config, dtype)
-
-
-def load_model(directory: Path, config: ModelConfig, dtype: str) -> Any:
-    """The module with the checkpoint's weights. Raises WeightsError for what is missing, unknown or misshapen."""
-    model = build_model(config, dtype)
-    load_weights(model, open_weights(directory), str(directory))
-    return model
 
 
 def load_weights(model: Any, weights: Weights, file: str) -> None:

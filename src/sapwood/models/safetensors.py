@@ -94,6 +94,8 @@ class Weights(Protocol):
 
     def info(self, name: str) -> TensorInfo: ...
 
+    def data(self, name: str) -> memoryview: ...
+
     def tensor(self, name: str) -> WeightTensor: ...
 
     def __contains__(self, name: object) -> bool: ...
@@ -307,10 +309,15 @@ class WeightFile:
         except KeyError:
             raise _missing(name, self._file, len(self._infos)) from None
 
+    def data(self, name: str) -> memoryview:
+        """The bytes of `name` in the mapped file, read-only. Raises WeightsError if there is none."""
+        info = self.info(name)
+        return self._view[info.begin : info.end]
+
     def tensor(self, name: str) -> WeightTensor:
         """The tensor `name`, in place. Raises WeightsError if there is none."""
         info = self.info(name)
-        data = self._view[info.begin : info.end]
+        data = self.data(name)
         address = self._address + info.begin
         itemsize = info.nbytes // max(math.prod(info.shape), 1)
         if itemsize and address % itemsize:
@@ -398,6 +405,10 @@ class ShardedWeights:
     def info(self, name: str) -> TensorInfo:
         """The checked header entry of `name` in its shard. Raises WeightsError if there is none."""
         return self._shard(name).info(name)
+
+    def data(self, name: str) -> memoryview:
+        """The bytes of `name` in its mapped shard, read-only. Raises WeightsError if there is none."""
+        return self._shard(name).data(name)
 
     def tensor(self, name: str) -> WeightTensor:
         """The tensor `name`, in place. Raises WeightsError if there is none."""
