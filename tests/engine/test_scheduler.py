@@ -170,13 +170,13 @@ def test_stop_conditions() -> None:
         "a", request("a", 4, 4).prompt_token_ids, params, max_tokens=4, eos_token_ids=frozenset({first[1]})
     )
     assert Engine().run(eos) == [first[:2]]
-    assert (eos.status, eos.stop_reason, eos.status.finish_reason) == (
+    assert (eos.status, eos.stop_token_id, eos.status.finish_reason) == (
         RequestStatus.FINISHED_STOPPED,
         None,
         "stop",
     )
     stop = request("a", 4, 4, stop_token_ids=[first[2]])
-    assert Engine().run(stop) == [first[:3]] and stop.stop_reason == first[2]
+    assert Engine().run(stop) == [first[:3]] and stop.stop_token_id == first[2]
     ignore = SamplingParams(temperature=0, ignore_eos=True)
     ignoring = Request("a", eos.prompt_token_ids, ignore, max_tokens=4, eos_token_ids=frozenset({first[1]}))
     assert Engine().run(ignoring) == [first] and ignoring.status.finish_reason == "length"

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from sapwood.engine.detokenizer import Detokenizer
 from sapwood.engine.outputs import CompletionOutput, Logprob, RequestOutput
-from sapwood.engine.request import Request, RequestStatus
-from sapwood.engine.scheduler import TokenUpdate
+from sapwood.engine.process.messages import LogprobEntry, TokenDelta
+from sapwood.engine.sampling_params import SamplingParams
 from sapwood.engine.tokenizer import Tokenizer
 
 
 @dataclass(slots=True)
 class _State:
-    request: Request
+    request_id: str
     prompt: str | None
+    prompt_token_ids: list[int]
+    params: SamplingParams
     detokenizer: Detokenizer
     final_only: bool
     logprobs: list[dict[int, Logprob]] | None
     cumulative_logprob: float | None
+    token_ids: list[int] = field(default_factory=list)
+    finish_reason: str | None = None
+    stop_reason: int | str | None = None
+    num_cached_tokens: int = 0
 
 
 class OutputProcessor:
@@ -28,55 +35,75 @@ class OutputProcessor:
         self._tokenizer = tokenizer
         self._states: dict[str, _State] = {}
 
-    def add_request(self, request: Request, prompt: str | None, final_only: bool) -> None:
+    def add_request(
+        self,
+        request_id: str,
+        prompt_token_ids: Sequence[int],
+        params: SamplingParams,
+        prompt: str | None,
+        final_only: bool,
+    ) -> None:
         """Start to follow a request. With `final_only` there is one output, at the end."""
-        params = request.sampling_params
+        ids = list(prompt_token_ids)
         detokenizer = Detokenizer(
             self._tokenizer,
-            prompt_token_ids=request.prompt_token_ids,
+            prompt_token_ids=ids,
             stop=params.stop_strings,
             include_stop_str_in_output=params.include_stop_str_in_output,
             skip_special_tokens=params.skip_special_tokens,
         )
         wanted = params.logprobs is not None
-        self._states[request.request_id] = _State(
-            request, prompt, detokenizer, final_only, [] if wanted else None, 0.0 if wanted else None
+        self._states[request_id] = _State(
+            request_id, prompt, ids, params, detokenizer, final_only, [] if wanted else None, 0.0 if wanted else None
         )
 
-    def process(self, updates: list[TokenUpdate]) -> tuple[list[RequestOutput], list[str]]:
+    def process(self, deltas: list[TokenDelta]) -> tuple[list[RequestOutput], list[str]]:
         """Apply one step.
 
-        Returns the outputs that are due, and the ids of requests that a stop string ended: the scheduler
-        does not know of those yet.
+        Returns the outputs that are due, and the ids of requests that a stop string ended: the engine does not
+        know of those yet. Deltas of requests that are not followed are ignored.
         """
         outputs: list[RequestOutput] = []
         stopped: list[str] = []
-        for update in updates:
-            state = self._states[update.request.request_id]
-            request = state.request
-            self._add_logprobs(state, update)
-            finished = request.status.is_finished
-            hide = request.status is RequestStatus.FINISHED_STOPPED and not (
-                request.sampling_params.include_stop_str_in_output
-            )
-            stop = state.detokenizer.update(None if hide else update.token_id, finished)
-            if stop is not None:
-                if not finished:
-                    stopped.append(request.request_id)
-                request.status = RequestStatus.FINISHED_STOPPED
-                request.stop_reason = stop
-            if request.status.is_finished:
-                del self._states[request.request_id]
+        for delta in deltas:
+            state = self._states.get(delta.request_id)
+            if state is None:
+                continue
+            if self._apply(state, delta):
+                stopped.append(state.request_id)
+            if state.finish_reason is not None:
+                del self._states[state.request_id]
             elif state.final_only:
                 continue
             outputs.append(self._output(state))
         return outputs, stopped
 
-    def abort(self, request: Request) -> RequestOutput | None:
+    def _apply(self, state: _State, delta: TokenDelta) -> bool:
+        """Add what one step brought; whether a stop string ended the request before the engine did."""
+        state.token_ids += delta.token_ids
+        state.finish_reason, state.stop_reason = delta.finish_reason, delta.stop_token_id
+        if delta.num_cached_tokens is not None:
+            state.num_cached_tokens = delta.num_cached_tokens
+        for entry in delta.logprobs:
+            self._add_logprobs(state, entry)
+        finished = delta.finish_reason is not None
+        hide = delta.finish_reason == "stop" and not state.params.include_stop_str_in_output
+        shown = delta.token_ids[:-1] if hide else delta.token_ids
+        stop = None
+        for token_id in shown[:-1]:
+            stop = stop or state.detokenizer.update(token_id, False)
+        stop = stop or state.detokenizer.update(shown[-1] if shown else None, finished)
+        if stop is None:
+            return False
+        state.finish_reason, state.stop_reason = "stop", stop
+        return not finished
+
+    def abort(self, request_id: str) -> RequestOutput | None:
         """End a request that was aborted; its last output, or None if it is not followed."""
-        state = self._states.pop(request.request_id, None)
+        state = self._states.pop(request_id, None)
         if state is None:
             return None
+        state.finish_reason = "abort"
         if state.detokenizer.stopped_by is None:
             state.detokenizer.update(None, finished=True)
         return self._output(state)
@@ -85,34 +112,36 @@ class OutputProcessor:
         """Forget every request."""
         self._states.clear()
 
-    def _add_logprobs(self, state: _State, update: TokenUpdate) -> None:
+    def _add_logprobs(self, state: _State, sampled: LogprobEntry) -> None:
         if state.logprobs is None or state.cumulative_logprob is None:
             return
-        if update.logprob is None:
-            raise ValueError(f"{state.request}: logprobs were asked for, the runner returned none")
         entry = {
             token_id: Logprob(logprob, rank, self._tokenizer.decode([token_id], skip_special_tokens=False))
-            for rank, (token_id, logprob) in enumerate(update.top_logprobs, start=1)
+            for rank, (token_id, logprob) in enumerate(sampled.top, start=1)
         }
-        if update.token_id not in entry:
-            text = self._tokenizer.decode([update.token_id], skip_special_tokens=False)
-            entry[update.token_id] = Logprob(update.logprob, None, text)
+        if sampled.token_id not in entry:
+            text = self._tokenizer.decode([sampled.token_id], skip_special_tokens=False)
+            entry[sampled.token_id] = Logprob(sampled.logprob, None, text)
         state.logprobs.append(entry)
-        state.cumulative_logprob += update.logprob
+        state.cumulative_logprob += sampled.logprob
 
     def _output(self, state: _State) -> RequestOutput:
-        request = state.request
         text = state.detokenizer.output_text
-        finished = request.status.is_finished
+        finished = state.finish_reason is not None
         completion = CompletionOutput(
             index=0,
             text=text if finished else text[: state.detokenizer.streamable_length()],
-            token_ids=request.output_token_ids,
+            token_ids=list(state.token_ids),
             cumulative_logprob=state.cumulative_logprob,
             logprobs=None if state.logprobs is None else list(state.logprobs),
-            finish_reason=request.status.finish_reason,
-            stop_reason=request.stop_reason,
+            finish_reason=state.finish_reason,
+            stop_reason=state.stop_reason,
         )
         return RequestOutput(
-            request.request_id, state.prompt, request.prompt_token_ids, [completion], finished
+            state.request_id,
+            state.prompt,
+            state.prompt_token_ids,
+            [completion],
+            finished,
+            num_cached_tokens=state.num_cached_tokens,
         )

@@ -55,11 +55,13 @@ class Request:
         "num_computed_tokens",
         "num_preemptions",
         "num_prompt_tokens",
+        "queued",
         "request_id",
         "sampling_params",
+        "scheduled",
         "seed",
         "status",
-        "stop_reason",
+        "stop_token_id",
         "stop_token_ids",
     )
 
@@ -87,7 +89,9 @@ class Request:
         self.num_computed_tokens = 0
         self.num_preemptions = 0
         self.status = RequestStatus.WAITING
-        self.stop_reason: int | str | None = None
+        self.stop_token_id: int | None = None
+        self.queued: float | None = None
+        self.scheduled: float | None = None
         self._token_ids = list(prompt_token_ids)
 
     def __repr__(self) -> str:
@@ -123,12 +127,12 @@ class Request:
         return self._token_ids[start:end]
 
     def append_output_token(self, token_id: int) -> None:
-        """Add a sampled token and settle whether it ends the request (`status`, `stop_reason`)."""
+        """Add a sampled token and settle whether it ends the request (`status`, `stop_token_id`)."""
         self._token_ids.append(token_id)
         if token_id in self.eos_token_ids:
             self.status = RequestStatus.FINISHED_STOPPED
         elif token_id in self.stop_token_ids:
             self.status = RequestStatus.FINISHED_STOPPED
-            self.stop_reason = token_id
+            self.stop_token_id = token_id
         elif self.num_output_tokens >= self.max_tokens:
             self.status = RequestStatus.FINISHED_LENGTH_CAPPED
