@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,6 +98,15 @@ class EngineClient(Protocol):
     def stats(self) -> EngineStats: ...
 
     def num_unfinished_requests(self) -> int: ...
+
+    @property
+    def num_restarts(self) -> int:
+        """How often the engine process was started again after it had died. Totals in `stats` begin anew with it."""
+        ...
+
+    def add_step_listener(self, listener: Callable[[EngineStats], None]) -> None:
+        """Call `listener` from the event loop with the statistics of every step. It neither blocks nor raises."""
+        ...
 
     def health(self) -> Health: ...
 
