@@ -1,0 +1,173 @@
+"""A row of the table of routes, and what happens to a request between the socket and its handler."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from sapwood.engine.client import EngineError
+from sapwood.serve.body import ClientDisconnected, check_content_type, decode_json_body, read_body
+from sapwood.serve.context import RequestContext, ServerState, context_of
+from sapwood.serve.disconnect import run_while_connected
+from sapwood.serve.errors import ApiError, from_engine_error, render
+from sapwood.serve.sse import EventStream, EventWriter
+
+logger = logging.getLogger("sapwood.serve")
+
+#: (state, context, decoded body or None, path parameters) -> a struct of `response`, a Reply or an EventStream
+Handler = Callable[[ServerState, RequestContext, Any, dict[str, Any]], Awaitable["msgspec.Struct | Reply | EventStream"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that is made already."""
+
+    body: bytes
+    media_type: str
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One route: routing and the OpenAPI document are both made from it.
+
+    name: OpenAPI's operationId. path: with {parameters} as Starlette writes them. request: struct of the body, or
+    None. response: struct of a 200; None for `media_type`. streams: it may answer in events. errors: statuses besides
+    those that every route has. public: needs no API key. statuses: others that answer with `response`, with what
+    they mean.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    request: Any = None
+    response: Any = None
+    media_type: str = "application/json"
+    streams: bool = False
+    errors: tuple[int, ...] = ()
+    public: bool = False
+    statuses: tuple[tuple[int, str], ...] = ()
+
+
+class OperationApp:
+    """An operation as an ASGI application."""
+
+    def __init__(self, operation: Operation, state: ServerState) -> None:
+        self._operation = operation
+        self._state = state
+        self._decoder = None if operation.request is None else msgspec.json.Decoder(operation.request)
+        self._encoder = msgspec.json.Encoder()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context = context_of(scope)
+        context.operation = self._operation.name
+        config = self._state.config
+        body = None
+        if self._decoder is not None:
+            check_content_type(scope)
+            raw = await read_body(scope, receive, config.max_body_bytes, config.body_timeout)
+            body = await decode_json_body(raw, self._decoder)
+            await run_while_connected(receive, self._answer(context, body, scope, send))
+        else:
+            await self._answer(context, body, scope, send)
+
+    async def _answer(self, context: RequestContext, body: Any, scope: Scope, send: Send) -> None:
+        stream: EventStream | None = None
+        writer: EventWriter | None = None
+        try:
+            async with asyncio.timeout(self._state.config.request_timeout):
+                result = await self._operation.handler(self._state, context, body, scope["path_params"])
+                if isinstance(result, EventStream):
+                    stream, writer = result, EventWriter(send, self._state.config.keep_alive_interval)
+                    await writer.run(stream)
+                    return
+            await send_reply(send, self._reply(result))
+        except Exception as error:
+            answer = self._api_error(error, context)
+            if writer is None or stream is None or not writer.started:
+                raise answer from None
+            await writer.fail(stream.format_error(answer))
+
+    def _reply(self, result: msgspec.Struct | Reply) -> Reply:
+        if isinstance(result, Reply):
+            return result
+        return Reply(self._encoder.encode(result), "application/json")
+
+    def _api_error(self, error: Exception, context: RequestContext) -> ApiError:
+        if isinstance(error, TimeoutError):
+            limit = self._state.config.request_timeout
+            return ApiError(408, f"The request took longer than {limit:g} seconds.", code="request_timeout", close=True)
+        return to_api_error(error, context)
+
+
+def to_api_error(error: Exception, context: RequestContext) -> ApiError:
+    """The answer to any exception. What nobody expected is logged, without its text: that may hold a prompt."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, EngineError):
+        return from_engine_error(error)
+    if isinstance(error, HTTPException):
+        headers = tuple((k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items())
+        what = {404: f"There is no {context.path!r} here.", 405: f"{context.method} is not allowed here."}
+        return ApiError(
+            error.status_code, what.get(error.status_code, "The request cannot be served."), headers=headers
+        )
+    where = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("request %s failed: %s\n%s", context.request_id, type(error).__name__, where)
+    return ApiError(
+        500, f"The server failed; its log says more under request id {context.request_id}.", code="internal_error"
+    )
+
+
+async def send_reply(send: Send, reply: Reply) -> None:
+    headers = [
+        (b"content-type", reply.media_type.encode()),
+        (b"content-length", b"%d" % len(reply.body)),
+        *reply.headers,
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+
+async def send_error(send: Send, error: ApiError, context: RequestContext) -> None:
+    body = render(error, context.family, context.request_id)
+    await send_reply(send, Reply(body, "application/json", error.status, tuple(error.headers())))
+
+
+class ErrorMiddleware:
+    """Answers with what was raised. A client that has gone gets nothing; an answer that began is cut off."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Any) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except ClientDisconnected:
+            return
+        except Exception as error:
+            context = context_of(scope)
+            answer = to_api_error(error, context)
+            if not started:
+                await send_error(send, answer, context)

@@ -1,0 +1,115 @@
+"""The table of routes. Routing and the OpenAPI document both come from it; to add a route is to add a row."""
+
+from __future__ import annotations
+
+from sapwood.serve import status
+from sapwood.serve.openai import chat, completions, models, tokenize
+from sapwood.serve.openai import protocol as openai
+from sapwood.serve.operation import Operation
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        name="createChatCompletion",
+        method="POST",
+        path="/v1/chat/completions",
+        summary="Answer a conversation.",
+        handler=chat.create,
+        request=openai.ChatCompletionRequest,
+        response=openai.ChatCompletion,
+        streams=True,
+        errors=(404, 429),
+    ),
+    Operation(
+        name="createCompletion",
+        method="POST",
+        path="/v1/completions",
+        summary="Continue texts.",
+        handler=completions.create,
+        request=openai.CompletionRequest,
+        response=openai.Completion,
+        streams=True,
+        errors=(404, 429),
+    ),
+    Operation(
+        name="createEmbedding",
+        method="POST",
+        path="/v1/embeddings",
+        summary="Refused: the served models have no embeddings.",
+        handler=models.create_embeddings,
+        request=openai.EmbeddingsRequest,
+        errors=(404,),
+    ),
+    Operation(
+        name="listModels",
+        method="GET",
+        path="/v1/models",
+        summary="The served models.",
+        handler=models.list_models,
+        response=openai.ModelList,
+    ),
+    Operation(
+        name="retrieveModel",
+        method="GET",
+        path="/v1/models/{model:path}",
+        summary="One served model.",
+        handler=models.retrieve_model,
+        response=openai.ModelCard,
+        errors=(404,),
+    ),
+    Operation(
+        name="tokenize",
+        method="POST",
+        path="/tokenize",
+        summary="Token ids of a prompt or a conversation.",
+        handler=tokenize.tokenize,
+        request=openai.TokenizeRequest,
+        response=openai.TokenizeResponse,
+        errors=(404,),
+    ),
+    Operation(
+        name="detokenize",
+        method="POST",
+        path="/detokenize",
+        summary="Text of token ids.",
+        handler=tokenize.detokenize,
+        request=openai.DetokenizeRequest,
+        response=openai.DetokenizeResponse,
+        errors=(404,),
+    ),
+    Operation(
+        name="health",
+        method="GET",
+        path="/health",
+        summary="Whether requests are answered.",
+        handler=status.health,
+        response=status.HealthReport,
+        public=True,
+        statuses=((503, "Requests are not answered now; status and detail say why."),),
+    ),
+    Operation(
+        name="ping",
+        method="GET",
+        path="/ping",
+        summary="The same as /health.",
+        handler=status.health,
+        response=status.HealthReport,
+        public=True,
+        statuses=((503, "Requests are not answered now; status and detail say why."),),
+    ),
+    Operation(
+        name="version",
+        method="GET",
+        path="/version",
+        summary="The version of the server.",
+        handler=status.version,
+        response=status.Version,
+    ),
+    Operation(
+        name="load",
+        method="GET",
+        path="/load",
+        summary="How many requests are not finished.",
+        handler=status.load,
+        response=status.Load,
+    ),
+)
