@@ -68,9 +68,7 @@ class FakeClient:
 
     @property
     def ready(self) -> Ready | None:
-        memory = MemoryPlan(
-            weights_bytes=1, arena_bytes=1, kv_bytes=64, block_bytes=1, num_blocks=64, block_size=4
-        )
+        memory = MemoryPlan(weights_bytes=1, arena_bytes=1, kv_bytes=64, block_bytes=1, num_blocks=64, block_size=4)
         return Ready(
             pid=1,
             vocab_size=self.config.vocab_size,
@@ -244,8 +242,7 @@ class RunningServer:
 
     def call(self, function: Callable[[], Any]) -> Any:
         """Run a function in the server's thread."""
-        done: asyncio.Future[Any] = asyncio.run_coroutine_threadsafe(_call(function), self.loop)  # type: ignore[assignment]
-        return done.result(timeout=30)  # type: ignore[call-arg]
+        return asyncio.run_coroutine_threadsafe(_call(function), self.loop).result(timeout=30)
 
     def raw(self, data: bytes, timeout: float = 20.0, *, end: bool = False) -> bytes:
         """Send bytes and return all that comes back until the server closes. end: close our side first."""

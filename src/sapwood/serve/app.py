@@ -48,9 +48,7 @@ def create_app(
     routes: list[Route] = []
     for operation in table:
         methods = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
-        routes.append(
-            Route(operation.path, OperationApp(operation, state), methods=methods, name=operation.name)
-        )
+        routes.append(Route(operation.path, OperationApp(operation, state), methods=methods, name=operation.name))
     for path, page in pages.items():
         routes.append(Route(path, page, methods=["GET", "HEAD"]))
     public = [operation.path for operation in table if operation.public]

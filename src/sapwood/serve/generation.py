@@ -60,9 +60,7 @@ async def tokenize_chat(
     template = state.client.chat_template
     if template is None:
         raise bad_request("The model has no chat template; use /v1/completions.", "messages", "no_chat_template")
-    call = partial(
-        encode_chat, state.client.tokenizer, template, messages, add_generation_prompt=add_generation_prompt
-    )
+    call = partial(encode_chat, state.client.tokenizer, template, messages, add_generation_prompt=add_generation_prompt)
     try:
         return await _in_thread(state, call)
     except ValueError as error:  # malformed messages, and all that a template raises
@@ -158,7 +156,7 @@ def check_job(state: ServerState, job: Job, param: str) -> None:
 
 
 def cache_salt(state: ServerState, context: RequestContext, given: str | None) -> str:
-    """What separates this request's cached prefixes from others'. Raises ApiError 400 for a salt that is not allowed."""
+    """What separates this request's cached prefixes from others'. Raises ApiError 400 where salts are not allowed."""
     salt = context.tenant if state.config.isolate_prefix_cache else ""
     if given is None:
         return salt
@@ -179,7 +177,7 @@ async def generate(
             async for output in outputs:
                 yield 0, output
         return
-    queue: asyncio.Queue[tuple[int, RequestOutput | None | Exception]] = asyncio.Queue(maxsize=2 * len(jobs))
+    queue: asyncio.Queue[tuple[int, RequestOutput | Exception | None]] = asyncio.Queue(maxsize=2 * len(jobs))
 
     async def pump(index: int) -> None:
         try:

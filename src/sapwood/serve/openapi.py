@@ -20,7 +20,11 @@ _ERRORS = (400, 403, 404, 405, 408, 500, 503)
 _BODY_ERRORS = (413, 415)
 _SECURITY = [{"bearer": []}, {"apiKey": []}, {"basic": []}]
 _REQUEST_ID = {
-    "x-request-id": {"description": "The id of the request, also in logs.", "schema": {"type": "string"}, "required": True}
+    "x-request-id": {
+        "description": "The id of the request, also in logs.",
+        "schema": {"type": "string"},
+        "required": True,
+    }
 }
 
 

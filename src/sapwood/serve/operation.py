@@ -23,7 +23,9 @@ from sapwood.serve.sse import EventStream, EventWriter
 logger = logging.getLogger("sapwood.serve")
 
 #: (state, context, decoded body or None, path parameters) -> a struct of `response`, a Reply or an EventStream
-Handler = Callable[[ServerState, RequestContext, Any, dict[str, Any]], Awaitable["msgspec.Struct | Reply | EventStream"]]
+Handler = Callable[
+    [ServerState, RequestContext, Any, dict[str, Any]], Awaitable["msgspec.Struct | Reply | EventStream"]
+]
 
 
 @dataclass(frozen=True, slots=True)

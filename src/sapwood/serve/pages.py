@@ -21,7 +21,7 @@ CONTENT_SECURITY_POLICY = (
 
 
 class Page:
-    """One file as an ASGI application. `no-cache` and an ETag: a new version is seen at once, an old one costs little."""
+    """One file as an ASGI application. A browser asks each time whether its copy is still good, which costs little."""
 
     def __init__(self, name: str, body: bytes) -> None:
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"

@@ -48,7 +48,8 @@ async def detokenize(
     tokenizer = state.client.tokenizer
     if request.tokens and max(request.tokens) >= tokenizer.vocab_size:
         raise bad_request(
-            f"tokens has {max(request.tokens)}; allowed: at most {tokenizer.vocab_size - 1}, the last token id.", "tokens"
+            f"tokens has {max(request.tokens)}; allowed: at most {tokenizer.vocab_size - 1}, the last token id.",
+            "tokens",
         )
     call = partial(tokenizer.decode, request.tokens, skip_special_tokens=False)
     try:
