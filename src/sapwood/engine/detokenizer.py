@@ -79,9 +79,10 @@ class IncrementalDecoder:
 
 
 class Detokenizer:
-    """Text of one request's output, with stop strings.
+    """Text of one request's output, with stop strings. What a token costs does not grow with the text.
 
-    output_text: everything so far, cut at the stop string if one was found.
+    A stop string counts only when it is completed by a token after the first `min_tokens` ones.
+    stopped_by: the stop string that ended the text, or None.
     """
 
     def __init__(
@@ -92,18 +93,18 @@ class Detokenizer:
         stop: Sequence[str] = (),
         include_stop_str_in_output: bool = False,
         skip_special_tokens: bool = True,
+        min_tokens: int = 0,
     ) -> None:
-        self._decoder = IncrementalDecoder(
-            tokenizer, skip_special_tokens=skip_special_tokens, context=prompt_token_ids
-        )
-        self._stop = tuple(stop)
-        self._longest = max(map(len, self._stop), default=0)
+        self._decoder = IncrementalDecoder(tokenizer, skip_special_tokens=skip_special_tokens, context=prompt_token_ids)
+        self._matchers = [_StopMatcher(s) for s in dict.fromkeys(stop)]
         self._include_stop = include_stop_str_in_output
-        self.output_text = ""
+        self._unsearched = min_tokens
+        self._ready: list[str] = []
+        self._held = ""  # the longest end of the text with which a stop string begins
         self.stopped_by: str | None = None
 
     def update(self, token_id: int | None, finished: bool = False) -> str | None:
-        """Add a token (None: only the end); `finished` says that no more will come.
+        """Add a token (None: one that has no text); `finished` says that no more will come.
 
         Returns the stop string that was completed, after which nothing more may be added, or None.
         """
@@ -112,31 +113,83 @@ class Detokenizer:
         piece = "" if token_id is None else self._decoder.push(token_id)
         if finished:
             piece += self._decoder.flush()
+        self._unsearched -= 1
+        if piece and self._matchers:
+            piece = self._search(piece)
         if piece:
-            searched = max(len(self.output_text) - self._longest + 1, 0)
-            self.output_text += piece
-            self._find_stop(searched)
+            self._ready.append(piece)
+        if finished and self._held:
+            self._ready.append(self._held)
+            self._held = ""
         return self.stopped_by
 
-    def _find_stop(self, start: int) -> None:
-        """Cut at the stop string that is completed first; of those, at the longest."""
-        matches = [
-            (at + len(stop), at, stop)
-            for stop in self._stop
-            if (at := self.output_text.find(stop, start)) >= 0
-        ]
-        if matches:
-            end, at, self.stopped_by = min(matches)
-            self.output_text = self.output_text[: end if self._include_stop else at]
+    def take(self) -> str:
+        """The text that came since the last call and that no later token can take back."""
+        text = "".join(self._ready)
+        self._ready.clear()
+        return text
 
-    def streamable_length(self) -> int:
-        """Length of the prefix of `output_text` that no later token can take back."""
-        if self.stopped_by is not None or not self._stop:
-            return len(self.output_text)
-        held = 0
-        for stop in self._stop:
-            for length in range(min(len(stop) - 1, len(self.output_text)), held, -1):
-                if self.output_text.endswith(stop[:length]):
-                    held = length
-                    break
-        return len(self.output_text) - held
+    def _search(self, piece: str) -> str:
+        """Cut at the stop string that is completed first; of those, at the longest. Returns what is certain."""
+        text, before = self._held + piece, len(self._held)
+        searched = self._unsearched < 0
+        found: tuple[int, int, str] | None = None
+        for matcher in self._matchers:
+            end = matcher.feed(piece, searched)
+            if end is not None:
+                end += before
+                match = (end, end - len(matcher.stop), matcher.stop)
+                found = match if found is None else min(found, match)
+        self._held = ""
+        if found is not None:
+            end, at, self.stopped_by = found
+            return text[: end if self._include_stop else at]
+        certain = len(text) - max(matcher.matched for matcher in self._matchers)
+        self._held = text[certain:]
+        return text[:certain]
+
+
+class _StopMatcher:
+    """Finds one stop string in text that comes in pieces (Knuth, Morris and Pratt, 1977).
+
+    matched: length of the longest end of the text that begins the stop string.
+    """
+
+    __slots__ = ("_borders", "matched", "stop")
+
+    def __init__(self, stop: str) -> None:
+        self.stop = stop
+        self.matched = 0
+        self._borders = [0]  # of stop[:i + 1]: its longest proper end that begins it; grows as matches do
+
+    def feed(self, piece: str, searched: bool) -> int | None:
+        """Index after the character of `piece` that completes the stop string, if any does.
+
+        With `searched` false the stop string may pass; only `matched` is kept up to date.
+        """
+        stop, borders, matched = self.stop, self._borders, self.matched
+        start = 0 if matched else piece.find(stop[0])
+        if start < 0:
+            return None
+        for index in range(start, len(piece)):
+            character = piece[index]
+            while matched and stop[matched] != character:
+                matched = borders[matched - 1]
+            if stop[matched] != character:
+                continue
+            matched += 1
+            if len(borders) < matched:
+                borders.append(self._border(matched - 1))
+            if matched == len(stop):
+                if searched:
+                    return index + 1
+                matched = borders[matched - 1]
+        self.matched = matched
+        return None
+
+    def _border(self, end: int) -> int:
+        stop, borders = self.stop, self._borders
+        border = borders[end - 1]
+        while border and stop[border] != stop[end]:
+            border = borders[border - 1]
+        return border + (stop[border] == stop[end])

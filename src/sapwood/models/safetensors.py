@@ -16,13 +16,11 @@ import mmap
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-import numpy as np
-
 from sapwood.models.errors import WeightsError, shown
-from sapwood.runtime.array import Array
 
 MAX_HEADER_BYTES = 100_000_000
 MAX_RANK = 8
@@ -84,6 +82,8 @@ class WeightTensor:
 
     def array(self) -> Any:
         """The tensor as a read-only `sapwood.Array` over the same memory."""
+        from sapwood.runtime.array import Array  # late: headers are read in processes without NumPy
+
         return Array.from_address(self.address, self.shape, self.dtype, owner=self.data, readonly=True)
 
 
@@ -273,8 +273,13 @@ class WeightFile:
                 raise
             raise WeightsError(f"cannot be read: {error}", file=self._file) from error
         self._view = memoryview(self._map)
-        # NumPy only tells the address; ctypes cannot take one from read-only memory.
-        self._address: int = np.frombuffer(self._view, dtype=np.uint8).__array_interface__["data"][0]
+
+    @cached_property
+    def _address(self) -> int:
+        """Of the first byte of the file. NumPy only tells it; ctypes cannot take one from read-only memory."""
+        import numpy as np
+
+        return np.frombuffer(self._view, dtype=np.uint8).__array_interface__["data"][0]
 
     def _read_header(self, handle: BinaryIO, size: int) -> bytes:
         prefix = handle.read(8)
@@ -322,6 +327,8 @@ class WeightFile:
         itemsize = info.nbytes // max(math.prod(info.shape), 1)
         if itemsize and address % itemsize:
             # Old writers did not pad the header. Kernels assume natural alignment, so this case copies.
+            import numpy as np
+
             copy = np.frombuffer(data, dtype=np.uint8).copy()
             copy.flags.writeable = False
             data, address = copy.data, copy.__array_interface__["data"][0]
