@@ -113,20 +113,21 @@ def test_sentencepiece_stream_is_whole_decode(words: list[str]) -> None:
     assert not any("\ufffd" in piece for piece in found)
 
 
-def run(text: str, splits: list[int], stop: list[str], include: bool = False) -> Detokenizer:
-    detokenizer = Detokenizer(TOKENIZER, stop=stop, include_stop_str_in_output=include)
+def run(
+    text: str, splits: list[int], stop: list[str], include: bool = False, min_tokens: int = 0
+) -> tuple[list[str], str | None, list[int]]:
+    """The text shown after each token, the stop string, and the tokens that were taken."""
+    detokenizer = Detokenizer(TOKENIZER, stop=stop, include_stop_str_in_output=include, min_tokens=min_tokens)
     raw = text.encode()
     bounds = sorted({0, len(raw), *(s % (len(raw) + 1) for s in splits)})
     ids = [i for a, b in itertools.pairwise(bounds) for i in chunk_ids(raw[a:b])]
-    shown = 0
+    shown: list[str] = []
     for index, token_id in enumerate(ids):
         stopped = detokenizer.update(token_id, finished=index == len(ids) - 1)
-        length = detokenizer.streamable_length()
-        assert shown <= length  # what was streamed is never taken back
-        shown = length
+        shown.append(detokenizer.take())
         if stopped is not None:
             break
-    return detokenizer
+    return shown, detokenizer.stopped_by, ids[: len(shown)]
 
 
 def chunk_ids(raw: bytes) -> list[int]:
@@ -156,8 +157,39 @@ def expected(text: str, stop: list[str], include: bool) -> tuple[str, str | None
 def test_stop_strings_do_not_depend_on_tokens(
     text: str, splits: list[int], stop: list[str], include: bool
 ) -> None:
-    found = run(text, splits, stop, include)
-    assert (found.output_text, found.stopped_by) == expected(text, stop, include)
+    shown, stopped_by, _ = run(text, splits, stop, include)
+    assert ("".join(shown), stopped_by) == expected(text, stop, include)
+
+
+@fuzz
+@given(
+    st.text("ab🙂", max_size=20),
+    st.lists(st.integers(0, 80), max_size=12),
+    st.lists(st.text("ab🙂", min_size=1, max_size=5), min_size=1, max_size=3),
+    st.booleans(),
+    st.integers(0, 8),
+)
+def test_stop_strings_count_only_when_completed_after_min_tokens(
+    text: str, splits: list[int], stop: list[str], include: bool, min_tokens: int
+) -> None:
+    shown, stopped_by, ids = run(text, splits, stop, include, min_tokens)
+    early, _, _ = run(text, splits, [])  # what each token brings when nothing is searched
+    free = len("".join(early[:min_tokens]))
+    hits = [(end, end - len(s), s) for s in stop for end in range(free + 1, len(text) + 1) if text[:end].endswith(s)]
+    if not hits or not ids:
+        assert ("".join(shown), stopped_by) == (text, None)
+        return
+    end, at, hit = min(hits)
+    assert ("".join(shown), stopped_by) == (text[: end if include else at], hit)
+
+
+def test_a_hostile_stop_string_costs_no_more_than_its_length() -> None:
+    detokenizer = Detokenizer(TOKENIZER, stop=["a" * 1000 + "b", "a" * 500 + "c" + "a" * 500])
+    token = byte_ids(b"a")[0]
+    for _ in range(3000):
+        assert detokenizer.update(token) is None
+    assert detokenizer.take() == "a" * 2000  # the last 1000 may begin a stop string
+    assert detokenizer.update(byte_ids(b"b")[0]) == "a" * 1000 + "b" and detokenizer.take() == ""
 
 
 def test_stop_string_across_tokens() -> None:
@@ -165,11 +197,11 @@ def test_stop_string_across_tokens() -> None:
     ids = byte_ids(b"fine EN")
     for token_id in ids:
         assert detokenizer.update(token_id) is None
-    assert detokenizer.output_text[: detokenizer.streamable_length()] == "fine "
-    assert detokenizer.update(byte_ids(b"D")[0]) == "END" and detokenizer.output_text == "fine "
+    assert detokenizer.take() == "fine "
+    assert detokenizer.update(byte_ids(b"D")[0]) == "END" and detokenizer.take() == ""
     with pytest.raises(ValueError, match="'END'"):
         detokenizer.update(ids[0])
     resumed = Detokenizer(TOKENIZER, stop=["END"])
     for token_id in byte_ids(b"EN joy"):
         assert resumed.update(token_id) is None
-    assert resumed.streamable_length() == len("EN joy")
+    assert resumed.take() == "EN joy"

@@ -24,7 +24,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sapwood.engine.chat_template import ChatTemplateError
-from sapwood.engine.llm import LLM, resolve_dtype
+from sapwood.engine.llm import LLM
+from sapwood.engine.model_assets import resolve_dtype
 from sapwood.engine.model_runner import RunnerSpec, SamplingState
 from sapwood.engine.sampling_params import SamplingParams
 from sapwood.engine.scheduler import RequestTooLargeError

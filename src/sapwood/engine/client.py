@@ -25,6 +25,14 @@ class EngineDeadError(EngineError):
     """The engine process died while it held the request, or it is being started again."""
 
 
+class EngineStartError(EngineError):
+    """The engine cannot be started. user_error: the model or the options are at fault, and the message says how."""
+
+    def __init__(self, message: str, user_error: bool = False) -> None:
+        super().__init__(message)
+        self.user_error = user_error
+
+
 class EngineDrainingError(EngineError):
     """The server is shutting down and takes no new requests."""
 

@@ -14,9 +14,9 @@ from sapwood.engine.kv_cache_manager import KVCacheManager
 from sapwood.engine.model_runner import ModelRunner
 from sapwood.engine.process.messages import EngineStats, LogprobEntry, TokenDelta
 from sapwood.engine.request import Request, RequestStatus
+from sapwood.engine.request_limits import RequestLimits
 from sapwood.engine.sampling_params import SamplingParams
 from sapwood.engine.scheduler import Scheduler, SchedulerConfig, SchedulerOutput, TokenUpdate
-from sapwood.models.errors import shown
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class EngineCore:
             )
         self.runner = runner
         self.eos_token_ids = frozenset(eos_token_ids)
+        self.limits = RequestLimits(runner.vocab_size, config.max_model_len, self.eos_token_ids)
         self.scheduler = Scheduler(config, manager)
         self._random = random.Random(seed)
         self._contain_errors = contain_errors
@@ -74,38 +75,9 @@ class EngineCore:
         Raises ValueError naming the numbers: an empty prompt, an id out of range, no room in the context; and
         RequestTooLargeError for what could not run even alone.
         """
-        count, vocab_size = len(prompt_token_ids), self.runner.vocab_size
-        if count == 0:
-            raise ValueError("the prompt is empty; allowed: at least one token")
-        for index, token_id in enumerate(prompt_token_ids):
-            if type(token_id) is not int or not 0 <= token_id < vocab_size:
-                raise ValueError(
-                    f"prompt_token_ids[{index}] is {shown(token_id)}; allowed: an integer from 0 to "
-                    f"{vocab_size - 1}"
-                )
-        self._check_params(params)
-        room = self.max_model_len - count
-        if room < 1:
-            raise ValueError(
-                f"the prompt has {count} tokens; allowed: at most {self.max_model_len - 1}, because the "
-                f"context (max_model_len) is {self.max_model_len} and at least one token is generated"
-            )
-        max_tokens = room if params.max_tokens is None else min(params.max_tokens, room)
-        self.scheduler.check_fits(count, max_tokens)
+        max_tokens = self.limits.check(prompt_token_ids, params)
+        self.scheduler.check_fits(len(prompt_token_ids), max_tokens)
         return max_tokens
-
-    def _check_params(self, params: SamplingParams) -> None:
-        """What SamplingParams cannot know: the size of the vocabulary and the end tokens."""
-        vocab_size = self.runner.vocab_size
-        for name, ids in (("stop_token_ids", params.stop_ids), ("logit_bias", params.logit_bias or ())):
-            for token_id in ids:
-                if token_id >= vocab_size:
-                    raise ValueError(f"{name} has {token_id}; allowed: at most {vocab_size - 1}")
-        ends = params.stop_ids if params.ignore_eos else params.stop_ids | self.eos_token_ids
-        if params.min_tokens and len(ends) >= vocab_size:
-            raise ValueError(
-                f"min_tokens is {params.min_tokens} and every token of the vocabulary ends the text; allowed: 0"
-            )
 
     def add_request(
         self,

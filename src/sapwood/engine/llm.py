@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
+import dataclasses
 import itertools
 import os
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from sapwood.engine.chat import encode_chat
-from sapwood.engine.chat_template import ChatTemplateError, load_chat_template
+from sapwood.engine.chat_template import ChatTemplateError
 from sapwood.engine.llm_engine import LLMEngine
-from sapwood.engine.model_runner import ModelRunner, RunnerFactory, RunnerSpec
+from sapwood.engine.model_assets import DEFAULT_BLOCK_SIZE, EngineOptions, build_runner, load_model_assets
+from sapwood.engine.model_runner import RunnerFactory
 from sapwood.engine.outputs import RequestOutput
 from sapwood.engine.progress import show_progress
-from sapwood.engine.sampling_params import SamplingParams
+from sapwood.engine.sampling_params import RequestOutputKind, SamplingParams
 from sapwood.engine.scheduler import SchedulerConfig
-from sapwood.engine.tokenizer import Tokenizer
-from sapwood.models.config import ModelConfig
 from sapwood.models.errors import shown
-from sapwood.models.generation_config import load_generation_config
-from sapwood.models.hub import resolve_model
-from sapwood.models.registry import load_model_config
-from sapwood.models.safetensors import open_weights
-
-DEFAULT_MAX_NUM_BATCHED_TOKENS = 2048
-DEFAULT_MAX_NUM_SEQS = 128
-DEFAULT_BLOCK_SIZE = 16
-
-_DTYPES = {
-    "float32": "f32",
-    "float": "f32",
-    "f32": "f32",
-    "bfloat16": "bf16",
-    "bf16": "bf16",
-    "float16": "f16",
-    "half": "f16",
-    "f16": "f16",
-}
 
 
 class TextPrompt(TypedDict):
@@ -61,40 +40,6 @@ class _Prepared:
     prompt: str | None
     token_ids: list[int]
     params: SamplingParams
-
-
-def resolve_dtype(dtype: str, config: ModelConfig, directory: Path) -> str:
-    """ "f32", "bf16" or "f16" from the argument of `LLM`. "auto" takes the checkpoint's own.
-
-    Raises ValueError for other names, WeightsError if "auto" has to read weights that cannot be read.
-    """
-    if dtype != "auto":
-        if not isinstance(dtype, str) or dtype not in _DTYPES:
-            raise ValueError(f"dtype is {shown(dtype)}; allowed: auto, {', '.join(_DTYPES)}")
-        return _DTYPES[dtype]
-    if config.dtype is not None:
-        return config.dtype
-    weights = open_weights(directory)
-    sizes = dict.fromkeys(("f32", "bf16", "f16"), 0)
-    for name in weights:
-        info = weights.info(name)
-        if info.dtype in sizes:
-            sizes[info.dtype] += info.nbytes
-    return max(sizes, key=lambda name: sizes[name])
-
-
-def _compiled_runner(spec: RunnerSpec) -> ModelRunner:
-    """The runner that compiles the model. Imported late: scheduling and text need no compiler."""
-    module = importlib.import_module("sapwood.engine.compiled_runner")
-    return module.create_runner(spec)
-
-
-def _positive(name: str, value: object, default: int) -> int:
-    if value is None:
-        return default
-    if type(value) is not int or value < 1:
-        raise ValueError(f"{name} is {shown(value)}; allowed: an integer of at least 1")
-    return value
 
 
 class LLM:
@@ -130,60 +75,37 @@ class LLM:
         revision: str | None = None,
         runner_factory: RunnerFactory | None = None,
     ) -> None:
-        self.directory = resolve_model(model, revision)
-        self.config = load_model_config(self.directory)
-        context = self.config.max_position_embeddings
-        length = _positive("max_model_len", max_model_len, context)
-        if length > context:
-            raise ValueError(
-                f"max_model_len is {length}; allowed: at most {context}, the model's max_position_embeddings"
+        self.assets = load_model_assets(
+            EngineOptions(
+                model=model,
+                revision=revision,
+                dtype=dtype,
+                max_model_len=max_model_len,
+                max_num_batched_tokens=max_num_batched_tokens,
+                max_num_seqs=max_num_seqs,
+                block_size=block_size,
+                kv_cache_memory_bytes=kv_cache_memory_bytes,
+                num_kv_blocks=num_kv_blocks,
+                seed=seed,
             )
-        budget = _positive("max_num_batched_tokens", max_num_batched_tokens, DEFAULT_MAX_NUM_BATCHED_TOKENS)
-        seqs = _positive("max_num_seqs", max_num_seqs, min(DEFAULT_MAX_NUM_SEQS, budget))
-        scheduler_config = SchedulerConfig(budget, seqs, length)
-        if type(seed) is not int:
-            raise ValueError(f"seed is {shown(seed)}; allowed: an integer")
-        self.dtype = resolve_dtype(dtype, self.config, self.directory)
-        spec = RunnerSpec(
-            directory=self.directory,
-            config=self.config,
-            dtype=self.dtype,
-            max_model_len=length,
-            max_num_batched_tokens=budget,
-            max_num_seqs=seqs,
-            block_size=_positive("block_size", block_size, DEFAULT_BLOCK_SIZE),
-            num_blocks=None if num_kv_blocks is None else _positive("num_kv_blocks", num_kv_blocks, 1),
-            kv_cache_memory_bytes=(
-                None
-                if kv_cache_memory_bytes is None
-                else _positive("kv_cache_memory_bytes", kv_cache_memory_bytes, 1)
-            ),
         )
-        generation = load_generation_config(self.directory, self.config.vocab_size)
-        self.tokenizer = Tokenizer.from_directory(self.directory)
-        self.chat_template = load_chat_template(
-            self.directory, bos_token=self.tokenizer.bos_token, eos_token=self.tokenizer.eos_token
+        config = self.assets.engine_config
+        self.directory, self.config, self.dtype = self.assets.directory, self.assets.config, config.dtype
+        self.tokenizer, self.chat_template = self.assets.tokenizer, self.assets.chat_template
+        self.engine = LLMEngine(
+            build_runner(config, self.config, runner_factory),
+            self.tokenizer,
+            SchedulerConfig(config.max_num_batched_tokens, config.max_num_seqs, config.max_model_len),
+            eos_token_ids=config.eos_token_ids,
+            seed=config.seed,
         )
-        eos = set(generation.eos_token_ids or self.config.eos_token_ids)
-        if self.tokenizer.eos_token_id is not None:
-            eos.add(self.tokenizer.eos_token_id)
-        runner = (runner_factory or _compiled_runner)(spec)
-        self.engine = LLMEngine(runner, self.tokenizer, scheduler_config, eos_token_ids=eos, seed=seed)
-        self._generation = generation
         self._ids = itertools.count()
         self._lock = threading.Lock()
         self._owner: int | None = None
 
     def get_default_sampling_params(self) -> SamplingParams:
         """Used when no SamplingParams are given: the defaults, with generation_config.json over them."""
-        found = self._generation
-        values = {
-            "temperature": found.temperature,
-            "top_k": found.top_k,
-            "top_p": found.top_p,
-            "max_tokens": found.max_new_tokens,
-        }
-        return SamplingParams(**{name: value for name, value in values.items() if value is not None})
+        return self.assets.sampling_params()
 
     def generate(
         self,
@@ -249,8 +171,9 @@ class LLM:
     ) -> Generator[RequestOutput, None, None]:
         """Complete one prompt, yielding an output after every step that produced a token.
 
-        Each output holds everything so far; its text never shrinks, and never shows part of a character or
-        of a stop string. Closing the iterator early aborts the request. Raises as `generate` does, at once.
+        Each output holds everything so far, or what `output_kind` says; text that was shown is never taken back,
+        and never has part of a character or of a stop string. Closing the iterator early aborts the request.
+        Raises as `generate` does, at once.
         """
         params = self._params_for(sampling_params, 1)[0]
         with self._turn():
@@ -270,13 +193,12 @@ class LLM:
         done: dict[str, RequestOutput] = {}
         with self._clean(), show_progress(len(prepared), use_tqdm) as request_done:
             for request_id, item in zip(ids, prepared, strict=True):
-                self.engine.add_request(
-                    request_id, item.token_ids, item.params, prompt=item.prompt, final_only=True
-                )
+                params = dataclasses.replace(item.params, output_kind=RequestOutputKind.FINAL_ONLY)
+                self.engine.add_request(request_id, item.token_ids, params, prompt=item.prompt)
             while self.engine.has_unfinished_requests():
                 for output in self.engine.step():
                     done[output.request_id] = output
-                    request_done(len(output.prompt_token_ids), len(output.outputs[0].token_ids))
+                    request_done(len(output.prompt_token_ids), sum(len(text.token_ids) for text in output.outputs))
         return [done[request_id] for request_id in ids]
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from sapwood.engine.client import EngineError
 from sapwood.engine.engine_core import EngineCore
 from sapwood.engine.interrupts import deferred_interrupt
 from sapwood.engine.model_runner import ModelRunner
@@ -61,12 +62,13 @@ class LLMEngine:
         params: SamplingParams,
         *,
         prompt: str | None = None,
-        final_only: bool = False,
         cache_salt: str = "",
     ) -> None:
-        """Check and queue a request. Raises ValueError (see `EngineCore.add_request`)."""
-        self.core.add_request(request_id, prompt_token_ids, params, cache_salt)
-        self.output_processor.add_request(request_id, prompt_token_ids, params, prompt, final_only)
+        """Check and queue a request. Raises ValueError (see `EngineCore.add_request`), queueing nothing."""
+        self.core.check_prompt(prompt_token_ids, params)
+        state = self.output_processor.add_request(request_id, prompt_token_ids, params, prompt=prompt)
+        for text in state.texts:
+            self.core.add_request(text.text_id, prompt_token_ids, text.params, cache_salt)
 
     def has_unfinished_requests(self) -> bool:
         return self.core.has_unfinished_requests()
@@ -74,18 +76,28 @@ class LLMEngine:
     def step(self) -> list[RequestOutput]:
         """Run the model once. Ctrl-C is delivered after the step.
 
-        Returns an output for every request that got a token (for `final_only` ones: their last). After any
-        exception the state of a step is unknown: call `reset`.
+        Returns an output for every request that has one due (see SamplingParams.output_kind). After any exception
+        the state of a step is unknown: call `reset`. Raises EngineError when a text cannot be decoded.
         """
         with deferred_interrupt():
-            outputs, stopped = self.output_processor.process(self.core.step())
+            touched, stopped = self.output_processor.process(self.core.step())
             self.core.abort_requests(stopped)
-        return outputs
+        for state in touched:
+            if state.error is not None:
+                raise EngineError(state.error)
+        outputs = [state.take() for state in touched]
+        return [output for output in outputs if output is not None]
 
     def abort_requests(self, request_ids: Iterable[str]) -> list[RequestOutput]:
-        """End requests and free their blocks; returns what they had so far. Unknown ids are ignored."""
-        outputs = [self.output_processor.abort(request_id) for request_id in self.core.abort_requests(request_ids)]
-        return [output for output in outputs if output is not None]
+        """End requests and free their blocks; returns what is due of them. Unknown ids are ignored."""
+        outputs: list[RequestOutput] = []
+        for request_id in request_ids:
+            state, text_ids = self.output_processor.abort(request_id)
+            self.core.abort_requests(text_ids)
+            output = None if state is None else state.take()
+            if output is not None:
+                outputs.append(output)
+        return outputs
 
     def reset(self) -> None:
         """Drop every request and start with a fresh block pool, whatever state a failed step left."""

@@ -156,8 +156,8 @@ class RequestState:
     """
 
     __slots__ = (
-        "_final_taken", "_prompt_logprobs_taken", "changed", "error", "metrics", "num_cached_tokens", "params", "prompt",
-        "prompt_logprobs", "prompt_token_ids", "request_id", "texts", "unfinished",
+        "_final_taken", "_prompt_logprobs_taken", "changed", "error", "metrics", "num_cached_tokens", "params",
+        "prompt", "prompt_logprobs", "prompt_token_ids", "request_id", "texts", "unfinished",
     )  # fmt: skip
 
     def __init__(
@@ -219,8 +219,8 @@ class _Text:
     """One of a request's texts: what the engine is asked for, and what came of it."""
 
     __slots__ = (
-        "_cumulative_logprob", "_detokenizer", "_logprobs", "_processor", "_text", "_token_ids", "finish_reason", "index",
-        "num_tokens", "params", "request", "stop_reason", "text_id",
+        "_cumulative_logprob", "_detokenizer", "_logprobs", "_processor", "_text", "_token_ids", "finish_reason",
+        "index", "params", "request", "stop_reason", "text_id",
     )  # fmt: skip
 
     request: RequestState
@@ -237,7 +237,6 @@ class _Text:
         self._token_ids: list[int] = []
         self._logprobs: list[dict[int, Logprob]] | None = None if params.logprobs is None else []
         self._cumulative_logprob = None if params.logprobs is None else 0.0
-        self.num_tokens = 0
         self.finish_reason: str | None = None
         self.stop_reason: int | str | None = None
 
@@ -248,7 +247,6 @@ class _Text:
         last = len(delta.token_ids) - 1
         for i, token_id in enumerate(delta.token_ids):
             self._token_ids.append(token_id)
-            self.num_tokens += 1
             if self._logprobs is not None:
                 self._add_logprob(delta.logprobs[i])
             ends = delta.finish_reason if i == last else None

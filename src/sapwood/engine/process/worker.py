@@ -36,8 +36,8 @@ from sapwood.engine.process.messages import (
     Start,
     StartFailed,
     Step,
-    TokenDelta,
     ToEngine,
+    TokenDelta,
 )
 from sapwood.engine.scheduler import DuplicateRequestError, RequestTooLargeError, SchedulerConfig
 from sapwood.models.registry import load_model_config
