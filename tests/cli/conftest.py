@@ -35,5 +35,5 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A model directory whose runner is a fake that hashes the prefix."""
-    monkeypatch.setattr("sapwood.engine.llm._compiled_runner", fake_factory())
+    monkeypatch.setattr("sapwood.engine.model_assets.compiled_runner", fake_factory())
     return str(write_model(tmp_path / "model"))

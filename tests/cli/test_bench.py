@@ -63,7 +63,7 @@ def test_shape_is_written_once(run, tmp_path, monkeypatch, quick):
     from engine_fakes import fake_factory
 
     monkeypatch.setenv("SAPWOOD_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr("sapwood.engine.llm._compiled_runner", fake_factory())
+    monkeypatch.setattr("sapwood.engine.model_assets.compiled_runner", fake_factory())
     arguments = ("--prompt-tokens", "20", "--tokens", "3", "--repeat", "1", "--json")
     first = run("bench", "--shape", "llama-tiny", *arguments)
     assert first.status == 0

@@ -192,8 +192,10 @@ def build_runner(engine: EngineConfig, config: ModelConfig, factory: RunnerFacto
         num_blocks=engine.num_blocks,
         kv_cache_memory_bytes=engine.kv_cache_memory_bytes,
     )
-    if factory is None:
-        # Imported late: scheduling and text need no compiler.
-        factory = importlib.import_module("sapwood.engine.compiled_runner").create_runner
-    assert factory is not None
-    return factory(spec)
+    return (factory or compiled_runner)(spec)
+
+
+def compiled_runner(spec: RunnerSpec) -> ModelRunner:
+    """The runner that compiles the model. Imported late: scheduling and text need no compiler."""
+    module = importlib.import_module("sapwood.engine.compiled_runner")
+    return module.create_runner(spec)
