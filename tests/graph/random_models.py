@@ -81,7 +81,8 @@ def recipes(draw: Any, max_steps: int = 9, square: bool = False) -> Recipe:
     for _ in range(draw(st.integers(1, max_steps))):
         known = len(recipe.widths)
         x = draw(st.integers(max(0, known - 3), known - 1))
-        kind = draw(st.sampled_from(["linear", "linear", "unary", "binary", "binary", "norm", "bias", "number"]))
+        kinds = ["linear", "linear", "unary", "binary", "binary", "norm", "heads", "bias", "number"]
+        kind = draw(st.sampled_from(kinds))
         if kind == "linear":
             linear(x, draw(widths))
             continue
@@ -93,6 +94,11 @@ def recipes(draw: Any, max_steps: int = 9, square: bool = False) -> Recipe:
             recipe.steps.append(Step(draw(st.sampled_from(sorted(BINARY))), (x, draw(st.sampled_from(same)))))
         elif kind == "norm":
             recipe.steps.append(Step("rms_norm", (x,), weight((width,), 1.0)))
+        elif kind == "heads":
+            if width % 4:
+                linear(x, 8)
+                continue
+            recipe.steps.append(Step("head_norm", (x,), weight((draw(st.sampled_from([2, 4])),), 1.0)))
         elif kind == "bias":
             recipe.steps.append(Step(draw(st.sampled_from(sorted(BINARY))), (x,), weight((width,), 1.0)))
         else:
@@ -120,6 +126,9 @@ class RecipeModule(nn.Module):
                 out = ops.linear(args[0], getattr(self, f"w{s.weight}"))
             elif s.op == "rms_norm":
                 out = ops.rms_norm(args[0], getattr(self, f"w{s.weight}"), eps=1e-5)
+            elif s.op == "head_norm":
+                w = getattr(self, f"w{s.weight}")
+                out = ops.head_norm(args[0], w, head_dim=w.shape[0], eps=1e-5)
             elif s.op == "exp":  # kept small, so that nothing overflows
                 out = ops.exp(ops.tanh(args[0]))
             else:
@@ -142,6 +151,11 @@ class RecipeModule(nn.Module):
                 out = args[0] @ w.T
             elif s.op == "rms_norm":
                 out = args[0] / np.sqrt((args[0] ** 2).mean(-1, keepdims=True) + 1e-5) * w
+            elif s.op == "head_norm":
+                assert w is not None
+                heads = args[0].reshape(len(args[0]), -1, len(w))
+                heads = heads / np.sqrt((heads**2).mean(-1, keepdims=True) + 1e-5) * w
+                out = heads.reshape(args[0].shape)
             elif s.op == "exp":
                 out = np.exp(np.tanh(args[0]))
             elif s.op in UNARY:

@@ -25,6 +25,8 @@ def compiled(model: Any, types: Any = X) -> graph.Program:
         (lambda x: ops.rms_norm(x, nn.Parameter((3,)), eps=1e-5), "the weight"),
         (lambda x: ops.rms_norm(x, nn.Parameter((4,))), "rms_norm was called wrongly"),
         (lambda x: ops.rope(x, x, x, x, head_dim=3), "even head_dim"),
+        (lambda x: ops.head_norm(x, x, head_dim=2, eps=1e-6), r"the weight \[head_dim\]"),
+        (lambda x: ops.head_norm(x, x, head_dim=3, eps=1e-6), "even head_dim, not 3"),
         (lambda x: ops.take_rows(x, x), "must be i32 of rank 1"),
         (lambda x: x + "two", "a str cannot be part of a graph"),
         (lambda x: 3, "returned a int"),

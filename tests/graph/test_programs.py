@@ -139,6 +139,44 @@ def test_picked_rows_of_a_norm():
     assert close(program(x, picked).numpy(), h @ w.T.astype(np.float64))
 
 
+@pytest.mark.parametrize("head_dim", [6, 128])
+def test_norms_of_heads_rotate_as_well(head_dim: int):
+    """A norm of heads is read by the kernel that rotates; before a product, whatever its epilogue, it is stored."""
+    width, rng = 3 * head_dim, np.random.default_rng(0)
+    norm, layer = nn.HeadRMSNorm(head_dim, 1e-5), nn.Linear(width, width)
+    weight, w = rng.standard_normal(head_dim).astype(np.float32), rng.standard_normal((width, width)).astype(np.float32)
+    norm.load({"weight": weight})
+    layer.load({"weight": w})
+
+    def model(x: Any, cosines: Any, sines: Any, positions: Any) -> Any:
+        def rope(y: Any) -> Any:
+            return ops.rope(y, cosines, sines, positions, head_dim=head_dim)
+
+        return rope(norm(x)), rope(layer(norm(x)))
+
+    table = ((9, head_dim // 2), "f32")
+    types = {"x": (("rows", width), "f32"), "cosines": table, "sines": table, "positions": (("rows",), "i32")}
+    program = graph.compile(model, types, name="heads")
+    assert sorted(k.mode for k in program.fused.kernels()) == ["rotate"] * 3
+    assert [n.op.name for k in program.fused.kernels() for n in k.loads] == ["head_norm"] * 2
+    angles = rng.uniform(0, 6, (9, head_dim // 2))
+    cosines, sines = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+    positions = np.array([4, 0, 8, 1, 1], np.int32)
+    x = rng.standard_normal((5, width)).astype(np.float32)
+
+    def rotated(y: np.ndarray) -> np.ndarray:
+        a, b = np.split(y.reshape(5, 3, head_dim), 2, -1)
+        c, s = cosines[positions][:, None], sines[positions][:, None]
+        return np.concatenate([a * c - b * s, b * c + a * s], -1).reshape(5, width)
+
+    heads = x.reshape(5, 3, head_dim).astype(np.float64)
+    normed = (heads / np.sqrt((heads**2).mean(-1, keepdims=True) + 1e-5) * weight).reshape(5, width)
+    first, second = program(x, cosines, sines, positions)
+    assert close(first.numpy(), rotated(normed)) and close(second.numpy(), rotated(normed @ w.T))
+    alone = program(x[2:3].copy(), cosines, sines, positions[2:3].copy())
+    assert np.array_equal(alone[0].numpy()[0], first.numpy()[2])
+
+
 def test_embedding_of_every_dtype():
     table = np.random.default_rng(0).standard_normal((7, 3)).astype(np.float32)
     ids = np.array([6, 0, 3, 3], np.int32)

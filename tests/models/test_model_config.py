@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sapwood.models.config import ModelConfig, RopeConfig, parse_decoder_config
+from sapwood.models.config import ModelConfig, RopeConfig, parse_decoder_config, parse_qwen3_config
 from sapwood.models.errors import ConfigError
 from sapwood.models.generation_config import GenerationConfig, load_generation_config
 from sapwood.models.registry import architectures, load_model_config
@@ -172,9 +173,45 @@ def test_unknown_architecture(tmp_path: Path, names: object) -> None:
     assert caught.value.field == "architectures"
 
 
-def test_model_type_stands_in_for_absent_architectures(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({**GOOD, "architectures": None, "model_type": "llama"}))
-    assert load_model_config(tmp_path).architecture == "LlamaForCausalLM"
+@pytest.mark.parametrize(("kind", "name"), [("llama", "LlamaForCausalLM"), ("qwen3", "Qwen3ForCausalLM")])
+def test_model_type_stands_in_for_absent_architectures(tmp_path: Path, kind: str, name: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**GOOD, "architectures": None, "model_type": kind}))
+    assert load_model_config(tmp_path).architecture == name
+
+
+def parse_qwen3(**changes: Any) -> ModelConfig:
+    values = {k: v for k, v in {**GOOD, **changes}.items() if v != "absent"}
+    return parse_qwen3_config(values, "Qwen3ForCausalLM")
+
+
+def test_qwen3_is_the_decoder_with_norms_of_heads() -> None:
+    config = parse_qwen3(head_dim=24, rope_theta=1e6, use_sliding_window=False, sliding_window=4096)
+    expected = replace(parse(head_dim=24, rope_theta=1e6), architecture="Qwen3ForCausalLM", qk_norm=True)
+    assert config == expected
+    assert parse_qwen3().head_dim == parse_qwen3(head_dim=None).head_dim == 128
+    assert parse_qwen3(layer_types=["full_attention"] * 2) == parse_qwen3()
+    assert not parse().qk_norm
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"use_sliding_window": True}, "use_sliding_window", "sliding window is not supported"),
+        ({"use_sliding_window": "no"}, "use_sliding_window", "true or false"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "layer_types", "2 times 'full_attention'"),
+        ({"layer_types": ["full_attention"]}, "layer_types", "2 times 'full_attention'"),
+        ({"layer_types": "full_attention"}, "layer_types", "2 times 'full_attention'"),
+        ({"num_key_value_heads": "absent"}, "num_key_value_heads", "is missing"),
+        ({"head_dim": 15}, "head_dim", "even"),
+        ({"attention_bias": True}, "attention_bias", "not supported"),
+        ({"quantization_config": {"quant_method": "fp8"}}, "quantization_config", "quantized"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, "rope_scaling.rope_type", "default, linear, llama3"),
+    ],
+)
+def test_qwen3_refuses(changes: dict[str, Any], field: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_qwen3(**changes)
+    assert caught.value.field == field and field in str(caught.value) and words in str(caught.value)
 
 
 def test_registry_names_its_entries() -> None:
@@ -184,27 +221,24 @@ def test_registry_names_its_entries() -> None:
     )
 
 
-def test_agrees_with_transformers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", ["Llama", "Qwen3"])
+@pytest.mark.parametrize("kind", ["default", "llama3"])
+def test_agrees_with_transformers(tmp_path: Path, family: str, kind: str) -> None:
     transformers = pytest.importorskip("transformers")
-    for rope in (
-        {"rope_type": "default", "rope_theta": 1e5},
-        {"rope_type": "llama3", "rope_theta": 5e5, **LLAMA3},
-    ):
-        theirs = transformers.LlamaConfig(
-            hidden_size=96, num_attention_heads=4, num_key_value_heads=1, num_hidden_layers=3, vocab_size=101,
-            intermediate_size=130, max_position_embeddings=16384, rope_parameters=rope,
-            tie_word_embeddings=True,
-            eos_token_id=[5, 6], dtype="bfloat16", architectures=["LlamaForCausalLM"],
-        )  # fmt: skip
-        theirs.save_pretrained(tmp_path)
-        ours = load_model_config(tmp_path)
-        for name in ("hidden_size", "num_attention_heads", "num_key_value_heads", "num_hidden_layers",
-                     "vocab_size", "intermediate_size", "max_position_embeddings", "head_dim",
-                     "rms_norm_eps", "hidden_act",
-                     "tie_word_embeddings", "bos_token_id"):  # fmt: skip
-            assert getattr(ours, name) == getattr(theirs, name), name
-        assert ours.eos_token_ids == (5, 6) and ours.dtype == "bf16"
-        assert (ours.rope.theta, ours.rope.kind) == (rope["rope_theta"], rope["rope_type"])
+    rope = {"rope_type": kind, "rope_theta": 5e5, **(LLAMA3 if kind == "llama3" else {})}
+    theirs = getattr(transformers, f"{family}Config")(
+        hidden_size=96, num_attention_heads=4, num_key_value_heads=1, num_hidden_layers=3, vocab_size=101,
+        intermediate_size=130, max_position_embeddings=16384, rope_parameters=rope, tie_word_embeddings=True,
+        eos_token_id=[5, 6], dtype="bfloat16", architectures=[f"{family}ForCausalLM"],
+    )  # fmt: skip
+    theirs.save_pretrained(tmp_path)
+    ours = load_model_config(tmp_path)
+    for name in ("hidden_size", "num_attention_heads", "num_key_value_heads", "num_hidden_layers", "vocab_size",
+                 "intermediate_size", "max_position_embeddings", "head_dim", "rms_norm_eps", "hidden_act",
+                 "tie_word_embeddings", "bos_token_id"):  # fmt: skip
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert ours.eos_token_ids == (5, 6) and ours.dtype == "bf16"
+    assert (ours.rope.theta, ours.rope.kind) == (5e5, kind)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)

@@ -19,14 +19,15 @@ def load(path):
     return load_file(path / "model.safetensors")
 
 
+@pytest.mark.parametrize("family", ["Llama", "Qwen3"])
 @pytest.mark.parametrize("tied", [True, False])
-def test_names_and_shapes_are_those_of_transformers(tied):
+def test_names_and_shapes_are_those_of_transformers(family, tied):
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    import transformers
 
-    config = TINY | {"tie_word_embeddings": tied, "head_dim": 24}
+    config = SHAPES[f"{family.lower()}-tiny"] | {"tie_word_embeddings": tied, "head_dim": 24}
     with torch.device("meta"):
-        model = LlamaForCausalLM(LlamaConfig(**config))
+        model = getattr(transformers, f"{family}ForCausalLM")(getattr(transformers, f"{family}Config")(**config))
     expected = {n: tuple(p.shape) for n, p in model.named_parameters()}
     assert tensor_shapes(config) == expected
 

@@ -29,7 +29,7 @@ class FusedKernel:
     root: the contraction or opaque node; None for a map over `operand`.
     second: the other contraction of a kernel of pairs.
     mode: what one call of the store closure brings: "plain" one value; "pair" a column of each of two weights;
-        "rotate" the two halves of a head, for rope.
+        "rotate" the two halves of a head, for rope and for a norm of each head.
     epilogue: the nodes of the store closure, in order. `result` is what the last of them gives.
     """
 
@@ -302,6 +302,9 @@ class _Body:
         elif n.op.fusion == "row":
             k.loads.append(n)
             self._row_base(k, n.inputs[0])
+        elif n.op.fusion == "head" and k.root is None and k.operand is v and k.head_dim == n.attrs["head_dim"]:
+            k.loads.append(n)
+            self._store(n.inputs[0])
         elif n.op.fusion == "elementwise" and (v is k.result or len(self.users[v]) == 1):
             k.loads.append(n)
             for i in dict.fromkeys(n.inputs):
@@ -347,6 +350,8 @@ class _Body:
             self._operand(k, source)
             return k
         k = FusedKernel(None, n.output, n.output)
+        if n.op.fusion == "head":
+            k.mode, k.head_dim = "rotate", n.attrs["head_dim"]
         self._take(n, k)
         self._finish(k)
         self._load(k, n)

@@ -197,6 +197,8 @@ def _operand(k: KernelSource, v: Value) -> str:
         return f"{k.use('Rows')}({k.pointer(v)}, {v.type.width})"
     k.operation(n)
     assert n.op.source is not None
+    if n.op.fusion == "head":
+        return n.op.source(k, n)
     if n.op.fusion == "row":
         base = n.inputs[0]
         if base.node in k.kernel.loads:  # rows are picked after the norm: it goes by rows

@@ -3,6 +3,7 @@
 Fusion classes:
 - "elementwise": `source(*operands)` is the expression of one element (or of a vector of them);
 - "row": becomes an input operand; `source(kernel, node)` is the operand of kernels/operands.py;
+- "head": becomes an input operand of kernels that go head by head; `source(kernel, node)` as for "row";
 - "view": moves rows about; folds into the operand that reads it; `source(operand, *pointers)`;
 - "pair": combines the two halves of each head; an epilogue; `source(kernel, node, a, b)` gives two expressions;
 - "write": stores into a cache and gives it back; an epilogue; `source(kernel, node, column, value)` is a statement;
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 GRAPH_OPS: dict[str, GraphOp] = {}
 
-Fusion = Literal["elementwise", "row", "view", "pair", "write", "contraction", "opaque"]
+Fusion = Literal["elementwise", "row", "head", "view", "pair", "write", "contraction", "opaque"]
 
 
 class GraphOp:
@@ -161,6 +162,27 @@ rms_norm = GraphOp(
     "rms_norm", "row", _rms_shape, _rms_source,
     "RMSNorm over the last axis (Zhang and Sennrich, 2019): x / sqrt(mean(x^2) + eps) * weight.",
     imports="from sapwood.kernels.operands import NormRows",
+    static=(1,),
+)  # fmt: skip
+
+
+def _head_norm_shape(x: Type, w: Type, *, head_dim: int, eps: float) -> Type:
+    if len(x.shape) != 2 or head_dim <= 0 or head_dim % 2 or x.width % head_dim or w.shape != (Dim.of(head_dim),):
+        text = f"x must be [rows, heads * head_dim] and the weight [head_dim], with an even head_dim, not {head_dim}"
+        raise _error("head_norm", text, x, w)
+    return Type(x.shape, "f32")
+
+
+def _head_norm_source(k: KernelSource, node: Node) -> str:
+    x, w = node.inputs
+    head_dim, eps = node.attrs["head_dim"], node.attrs["eps"]
+    return f"HeadNormRows({k.pointer(x)}, {x.type.width}, {k.pointer(w)}, {head_dim}, f32({eps!r}))"
+
+
+head_norm = GraphOp(
+    "head_norm", "head", _head_norm_shape, _head_norm_source,
+    "RMSNorm over each head of head_dim columns (Henry et al., Query-Key Normalization, 2020; Qwen3).",
+    imports="from sapwood.kernels.operands import HeadNormRows",
     static=(1,),
 )  # fmt: skip
 

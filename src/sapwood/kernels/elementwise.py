@@ -30,14 +30,16 @@ def map_rows(x: Any, store: Any, rows: int, width: int) -> None:
 def map_heads(x: Any, store: Any, rows: int, width: int, head_dim: int) -> None:
     """store(m, p, a, b) for element d of the first half of each head and its partner in the second half.
 
-    p counts pairs: head * head_dim / 2 + d.
+    p counts pairs: head * head_dim / 2 + d. What the operand computes once a head, it computes once.
     """
     half = head_dim // 2
     for m in parallel(rows):
         row = x.row(m)
-        for p in range(width // 2):
-            k = p // half * head_dim + p % half
-            store(m, p, row.load(k, 1)[0], row.load(k + half, 1)[0])
+        for h in range(width // head_dim):
+            head = row.part(h * head_dim)
+            for d in range(half):
+                k = h * head_dim + d
+                store(m, h * half + d, head.load(k, 1)[0], head.load(k + half, 1)[0])
 
 
 @fn(unchecked=True, inline=True)

@@ -4,6 +4,8 @@ An input operand of a kernel is a struct with
 
 - `row(m)`: the state of row m, itself with `load(k, width)`: `width` elements from column k on, as SIMD[f32].
   It is pure and may run more than once; a row reduction (a norm) does its reduction in `row`.
+  Kernels that go head by head ask the state for `part(k)`, the state of the head from column k on: a norm of each
+  head does its reduction there.
 - `view()`: a pointer to rows that the kernel may read directly (tile loads, asynchronous copies), or None when
   something is fused, which is known at compile time.
 
@@ -33,6 +35,9 @@ class Row:
     def load(self, k: Any, width: Any) -> Any:
         return self.data.load(k, width=width).cast(f32)
 
+    def part(self, k: Any) -> Any:
+        return self
+
 
 @struct(frozen=True)
 class Rows:
@@ -59,6 +64,9 @@ class NormRow:
     def load(self, k: Any, width: Any) -> Any:
         x = self.data.load(k, width=width).cast(f32)
         return x * self.scale * self.weight.load(k, width=width).cast(f32)
+
+    def part(self, k: Any) -> Any:
+        return self
 
 
 @fn(unchecked=True)
@@ -95,6 +103,50 @@ class NormRows:
 
 
 @struct(frozen=True)
+class NormHead:
+    """One normalized head, from column `start` of its row on: elements times `scale` and the weight."""
+
+    data: Any
+    weight: Any
+    start: int
+    scale: f32
+
+    def load(self, k: Any, width: Any) -> Any:
+        x = self.data.load(k, width=width).cast(f32)
+        return x * self.scale * self.weight.load(k - self.start, width=width).cast(f32)
+
+
+@struct(frozen=True)
+class HeadNormRow:
+    """A row whose heads are normalized each for itself. It has parts, and no elements of its own."""
+
+    data: Any
+    weight: Any
+    head_dim: int
+    eps: f32
+
+    def part(self, k: Any) -> Any:
+        return NormHead(self.data, self.weight, k, inverse_rms(self.data + k, self.head_dim, self.eps))
+
+
+@struct(frozen=True)
+class HeadNormRows:
+    """RMSNorm of every head of f32 rows as an operand of kernels that go head by head; weight [head_dim]."""
+
+    data: Any  # Ptr[f32]
+    stride: int
+    weight: Any  # Ptr
+    head_dim: int
+    eps: f32
+
+    def row(self, m: Any) -> Any:
+        return HeadNormRow(self.data + m * self.stride, self.weight, self.head_dim, self.eps)
+
+    def view(self) -> Any:
+        return None
+
+
+@struct(frozen=True)
 class PickedRows:
     """Rows of another operand, by number."""
 
@@ -115,6 +167,9 @@ class ComputedRow:
 
     def load(self, k: Any, width: Any) -> Any:
         return self.compute(self.m, k, width)
+
+    def part(self, k: Any) -> Any:
+        return self
 
 
 @struct(frozen=True)

@@ -7,7 +7,7 @@ that would change the result and are not supported (quantization, biases, other 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
 from sapwood.models.fields import Fields
@@ -42,6 +42,8 @@ class RopeConfig:
 class ModelConfig:
     """Sizes and constants of one model, all checked. Names follow config.json.
 
+    `qk_norm`: the queries and keys of each head go through an RMSNorm before they are rotated.
+
     `dtype` is the checkpoint's ("f32", "f16", "bf16"), None when the file does not say. `eos_token_ids` is
     empty when the file does not say.
     """
@@ -62,6 +64,7 @@ class ModelConfig:
     dtype: str | None = None
     bos_token_id: int | None = None
     eos_token_ids: tuple[int, ...] = ()
+    qk_norm: bool = False
 
 
 def parse_rope(fields: Fields) -> RopeConfig:
@@ -149,3 +152,23 @@ def parse_decoder_config(
         bos_token_id=bos[0] if bos else None,
         eos_token_ids=fields.token_ids("eos_token_id", vocab_size),
     )
+
+
+def parse_qwen3_config(
+    values: Mapping[str, object], architecture: str, file: str = CONFIG_NAME
+) -> ModelConfig:
+    """Qwen3: the common fields, norms of queries and keys, heads of 128 if the file does not say.
+
+    Layers that attend through a sliding window are not supported. Raises ConfigError.
+    """
+    fields = Fields(values, file)
+    if fields.boolean("use_sliding_window", default=False):
+        fields.reject("use_sliding_window", "false: attention through a sliding window is not supported")
+    fields.integer("num_key_value_heads")  # what its absence means differs between readers
+    config = parse_decoder_config(
+        {**values, "head_dim": 128 if values.get("head_dim") is None else values["head_dim"]}, architecture, file
+    )
+    layers = values.get("layer_types")
+    if layers is not None and layers != ["full_attention"] * config.num_hidden_layers:
+        fields.reject("layer_types", f"a list of {config.num_hidden_layers} times 'full_attention'")
+    return replace(config, qk_norm=True)

@@ -33,7 +33,8 @@ class Batch:
 
 
 class Attention(nn.Module):
-    """Grouped-query attention over the paged cache, with rotary positions."""
+    """Grouped-query attention over the paged cache, with rotary positions; queries and keys of each head are
+    normalized before if the model says so."""
 
     def __init__(self, config: ModelConfig, dtype: str) -> None:
         d, width = config.head_dim, config.hidden_size
@@ -42,6 +43,8 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(width, self.kv_heads * d, dtype=dtype)
         self.v_proj = nn.Linear(width, self.kv_heads * d, dtype=dtype)
         self.o_proj = nn.Linear(self.heads * d, width, dtype=dtype)
+        self.q_norm = nn.HeadRMSNorm(d, config.rms_norm_eps, dtype) if config.qk_norm else None
+        self.k_norm = nn.HeadRMSNorm(d, config.rms_norm_eps, dtype) if config.qk_norm else None
 
     def allocate(self, blocks: int, dtype: str) -> None:
         """Memory for keys [blocks, kv_heads, head_dim, 16] and values [blocks, kv_heads, 16, head_dim]."""
@@ -51,8 +54,11 @@ class Attention(nn.Module):
 
     def forward(self, x: Any, batch: Batch, cosines: Any, sines: Any) -> Any:
         d = self.head_dim
-        q = ops.rope(self.q_proj(x), cosines, sines, batch.positions, head_dim=d)
-        k = ops.rope(self.k_proj(x), cosines, sines, batch.positions, head_dim=d)
+        q, k = self.q_proj(x), self.k_proj(x)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        q = ops.rope(q, cosines, sines, batch.positions, head_dim=d)
+        k = ops.rope(k, cosines, sines, batch.positions, head_dim=d)
         keys = ops.write_keys(self.keys, k, batch.slots, head_dim=d)
         values = ops.write_values(self.values, self.v_proj(x), batch.slots, head_dim=d)
         y = ops.attention(

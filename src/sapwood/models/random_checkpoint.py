@@ -18,10 +18,12 @@ import numpy as np
 
 from sapwood.models.hub import demo_model
 
+Config = dict[str, Any]
+
 _BLOCK = 8388593  # a prime
 
 
-def _llama(hidden: int, layers: int, heads: int, kv_heads: int, ffn: int, vocabulary: int) -> dict[str, Any]:
+def _llama(hidden: int, layers: int, heads: int, kv_heads: int, ffn: int, vocabulary: int) -> Config:
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -42,16 +44,29 @@ def _llama(hidden: int, layers: int, heads: int, kv_heads: int, ffn: int, vocabu
     }
 
 
+def _qwen3(hidden: int, layers: int, heads: int, kv_heads: int, ffn: int, vocabulary: int, head_dim: int) -> Config:
+    return _llama(hidden, layers, heads, kv_heads, ffn, vocabulary) | {
+        "architectures": ["Qwen3ForCausalLM"],
+        "model_type": "qwen3",
+        "head_dim": head_dim,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 1000000.0,
+        "use_sliding_window": False,
+    }
+
+
 #: config.json of each shape that has a name
-SHAPES: dict[str, dict[str, Any]] = {
+SHAPES: dict[str, Config] = {
     "llama-1b": _llama(2048, 16, 32, 8, 8192, 32000),
     "llama-100m": _llama(768, 10, 12, 4, 2048, 32000),
     "llama-tiny": _llama(256, 4, 8, 2, 688, 4096),
+    "qwen3-0.6b": _qwen3(1024, 28, 16, 8, 3072, 32000, 128),
+    "qwen3-tiny": _qwen3(192, 3, 6, 2, 512, 4096, 48),
 }
 
 
 def tensor_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a Llama checkpoint's tensors, in the order in which they are written."""
+    """Names and shapes of a checkpoint's tensors, in the order in which they are written."""
     width, ffn = config["hidden_size"], config["intermediate_size"]
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
     d = config.get("head_dim") or width // heads
@@ -68,6 +83,8 @@ def tensor_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
             "mlp.up_proj": (ffn, width),
             "mlp.down_proj": (width, ffn),
         }
+        if config["model_type"] == "qwen3":
+            layer |= {"self_attn.q_norm": (d,), "self_attn.k_norm": (d,)}
         out |= {f"model.layers.{i}.{name}.weight": shape for name, shape in layer.items()}
     out["model.norm.weight"] = (width,)
     if not config.get("tie_word_embeddings", False):

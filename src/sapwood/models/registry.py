@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sapwood.models.config import CONFIG_NAME, ModelConfig, parse_decoder_config
+from sapwood.models.config import CONFIG_NAME, ModelConfig, parse_decoder_config, parse_qwen3_config
 from sapwood.models.errors import ConfigError, shown
 from sapwood.models.fields import read_json_object
 
@@ -21,16 +21,22 @@ class Architecture:
     """One architecture.
 
     `family` is the module that holds the model class of the same `name`; it is imported when a model is
-    built, so that reading a config needs no compiler. `parse_config` maps config.json to a ModelConfig.
+    built, so that reading a config needs no compiler. `model_type` is its name in config.json.
+    `parse_config` maps config.json to a ModelConfig.
     """
 
     name: str
+    model_type: str
     family: str
     parse_config: Callable[[Mapping[str, object], str, str], ModelConfig]
 
 
 architectures: dict[str, Architecture] = {
-    "LlamaForCausalLM": Architecture("LlamaForCausalLM", "sapwood.models.llama", parse_decoder_config),
+    entry.name: entry
+    for entry in (
+        Architecture("LlamaForCausalLM", "llama", "sapwood.models.llama", parse_decoder_config),
+        Architecture("Qwen3ForCausalLM", "qwen3", "sapwood.models.qwen3", parse_qwen3_config),
+    )
 }
 
 
@@ -41,8 +47,8 @@ def find_architecture(values: Mapping[str, object], file: str = CONFIG_NAME) -> 
     """
     known = ", ".join(architectures)
     names = values.get("architectures")
-    if names is None and values.get("model_type") == "llama":
-        names = ["LlamaForCausalLM"]
+    if names is None:
+        names = [a.name for a in architectures.values() if a.model_type == values.get("model_type")] or None
     if names is None:
         raise ConfigError(
             f"architectures is missing; required: a list with one of {known}",

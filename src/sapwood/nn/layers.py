@@ -31,6 +31,17 @@ class RMSNorm(Module):
         return ops.rms_norm(x, self.weight, eps=self.eps)
 
 
+class HeadRMSNorm(Module):
+    """RMSNorm over each head of x [rows, heads * head_dim], by one weight [head_dim] for all heads."""
+
+    def __init__(self, head_dim: int, eps: float = 1e-6, dtype: str = "f32") -> None:
+        self.weight = Parameter((head_dim,), dtype)
+        self.eps = eps
+
+    def forward(self, x: Any) -> Any:
+        return ops.head_norm(x, self.weight, head_dim=self.weight.shape[0], eps=self.eps)
+
+
 class Embedding(Module):
     """Rows of weight [entries, width] by number: ids i32 [rows] -> f32 [rows, width]."""
 

@@ -1,4 +1,4 @@
-"""Llama against Transformers, and against itself: alone, in company, in chunks, eagerly, on one thread and two."""
+"""Llama and Qwen3 against Transformers, and against themselves: alone, in company, in chunks, on one thread and two."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from llama_factory import SHAPES, Shape, make_checkpoint, wide_oracle
+from decoder_factory import SHAPES, Shape, make_checkpoint, wide_oracle
 
 from sapwood import Array, config
 from sapwood.engine.compiled_runner import CompiledRunner
@@ -62,21 +62,21 @@ def relative(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="module", params=SHAPES, ids=str)
-def llama(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    directory = tmp_path_factory.mktemp("llama")
+def decoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    directory = tmp_path_factory.mktemp("decoder")
     model = make_checkpoint(directory, request.param)
     return request.param, model, make_runner(directory), directory
 
 
-def test_logits_of_float32(llama: Any):
-    shape, model, runner, _ = llama
+def test_logits_of_float32(decoder: Any):
+    shape, model, runner, _ = decoder
     for i, prompt in enumerate(prompts(shape)):
         found = step(runner, [(prompt, 0, table(i))])[0]
         assert relative(found, oracle_logits(model, prompt)) < 1e-4
 
 
-def test_64_greedy_tokens(llama: Any):
-    shape, model, runner, _ = llama
+def test_64_greedy_tokens(decoder: Any):
+    shape, model, runner, _ = decoder
     for prompt in prompts(shape)[2:3]:
         with torch.no_grad():
             expected = model.generate(
@@ -90,8 +90,8 @@ def test_64_greedy_tokens(llama: Any):
         assert tokens == expected
 
 
-def test_company_and_chunks_change_no_bit(llama: Any):
-    shape, _, runner, _ = llama
+def test_company_and_chunks_change_no_bit(decoder: Any):
+    shape, _, runner, _ = decoder
     each = prompts(shape)
     alone = [step(runner, [(p, 0, table(0))])[0] for p in each]
     together = step(runner, [(p, 0, table(i)) for i, p in enumerate(each)])
@@ -108,8 +108,8 @@ def test_company_and_chunks_change_no_bit(llama: Any):
             set_num_threads(2)
 
 
-def test_logits_of_bfloat16(llama: Any, tmp_path: Path):
-    shape, _, _, _ = llama
+def test_logits_of_bfloat16(decoder: Any, tmp_path: Path):
+    shape, _, _, _ = decoder
     make_checkpoint(tmp_path, shape, "bfloat16")
     runner = make_runner(tmp_path, "bf16")
     exact = wide_oracle(tmp_path)
@@ -119,9 +119,9 @@ def test_logits_of_bfloat16(llama: Any, tmp_path: Path):
         assert np.array_equal(found, in_chunks(runner, prompt, 16))
 
 
-def test_a_step_is_the_same_eagerly(llama: Any):
+def test_a_step_is_the_same_eagerly(decoder: Any):
     """Operation by operation, on the same kernels: the same model, within rounding."""
-    shape, _, runner, _ = llama
+    shape, _, runner, _ = decoder
     prompt = prompts(shape)[2]
     compiled = step(runner, [(prompt, 0, table(0))])[0]
     n = len(prompt)
@@ -138,11 +138,13 @@ def test_a_step_is_the_same_eagerly(llama: Any):
     assert relative(eager.numpy()[0], compiled.astype(np.float64)) < 1e-5
 
 
-def test_a_layer_is_seven_kernels(llama: Any):
-    _, _, runner, _ = llama
+def test_kernels_of_a_layer(decoder: Any):
+    """Norms of heads are two kernels more; they rotate as well, and write the keys."""
+    shape, _, runner, _ = decoder
+    kernels = {"Llama": 7, "Qwen3": 9}[shape.family]
     (loop,) = [item for item in runner.program.fused.items if hasattr(item, "kernels")]
-    assert len(loop.kernels) == 7
-    assert len(runner.program.fused.kernels()) == 9
+    assert len(loop.kernels) == kernels
+    assert len(runner.program.fused.kernels()) == kernels + 2
 
 
 def test_shards_and_other_dtypes(tmp_path: Path):
@@ -186,8 +188,8 @@ def test_weights_that_do_not_fit(tmp_path: Path):
         make_runner(tmp_path)
 
 
-def test_limits_of_a_runner(llama: Any):
-    _, _, runner, directory = llama
+def test_limits_of_a_runner(decoder: Any):
+    _, _, runner, directory = decoder
     with pytest.raises(ValueError, match="allowed: 16"):
         CompiledRunner(
             RunnerSpec(
