@@ -27,6 +27,7 @@ class Variable:
     default: str
     allowed: str
     meaning: str
+    secret: bool = False  # its value is never shown
 
 
 VARIABLES = {
@@ -38,6 +39,8 @@ VARIABLES = {
         Variable("SAPWOOD_CACHE_MAX_MB", "1024", "a number of at least 1", "size at which old entries are removed"),
         Variable("SAPWOOD_NUM_THREADS", "", "a number from 1 to 1024", "threads; default: affinity and cgroup"),
         Variable("SAPWOOD_DISABLE_FEATURES", "", "comma list of CPU features, LLVM's names", "do not use these"),
+        Variable("SAPWOOD_API_KEY", "", "a key", "lets requests into `sapwood serve` that bring it", secret=True),
+        Variable("SAPWOOD_API_KEYS", "", "comma list of keys", "the same, for more than one", secret=True),
         Variable("SAPWOOD_TARGET", "", "a target's name", "compile for this target instead of the host's"),
     )
 }
@@ -112,6 +115,13 @@ def num_threads() -> int:
 
 def disable_features() -> list[str]:
     return sorted(_words("SAPWOOD_DISABLE_FEATURES"))
+
+
+def api_keys() -> list[str]:
+    """Keys from SAPWOOD_API_KEY and SAPWOOD_API_KEYS, each once, in that order."""
+    one = _read("SAPWOOD_API_KEY").strip()
+    more = [key.strip() for key in _read("SAPWOOD_API_KEYS").split(",")]
+    return list(dict.fromkeys(key for key in [one, *more] if key))
 
 
 def target() -> str:

@@ -50,3 +50,11 @@ def test_bad_variable(run, monkeypatch):
     result = run("info")
     assert result.status == 2
     assert "unknown target 'abacus'" in result.err
+
+
+def test_keys_are_not_shown(run, monkeypatch):
+    monkeypatch.setenv("SAPWOOD_API_KEY", "secret-of-one")
+    monkeypatch.setenv("SAPWOOD_API_KEYS", "secret-of-two,secret-of-three")
+    for arguments in ((), ("--json",)):
+        assert "secret" not in run("info", *arguments).out
+    assert config.api_keys() == ["secret-of-one", "secret-of-two", "secret-of-three"]

@@ -39,7 +39,7 @@ def collect() -> dict[str, dict[str, Any]]:
         "cache": _cache(),
         "environment": {
             v.name: {
-                "value": os.environ.get(v.name),
+                "value": "(set, not shown)" if v.secret and os.environ.get(v.name) else os.environ.get(v.name),
                 "default": v.default,
                 "allowed": v.allowed,
                 "meaning": v.meaning,
