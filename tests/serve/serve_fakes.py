@@ -49,6 +49,7 @@ class FakeClient:
         self.num_aborted = 0
         self.cached_tokens = 3
         self.state = Health("ok")
+        self.num_restarts = 0
         self.gate = asyncio.Event()
         self.gate.set()
         self.config = ModelConfig(
@@ -159,6 +160,9 @@ class FakeClient:
 
     def num_unfinished_requests(self) -> int:
         return len(self.active)
+
+    def add_step_listener(self, listener: Callable[[EngineStats], None]) -> None:
+        """There are no steps."""
 
     def health(self) -> Health:
         return self.state

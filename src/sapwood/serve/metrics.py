@@ -253,5 +253,3 @@ class _ConnectionCollector(Collector):
         for reason, count in sorted(self._closed().items()):
             family.add_metric([reason], count)
         yield family
-
-
