@@ -9,7 +9,9 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
+from sapwood.engine.block_pool import BlockPoolError
 from sapwood.engine.kv_cache_manager import KVCacheManager
 from sapwood.engine.model_runner import ModelRunner
 from sapwood.engine.process.messages import EngineStats, LogprobEntry, TokenDelta
@@ -17,9 +19,12 @@ from sapwood.engine.request import Request, RequestStatus
 from sapwood.engine.request_limits import RequestLimits
 from sapwood.engine.sampling_params import SamplingParams
 from sapwood.engine.scheduler import Scheduler, SchedulerConfig, SchedulerOutput, TokenUpdate
+from sapwood.engine.step_budget import StepBudget
 
 logger = logging.getLogger(__name__)
 
+MIN_STEP_TOKENS = 16
+MAX_LOGGED_PROBLEMS = 20
 _U64 = 2**64 - 1
 
 
@@ -27,8 +32,11 @@ class EngineCore:
     """A scheduler over a runner, stepped by the caller; not for several threads.
 
     eos_token_ids: tokens that end a text by themselves. seed: seeds requests that bring no seed.
+    step_seconds: how long a full step should take; the token budget of a step follows the measured speed. None: every
+        step may have max_num_batched_tokens, which is right where nobody waits for the next token.
     contain_errors: an exception of the runner aborts the requests of its step and the rest goes on. When False it
         leaves `step`, and the caller has to call `reset`.
+    strict: a leaked block raises BlockPoolError instead of being repaired; for tests.
     clock: seconds; the default is CLOCK_MONOTONIC.
     Raises ValueError when the runner's cache cannot hold one sequence of max_model_len tokens.
     """
@@ -40,7 +48,9 @@ class EngineCore:
         *,
         eos_token_ids: Iterable[int] = (),
         seed: int = 0,
+        step_seconds: float | None = None,
         contain_errors: bool = True,
+        strict: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if config.max_model_len > runner.max_model_len:
@@ -55,14 +65,22 @@ class EngineCore:
                 f"{runner.block_size}); needed: max_model_len, which is {config.max_model_len}. Lower "
                 f"max_model_len or give the cache more memory"
             )
+        rows = runner.max_logit_rows
+        if config.max_logit_rows is not None:
+            rows = min(rows, config.max_logit_rows)
         self.runner = runner
         self.eos_token_ids = frozenset(eos_token_ids)
         self.limits = RequestLimits(runner.vocab_size, config.max_model_len, self.eos_token_ids)
-        self.scheduler = Scheduler(config, manager)
+        self.scheduler = Scheduler(replace(config, max_logit_rows=rows), manager, runner.numerics_id)
+        self.step_budget: StepBudget | None = None
+        if step_seconds is not None:
+            least = min(max(config.max_num_seqs, MIN_STEP_TOKENS), config.max_num_batched_tokens)
+            self.step_budget = StepBudget(least, config.max_num_batched_tokens, step_seconds)
         self._random = random.Random(seed)
         self._contain_errors = contain_errors
+        self._strict = strict
         self._clock = clock
-        self._num_steps = self._num_step_errors = self._num_batched_tokens = 0
+        self._num_steps = self._num_step_errors = self._num_batched_tokens = self._num_leaked_blocks = 0
         self._step_seconds = self._tokens_per_second = self._last_step_at = 0.0
 
     @property
@@ -98,6 +116,7 @@ class EngineCore:
             max_tokens=self.check_prompt(prompt_token_ids, params),
             eos_token_ids=self.eos_token_ids,
             seed=self._random.getrandbits(64) if params.seed is None else params.seed & _U64,
+            cache_salt=cache_salt,
         )
         request.queued = self._clock()
         self.scheduler.add_request(request)
@@ -106,25 +125,49 @@ class EngineCore:
         return self.scheduler.has_unfinished_requests()
 
     def step(self) -> list[TokenDelta]:
-        """Run the model once. One delta for each request that got a token or was aborted by an error."""
+        """Run the model once. One delta for each request that got a token or was aborted by an error.
+
+        With contain_errors no exception of runner or scheduler leaves this method.
+        """
         began = self._clock()
-        scheduled = self.scheduler.schedule()
+        try:
+            scheduled = self._schedule()
+        except Exception as error:
+            if not self._contain_errors or self._strict:
+                raise
+            logger.exception("scheduling failed on a fresh pool")
+            return self._fail(self.reset(), error)
         if not scheduled.slices:
             return []
         for s in scheduled.slices:
             if s.request.scheduled is None:
                 s.request.scheduled = began
         try:
-            result = self.runner.execute(scheduled.batch)
-            updates = self.scheduler.update_from_output(scheduled, result)
+            updates = self.scheduler.update_from_output(scheduled, self.runner.execute(scheduled.batch))
         except Exception as error:
             self._num_step_errors += 1
             if not self._contain_errors:
                 raise
-            return self._fail(scheduled, error)
+            ids = [s.request.request_id for s in scheduled.slices]
+            logger.exception("a step failed; requests in it: %s", ", ".join(ids))
+            # What the failed step left in the cache is unknown: the other requests begin again in a fresh pool.
+            self.scheduler.rebuild()
+            self.scheduler.finish_requests(ids, RequestStatus.FINISHED_ABORTED)
+            return self._fail(ids, error)
         finally:
             self._measure(scheduled, began)
+        if self.scheduler.pool_errors or not self.scheduler.kv_cache_manager.balances:
+            self._repair()
         return [_delta(update) for update in updates]
+
+    def _schedule(self) -> SchedulerOutput:
+        budget = None if self.step_budget is None else self.step_budget.tokens
+        try:
+            return self.scheduler.schedule(budget)
+        except BlockPoolError as error:
+            self.scheduler.pool_errors.append(str(error))
+            self._repair()
+            return self.scheduler.schedule(budget)
 
     def _measure(self, scheduled: SchedulerOutput, began: float) -> None:
         self._last_step_at = self._clock()
@@ -134,24 +177,47 @@ class EngineCore:
         self._num_batched_tokens += tokens
         if self._step_seconds > 0:
             self._tokens_per_second = tokens / self._step_seconds
+        if self.step_budget is not None:
+            self.step_budget.record(tokens, self._step_seconds)
 
-    def _fail(self, scheduled: SchedulerOutput, error: Exception) -> list[TokenDelta]:
-        """End the requests of a step that raised, and start the others afresh: what the cache holds is unknown."""
-        requests = [s.request for s in scheduled.slices]
-        ids = [request.request_id for request in requests]
-        logger.exception("a step failed; aborted requests: %s", ", ".join(ids))
-        self.scheduler.finish_requests(ids, RequestStatus.FINISHED_ABORTED)
-        self.scheduler.preempt_all()
-        self.scheduler.kv_cache_manager.reset()
+    def _fail(self, request_ids: list[str], error: Exception) -> list[TokenDelta]:
+        """The last deltas of requests that ended with an error. Its text stays in the log: it may hold anything."""
         message = f"the engine failed while it computed this request ({type(error).__name__})"
-        return [
-            TokenDelta(request_id=request_id, finish_reason=RequestStatus.FINISHED_ABORTED.finish_reason, error=message)
-            for request_id in ids
-        ]
+        reason = RequestStatus.FINISHED_ABORTED.finish_reason
+        return [TokenDelta(request_id=i, finish_reason=reason, error=message) for i in request_ids]
+
+    def check(self) -> bool:
+        """Look at every block of the pool and repair what is wrong; whether all was well. O(num_blocks).
+
+        Each step compares counts, which finds nearly everything. This finds the rest: call it when there is
+        nothing else to do. Raises BlockPoolError when `strict`.
+        """
+        if not self.scheduler.pool_errors and not self.scheduler.kv_cache_manager.problems():
+            return True
+        self._repair()
+        return False
+
+    def _repair(self) -> None:
+        """Log and count damage, then begin again with a fresh pool. No request is lost; running ones recompute."""
+        manager = self.scheduler.kv_cache_manager
+        damage = manager.damage()
+        problems = [*self.scheduler.pool_errors, *manager.problems()]
+        if self._strict:
+            raise BlockPoolError("; ".join(problems))
+        self._num_leaked_blocks += max(len(damage), 1)
+        logger.error(
+            "the block pool is damaged; %d running requests start again in a fresh one. Holders: %s. Problems: %s",
+            len(self.scheduler.running),
+            ", ".join(manager.holders()) or "none",
+            "; ".join(problems[:MAX_LOGGED_PROBLEMS]),
+        )
+        self.scheduler.rebuild()
 
     def abort_requests(self, request_ids: Iterable[str]) -> list[str]:
         """End requests and free what they hold; the ids of those that were ended. Unknown ids are ignored."""
         ended = self.scheduler.finish_requests(request_ids, RequestStatus.FINISHED_ABORTED)
+        if self.scheduler.pool_errors:
+            self._repair()
         return [request.request_id for request in ended]
 
     def reset(self) -> list[str]:
@@ -161,8 +227,9 @@ class EngineCore:
         """
         return [request.request_id for request in self.scheduler.reset()]
 
-    def reset_prefix_cache(self) -> None:
-        """Forget every cached block that no request reads."""
+    def reset_prefix_cache(self) -> int:
+        """Forget every cached block that no request reads; how many there were."""
+        return self.scheduler.reset_prefix_cache()
 
     def stats(self) -> EngineStats:
         """A snapshot."""
@@ -170,10 +237,13 @@ class EngineCore:
         return EngineStats(
             num_running=len(scheduler.running),
             num_waiting=len(scheduler.waiting),
-            num_waiting_tokens=sum(request.num_tokens for request in scheduler.waiting),
+            num_waiting_tokens=scheduler.waiting.num_tokens,
             kv_cache_usage=scheduler.kv_cache_manager.usage,
             num_free_blocks=scheduler.kv_cache_manager.block_pool.num_free_blocks,
             num_preemptions=scheduler.num_preemptions,
+            prefix_cache_queries=scheduler.prefix_cache_queries,
+            prefix_cache_hits=scheduler.prefix_cache_hits,
+            num_leaked_blocks=self._num_leaked_blocks,
             num_steps=self._num_steps,
             num_step_errors=self._num_step_errors,
             num_batched_tokens=self._num_batched_tokens,
@@ -186,18 +256,20 @@ class EngineCore:
 def _delta(update: TokenUpdate) -> TokenDelta:
     request = update.request
     logprobs: list[LogprobEntry] = []
-    if request.sampling_params.logprobs is not None:
-        if update.logprob is None:
-            raise ValueError(f"{request}: logprobs were asked for, the runner returned none")
+    if update.logprob is not None:
         logprobs.append(LogprobEntry(update.token_id, update.logprob, list(update.top_logprobs)))
+    prompt_logprobs = None
+    if update.prompt_logprobs is not None:
+        prompt_logprobs = [LogprobEntry(p.token_id, p.logprob, list(p.top_logprobs)) for p in update.prompt_logprobs]
     first = request.num_output_tokens == 1
     return TokenDelta(
         request_id=request.request_id,
         token_ids=[update.token_id],
         logprobs=logprobs,
+        prompt_logprobs=prompt_logprobs,
         finish_reason=request.status.finish_reason,
         stop_token_id=request.stop_token_id,
-        num_cached_tokens=0 if first else None,
+        num_cached_tokens=request.num_cached_tokens if first else None,
         queued=request.queued if first else None,
         scheduled=request.scheduled if first else None,
         num_preemptions=request.num_preemptions,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 
+from sapwood.engine.model_runner import LogitAdjustments, SamplingState, TokenLogprobs
 from sapwood.engine.sampling_params import SamplingParams
 
 
@@ -41,20 +42,32 @@ class Request:
     request_id: unique among unfinished requests. prompt_token_ids: at least one id.
     max_tokens: the most tokens to generate, already limited by the context.
     eos_token_ids: the model's own end tokens, empty when they are ignored.
-    seed: in [0, 2**64), resolved.
+    seed: in [0, 2**64), resolved. cache_salt: see `block_hash.hash_root`.
 
     num_computed_tokens counts positions whose KV is in the cache or will be when the step in flight ends.
-    It is the only record of progress: prefill, chunk, decode and resume after preemption are all "compute
-    the rest".
+    It is the only record of progress: prefill, chunk, decode, a cache hit and resuming after preemption are all
+    "compute the rest".
+
+    The scheduler's own notes: arrival (a number that grows), hash_root and block_hashes (names of the full blocks of
+    all known tokens, as far as they were needed), waited_at_hit (see `Scheduler`), num_cached_tokens (prompt tokens
+    found in the cache when it was first admitted), prompt_logprobs (answers so far) and num_prompt_logprobs (how many
+    there have been). queued, scheduled: CLOCK_MONOTONIC seconds, written by the engine.
     """
 
     __slots__ = (
         "_token_ids",
+        "arrival",
+        "block_hashes",
+        "cache_salt",
         "eos_token_ids",
+        "hash_root",
         "max_tokens",
+        "num_cached_tokens",
         "num_computed_tokens",
         "num_preemptions",
+        "num_prompt_logprobs",
         "num_prompt_tokens",
+        "prompt_logprobs",
         "queued",
         "request_id",
         "sampling_params",
@@ -63,6 +76,7 @@ class Request:
         "status",
         "stop_token_id",
         "stop_token_ids",
+        "waited_at_hit",
     )
 
     def __init__(
@@ -74,6 +88,7 @@ class Request:
         max_tokens: int,
         eos_token_ids: frozenset[int] = frozenset(),
         seed: int = 0,
+        cache_salt: str = "",
     ) -> None:
         if not prompt_token_ids:
             raise ValueError("prompt_token_ids is empty; allowed: at least one token id")
@@ -85,11 +100,19 @@ class Request:
         self.eos_token_ids = frozenset() if sampling_params.ignore_eos else eos_token_ids
         self.stop_token_ids = sampling_params.stop_ids
         self.seed = seed
+        self.cache_salt = cache_salt
         self.num_prompt_tokens = len(prompt_token_ids)
         self.num_computed_tokens = 0
         self.num_preemptions = 0
         self.status = RequestStatus.WAITING
         self.stop_token_id: int | None = None
+        self.arrival = -1
+        self.hash_root = b""
+        self.block_hashes: list[bytes] = []
+        self.waited_at_hit = -1
+        self.num_cached_tokens: int | None = None
+        self.prompt_logprobs: list[TokenLogprobs] = []
+        self.num_prompt_logprobs = 0
         self.queued: float | None = None
         self.scheduled: float | None = None
         self._token_ids = list(prompt_token_ids)
@@ -122,9 +145,63 @@ class Request:
     def output_token_ids(self) -> list[int]:
         return self._token_ids[self.num_prompt_tokens :]
 
+    @property
+    def token_ids(self) -> Sequence[int]:
+        """Prompt and output; not a copy."""
+        return self._token_ids
+
     def tokens(self, start: int, end: int) -> list[int]:
         """Token ids at positions [start, end)."""
         return self._token_ids[start:end]
+
+    @property
+    def max_cached_tokens(self) -> int:
+        """How many of the first tokens may come from the cache.
+
+        Never the last one: its row gives the next token. And none whose row still has to answer for a prompt
+        logprob: the cache has keys and values, not logits.
+        """
+        if self.sampling_params.prompt_logprobs is not None and self.num_prompt_logprobs < self.num_prompt_tokens - 1:
+            return self.num_prompt_logprobs
+        return self.num_tokens - 1
+
+    def logprob_rows(self, start: int, end: int) -> range:
+        """Positions in [start, end) that have to answer for the prompt token after them, and have not yet."""
+        if self.sampling_params.prompt_logprobs is None:
+            return range(0)
+        return range(max(start, self.num_prompt_logprobs), min(end, self.num_prompt_tokens - 1))
+
+    def sampling_state(self) -> SamplingState:
+        """How to sample the next token. O(1) but for penalties, whose whole history goes along."""
+        params = self.sampling_params
+        return SamplingState(
+            temperature=params.temperature,
+            top_k=params.top_k,
+            top_p=params.top_p,
+            seed=self.seed,
+            position=self.num_tokens,
+            logprobs=params.logprobs,
+            min_p=params.min_p,
+            adjustments=self._adjustments(),
+        )
+
+    def _adjustments(self) -> LogitAdjustments | None:
+        params = self.sampling_params
+        banned: frozenset[int] = frozenset()
+        if self.num_output_tokens < params.min_tokens:
+            banned = self.eos_token_ids | self.stop_token_ids
+        penalties = params.repetition_penalty != 1 or params.presence_penalty != 0 or params.frequency_penalty != 0
+        if not (penalties or params.logit_bias or banned):
+            return None
+        return LogitAdjustments(
+            prompt_token_ids=self.prompt_token_ids if penalties else [],
+            output_token_ids=self.output_token_ids if penalties else [],
+            repetition_penalty=params.repetition_penalty,
+            presence_penalty=params.presence_penalty,
+            frequency_penalty=params.frequency_penalty,
+            logit_bias=params.logit_bias or {},
+            banned_token_ids=banned,
+        )
 
     def append_output_token(self, token_id: int) -> None:
         """Add a sampled token and settle whether it ends the request (`status`, `stop_token_id`)."""
