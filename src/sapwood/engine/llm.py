@@ -52,6 +52,7 @@ class LLM:
     max_num_seqs: the most sequences that run at once.
     block_size: tokens in a block of the KV cache. kv_cache_memory_bytes: size of that cache; num_kv_blocks
         sets it in blocks instead.
+    enable_prefix_caching: keep blocks of that cache that are full, and go on from them where a prompt begins alike.
     seed: seeds requests whose SamplingParams have none. Two runs of one program give the same texts.
     revision: branch, tag or commit of a repository.
     runner_factory: builds the model runner; for tests and other backends.
@@ -71,6 +72,7 @@ class LLM:
         block_size: int = DEFAULT_BLOCK_SIZE,
         kv_cache_memory_bytes: int | None = None,
         num_kv_blocks: int | None = None,
+        enable_prefix_caching: bool = True,
         seed: int = 0,
         revision: str | None = None,
         runner_factory: RunnerFactory | None = None,
@@ -86,6 +88,7 @@ class LLM:
                 block_size=block_size,
                 kv_cache_memory_bytes=kv_cache_memory_bytes,
                 num_kv_blocks=num_kv_blocks,
+                enable_prefix_caching=enable_prefix_caching,
                 seed=seed,
             )
         )
@@ -95,7 +98,12 @@ class LLM:
         self.engine = LLMEngine(
             build_runner(config, self.config, runner_factory),
             self.tokenizer,
-            SchedulerConfig(config.max_num_batched_tokens, config.max_num_seqs, config.max_model_len),
+            SchedulerConfig(
+                config.max_num_batched_tokens,
+                config.max_num_seqs,
+                config.max_model_len,
+                enable_prefix_caching=config.enable_prefix_caching,
+            ),
             eos_token_ids=config.eos_token_ids,
             seed=config.seed,
         )

@@ -44,6 +44,8 @@ from sapwood.models.registry import load_model_config
 
 #: beyond this the front end does not keep up, and the next step waits until it does
 MAX_PENDING_BYTES = 64 * 1024 * 1024
+#: how long a full step should take: nobody waits longer for a turn, and a few hundred tokens still share the weights
+STEP_SECONDS = 0.25
 _PR_SET_PDEATHSIG = 1
 
 logger = logging.getLogger(__name__)
@@ -168,6 +170,8 @@ class EngineWorker:
             ids = [delta.request_id for delta in deltas]
             core.abort_requests(ids)
             self._socket.send(Step(time.monotonic(), _aborted(ids, str(error)), core.stats()))
+        if not core.has_unfinished_requests():
+            core.check()
 
 
 def _aborted(request_ids: Sequence[str], error: str) -> list[TokenDelta]:
@@ -176,8 +180,15 @@ def _aborted(request_ids: Sequence[str], error: str) -> list[TokenDelta]:
 
 def _build_core(config: EngineConfig, factory: RunnerFactory | None) -> EngineCore:
     runner = build_runner(config, load_model_config(Path(config.directory)), factory)
-    limits = SchedulerConfig(config.max_num_batched_tokens, config.max_num_seqs, config.max_model_len)
-    return EngineCore(runner, limits, eos_token_ids=config.eos_token_ids, seed=config.seed)
+    limits = SchedulerConfig(
+        config.max_num_batched_tokens,
+        config.max_num_seqs,
+        config.max_model_len,
+        enable_prefix_caching=config.enable_prefix_caching,
+    )
+    return EngineCore(
+        runner, limits, eos_token_ids=config.eos_token_ids, seed=config.seed, step_seconds=STEP_SECONDS
+    )
 
 
 def _memory_plan(runner: ModelRunner) -> MemoryPlan:
