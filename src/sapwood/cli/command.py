@@ -1,7 +1,8 @@
 """The parser, the table of commands, and what becomes of errors.
 
-A command is a module with `HELP`, `add_arguments(parser)` and `run(options) -> int`. Modules of commands import
-nothing heavy at the top: `sapwood --help` loads neither compiler nor engine.
+A command is a module with `HELP`, `add_arguments(parser)` and `run(options) -> int`, or with `HELP`, `SUBCOMMANDS` and
+`DEFAULT_SUBCOMMAND`. Modules of commands import nothing heavy at the top: `sapwood --help` loads neither compiler nor
+engine.
 
 Exit status: 0 done, 1 a failure that is not the user's, 2 a mistake of the user (one line on stderr), 130 Ctrl-C.
 """
@@ -13,13 +14,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import sapwood
 from sapwood.cli import bench, chat, generate, info, inspect
 from sapwood.cli.errors import CommandError
 from sapwood.config import ConfigError
 
-COMMANDS = {"generate": generate, "chat": chat, "bench": bench, "inspect": inspect, "info": info}
+COMMANDS: dict[str, Any] = {"generate": generate, "chat": chat, "bench": bench, "inspect": inspect, "info": info}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -30,13 +32,33 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, module in COMMANDS.items():
         sub = commands.add_parser(name, help=module.HELP, description=module.__doc__)
-        module.add_arguments(sub)
-        sub.set_defaults(run=module.run)
+        if hasattr(module, "SUBCOMMANDS"):
+            below = sub.add_subparsers(dest="subcommand", metavar="WHAT", required=True)
+            for inner_name, inner in module.SUBCOMMANDS.items():
+                add_command(below.add_parser(inner_name, help=inner.HELP, description=inner.__doc__), inner)
+        else:
+            add_command(sub, module)
     return parser
 
 
+def add_command(parser: argparse.ArgumentParser, module: Any) -> None:
+    module.add_arguments(parser)
+    parser.set_defaults(run=module.run)
+
+
+def with_default_subcommand(argv: Sequence[str]) -> list[str]:
+    """`bench MODEL` is `bench engine MODEL`: a command with subcommands may name the one that needs no name."""
+    out = list(argv)
+    module = COMMANDS.get(out[0]) if out else None
+    if module is not None and hasattr(module, "SUBCOMMANDS"):
+        known = {*module.SUBCOMMANDS, "-h", "--help"}
+        if len(out) == 1 or out[1] not in known:
+            out.insert(1, module.DEFAULT_SUBCOMMAND)
+    return out
+
+
 def run(argv: Sequence[str] | None = None) -> int:
-    options = make_parser().parse_args(argv)
+    options = make_parser().parse_args(with_default_subcommand(sys.argv[1:] if argv is None else argv))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without Unicode

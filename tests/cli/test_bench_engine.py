@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sapwood.cli import bench
+from sapwood.cli import bench_engine as bench
 from sapwood.models.random_checkpoint import SHAPES, tensor_shapes
 from sapwood.models.registry import load_model_config
 
