@@ -17,6 +17,7 @@ from sapwood.serve.errors import ApiError, bad_request
 MAX_DEPTH = 64
 MAX_BRACKETS = 100_000  # objects and arrays, counted by both of their brackets
 MAX_DIGITS = 40
+MAX_MESSAGE = 400
 THREAD_BYTES = 64 << 10  # larger bodies are decoded in a thread
 
 T = TypeVar("T")
@@ -154,6 +155,9 @@ def decode_json(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def _invalid_value(message: str) -> ApiError:
+    message = ascii(message)[1:-1]  # it may quote the client: one line, nothing that a terminal obeys
+    if len(message) > MAX_MESSAGE:
+        message = f"{message[: MAX_MESSAGE // 2]}...{message[-MAX_MESSAGE // 2 :]}"
     match = _PATH.match(message)
     what, where = (match.group(1), match.group(2)) if match else (message, "")
     param = where if len(where) <= 200 else None

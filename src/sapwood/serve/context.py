@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -58,3 +59,4 @@ class ServerState:
         self.observe = observe or _observe_nothing
         self.created = int(time.time())
         self.tokenizer_limiter = anyio.CapacityLimiter(config.tokenizer_threads)
+        self.large_prompt = asyncio.Semaphore(1)  # one at a time: small ones never wait for a queue of large ones

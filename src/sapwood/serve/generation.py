@@ -25,6 +25,7 @@ from sapwood.serve.errors import ApiError, bad_request
 
 T = TypeVar("T")
 
+LARGE_PROMPT = 1 << 16
 _SAMPLING_FIELDS = frozenset(SamplingParams.__dataclass_fields__)
 
 
@@ -49,8 +50,17 @@ def check_model(state: ServerState, model: str) -> None:
         )
 
 
-async def _in_thread(state: ServerState, call: Callable[[], T]) -> T:
-    return await anyio.to_thread.run_sync(call, limiter=state.tokenizer_limiter)
+async def in_thread(state: ServerState, size: int, call: Callable[[], T]) -> T:
+    """The result of a call that works on text of `size` characters or tokens, away from the event loop."""
+    if size <= LARGE_PROMPT:
+        return await anyio.to_thread.run_sync(call, limiter=state.tokenizer_limiter)
+    async with state.large_prompt:
+        return await anyio.to_thread.run_sync(call, limiter=state.tokenizer_limiter)
+
+
+def _length(message: Mapping[str, Any]) -> int:
+    content = message.get("content")
+    return len(content) if isinstance(content, str) else sum(len(part["text"]) for part in content or ())
 
 
 async def tokenize_chat(
@@ -61,8 +71,9 @@ async def tokenize_chat(
     if template is None:
         raise bad_request("The model has no chat template; use /v1/completions.", "messages", "no_chat_template")
     call = partial(encode_chat, state.client.tokenizer, template, messages, add_generation_prompt=add_generation_prompt)
+    size = sum(map(_length, messages))
     try:
-        return await _in_thread(state, call)
+        return await in_thread(state, size, call)
     except ValueError as error:  # malformed messages, and all that a template raises
         raise bad_request(str(error), "messages") from None
 
@@ -73,7 +84,7 @@ async def tokenize_text(
     """Token ids of a text. Raises ApiError 400 naming `param`."""
     call = partial(state.client.tokenizer.encode, text, add_special_tokens)
     try:
-        return await _in_thread(state, call)
+        return await in_thread(state, len(text), call)
     except ValueError as error:
         raise bad_request(str(error), param) from None
 

@@ -47,7 +47,7 @@ def split_prompts(prompt: str | Sequence[Any], most: int) -> list[str | list[int
     for i, item in enumerate(items):
         if not item:
             where = "prompt" if len(items) == 1 else f"prompt[{i}]"
-            raise bad_request(f"{where} is empty; allowed: at least one character or token.", "prompt")
+            raise bad_request(f"{where} is empty; allowed: at least one character or token.", where)
     return items
 
 
@@ -114,6 +114,7 @@ class _Answer:
     salt: str
     head: Head = field(init=False)
     counter: UsageCounter = field(init=False)
+    prompt_logprobs: dict[int, Sequence[dict[int, Logprob] | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.head = make_head(self.state, self.context, self.request.model, "cmpl")
@@ -125,7 +126,7 @@ class _Answer:
             async for job, output in outputs:
                 self._count(job, output)
                 for completion in output.outputs:
-                    choice = self._choice(job, output, completion, _Progress())
+                    choice = self._choice(job, completion, _Progress())
                     choices[choice.index] = choice
         return self._completion([choices[i] for i in sorted(choices)], with_usage=True)
 
@@ -139,7 +140,7 @@ class _Answer:
                 chunks = []
                 for completion in output.outputs:
                     seen = progress.setdefault(self._index(job, completion), _Progress())
-                    choice = self._choice(job, output, completion, seen)
+                    choice = self._choice(job, completion, seen)
                     if choice.text or choice.logprobs or choice.finish_reason:
                         chunks.append(self._completion([choice], with_usage=continuous))
                 if chunks:
@@ -150,6 +151,8 @@ class _Answer:
 
     def _count(self, job: int, output: RequestOutput) -> None:
         self.counter.add(job, output)
+        if output.prompt_logprobs is not None:  # comes once, and every choice shows it
+            self.prompt_logprobs[job] = output.prompt_logprobs
         if self.request.max_tokens == 0:
             self.counter.completion_tokens = 0
 
@@ -166,9 +169,7 @@ class _Answer:
             system_fingerprint=self.head.system_fingerprint,
         )
 
-    def _choice(
-        self, job: int, output: RequestOutput, completion: CompletionOutput, seen: _Progress
-    ) -> CompletionChoice:
+    def _choice(self, job: int, completion: CompletionOutput, seen: _Progress) -> CompletionChoice:
         """What is new of a choice. Its first event brings the echoed prompt, and its log-probabilities."""
         first = not seen.begun
         seen.begun = True
@@ -182,7 +183,7 @@ class _Answer:
             item = self.jobs[job]
             prompt = item.text if item.text is not None else self._decode(item.prompt_token_ids)
             if logprobs is not None:
-                self._add(logprobs, item.prompt_token_ids, output.prompt_logprobs or [], seen)
+                self._add(logprobs, item.prompt_token_ids, self.prompt_logprobs.get(job, []), seen)
                 seen.length = len(prompt)
             text = prompt + text
         if logprobs is not None:
@@ -196,7 +197,9 @@ class _Answer:
             finish_reason=completion.finish_reason,
             stop_reason=completion.stop_reason,
             prompt_logprobs=(
-                prompt_logprobs(output.prompt_logprobs) if first and self.request.prompt_logprobs is not None else None
+                prompt_logprobs(self.prompt_logprobs.get(job))
+                if first and self.request.prompt_logprobs is not None
+                else None
             ),
         )
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import anyio.to_thread
-
 from sapwood.serve import generation
 from sapwood.serve.context import RequestContext, ServerState
 from sapwood.serve.errors import bad_request
@@ -33,8 +31,8 @@ async def tokenize(
     strings = None
     if request.return_token_strs:
         decode = state.client.tokenizer.decode
-        strings = await anyio.to_thread.run_sync(
-            lambda: [decode([token], skip_special_tokens=False) for token in tokens], limiter=state.tokenizer_limiter
+        strings = await generation.in_thread(
+            state, len(tokens), lambda: [decode([token], skip_special_tokens=False) for token in tokens]
         )
     return TokenizeResponse(len(tokens), state.client.max_model_len, tokens, strings)
 
@@ -53,6 +51,6 @@ async def detokenize(
         )
     call = partial(tokenizer.decode, request.tokens, skip_special_tokens=False)
     try:
-        return DetokenizeResponse(await anyio.to_thread.run_sync(call, limiter=state.tokenizer_limiter))
+        return DetokenizeResponse(await generation.in_thread(state, len(request.tokens), call))
     except ValueError as error:
         raise bad_request(str(error), "tokens") from None
