@@ -80,7 +80,7 @@ def _bodies(model: str) -> Iterator[Hostile]:
 
 def _numbers(model: str) -> Iterator[Hostile]:
     for name in NUMERIC:
-        for literal in ("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "true", '"1"', "[]", "{}"):
+        for literal in ("NaN", "-Infinity", "1e400", "true", '"1"', "[]"):
             yield Hostile(f"{name}={literal}", CHAT, _raw(model, name, literal))
         huge = ("9" * 100, "-" + "9" * 100) if name == "seed" else ("9223372036854775808", "-9223372036854775809")
         for literal in huge:

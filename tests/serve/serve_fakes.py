@@ -24,6 +24,7 @@ from sapwood.engine.sampling_params import RequestOutputKind, SamplingParams
 from sapwood.models.config import ModelConfig, RopeConfig
 from sapwood.serve.app import create_app
 from sapwood.serve.config import ServerConfig
+from sapwood.serve.http_protocol import ConnectionLimits, Connections, http_class
 
 MODEL = "fake-model"
 
@@ -187,7 +188,7 @@ class _Text:
     logprobs: list[dict[int, Logprob]] = field(default_factory=list)
     finish_reason: str | None = None
     stop_reason: int | str | None = None
-    shown: int = 0
+    text: str = ""
 
     def __post_init__(self) -> None:
         self.detokenizer = Detokenizer(
@@ -208,13 +209,12 @@ class _Text:
             self.finish_reason, self.stop_reason = "stop", stop
         if params.logprobs is not None:
             self.logprobs.append(client._logprobs(token_id, params.logprobs))
-        end = len(self.detokenizer.output_text) if self.finish_reason else self.detokenizer.streamable_length()
-        piece = self.detokenizer.output_text[self.shown : end]
-        self.shown = end
+        piece = self.detokenizer.take()
+        self.text += piece
         return self._output(piece, [token_id], self.logprobs[-1:])
 
     def whole(self) -> CompletionOutput:
-        return self._output(self.detokenizer.output_text, self.token_ids, self.logprobs)
+        return self._output(self.text, self.token_ids, self.logprobs)
 
     def _output(self, text: str, token_ids: list[int], logprobs: list[dict[int, Logprob]]) -> CompletionOutput:
         return CompletionOutput(
@@ -270,7 +270,17 @@ async def _call(function: Callable[[], Any]) -> Any:
 def running_server(client: Any, config: ServerConfig | None = None, **changes: Any) -> Iterator[RunningServer]:
     """Serve a client on a free port until the block ends."""
     app = create_app(client, config or make_config(**changes))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    connections = Connections(ConnectionLimits())
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=http_class(connections),
+            ws="none",
+            log_config=None,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
+    )
     listener = socket.create_server(("127.0.0.1", 0))
     loops: list[asyncio.AbstractEventLoop] = []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,7 +14,7 @@ from starlette.types import ASGIApp
 
 from sapwood.engine.client import EngineClient
 from sapwood.serve.config import ServerConfig
-from sapwood.serve.context import Observer, ServerState
+from sapwood.serve.context import ServerState
 from sapwood.serve.middleware import AuthMiddleware, HostMiddleware, RequestMiddleware
 from sapwood.serve.openapi import make_document, openapi_operation
 from sapwood.serve.operation import ErrorMiddleware, Operation, OperationApp
@@ -33,15 +32,13 @@ def create_app(
     *,
     operations: Sequence[Operation] = (),
     middleware: Sequence[Middleware] = (),
-    observe: Observer | None = None,
-    lifespan: Any = None,
 ) -> ASGIApp:
     """The whole server but its socket. The client is used, not owned: whoever made it closes it.
 
     operations: routes besides those of `routes.OPERATIONS`. middleware: runs for every request, with its context
-    (`context_of(scope)`) and before authentication. observe: see `ServerState`. lifespan: as Starlette takes it.
+    (`context_of(scope)`) and before authentication.
     """
-    state = ServerState(client, config, observe)
+    state = ServerState(client, config)
     table = [*OPERATIONS, *operations]
     table.append(openapi_operation(make_document([*table], bool(config.api_keys))))
     pages = load_pages()
@@ -54,7 +51,6 @@ def create_app(
     public = [operation.path for operation in table if operation.public]
     app = Starlette(
         routes=routes,
-        lifespan=lifespan,
         exception_handlers={HTTPException: _pass_on},
         middleware=[
             Middleware(RequestMiddleware),

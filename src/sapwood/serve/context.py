@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
 from starlette.types import Scope
 
 from sapwood.engine.client import EngineClient
-from sapwood.engine.outputs import RequestOutput
 from sapwood.serve.config import ServerConfig
 from sapwood.serve.errors import Family
 
@@ -40,23 +39,13 @@ def context_of(scope: Scope) -> RequestContext:
     return scope[SCOPE_KEY]
 
 
-Observer = Callable[[RequestContext, RequestOutput], None]
-
-
-def _observe_nothing(context: RequestContext, output: RequestOutput) -> None:
-    pass
-
-
 class ServerState:
-    """What all requests share.
+    """What all requests share."""
 
-    observe: called with every output of the engine before it is formatted; it must be quick and must not raise.
-    """
-
-    def __init__(self, client: EngineClient, config: ServerConfig, observe: Observer | None = None) -> None:
+    def __init__(self, client: EngineClient, config: ServerConfig) -> None:
         self.client = client
         self.config = config
-        self.observe = observe or _observe_nothing
+        self.serial = itertools.count()  # engine requests; clients choose the ids of HTTP requests, also twice the same
         self.created = int(time.time())
         self.tokenizer_limiter = anyio.CapacityLimiter(config.tokenizer_threads)
         self.large_prompt = asyncio.Semaphore(1)  # one at a time: small ones never wait for a queue of large ones

@@ -184,7 +184,7 @@ async def generate(
     Closing the generator aborts all of them. Raises ApiError and EngineError; the other jobs are aborted then.
     """
     if len(jobs) == 1:
-        async with aclosing(_run_job(state, context, jobs[0], context.request_id, salt)) as outputs:
+        async with aclosing(_run_job(state, context, jobs[0], salt)) as outputs:
             async for output in outputs:
                 yield 0, output
         return
@@ -192,8 +192,7 @@ async def generate(
 
     async def pump(index: int) -> None:
         try:
-            request_id = f"{context.request_id}-{index}"
-            async with aclosing(_run_job(state, context, jobs[index], request_id, salt)) as outputs:
+            async with aclosing(_run_job(state, context, jobs[index], salt)) as outputs:
                 async for output in outputs:
                     await queue.put((index, output))
             await queue.put((index, None))
@@ -218,17 +217,18 @@ async def generate(
 
 
 async def _run_job(
-    state: ServerState, context: RequestContext, job: Job, request_id: str, salt: str
+    state: ServerState, context: RequestContext, job: Job, salt: str
 ) -> AsyncGenerator[RequestOutput, None]:
     outputs = state.client.generate(
-        job.prompt_token_ids, job.params, request_id=request_id, cache_salt=salt, prompt=job.text
+        job.prompt_token_ids,
+        job.params,
+        request_id=f"{context.request_id}-{next(state.serial)}",
+        cache_salt=salt,
+        prompt=job.text,
     )
     async with aclosing(outputs):
         try:
             async for output in outputs:
-                state.observe(context, output)
                 yield output
-                if output.finished:
-                    return
         except ValueError as error:  # a request that the engine refuses after all
             raise bad_request(str(error)) from None

@@ -134,11 +134,16 @@ class _Answer:
         options = self.request.stream_options
         continuous = options is not None and options.continuous_usage_stats
         progress: dict[int, _Progress] = {}
+        waiting: dict[int, list[CompletionOutput]] = {}  # for the log-probabilities of the prompt, which come first
         async with aclosing(generation.generate(self.state, self.context, self.jobs, self.salt)) as outputs:
             async for job, output in outputs:
                 self._count(job, output)
+                completions = [*waiting.pop(job, ()), *output.outputs]
+                if self._shows_prompt_logprobs and job not in self.prompt_logprobs:
+                    waiting[job] = completions
+                    continue
                 chunks = []
-                for completion in output.outputs:
+                for completion in completions:
                     seen = progress.setdefault(self._index(job, completion), _Progress())
                     choice = self._choice(job, completion, seen)
                     if choice.text or choice.logprobs or choice.finish_reason:
@@ -148,6 +153,10 @@ class _Answer:
         if options is not None and options.include_usage:
             yield frame([self._completion([], with_usage=True)])
         yield sse.DONE
+
+    @property
+    def _shows_prompt_logprobs(self) -> bool:
+        return self.jobs[0].params.prompt_logprobs is not None
 
     def _count(self, job: int, output: RequestOutput) -> None:
         self.counter.add(job, output)
