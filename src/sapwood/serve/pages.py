@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import mimetypes
 from importlib.resources import files
@@ -13,10 +14,11 @@ from sapwood.serve.body import header
 from sapwood.serve.context import context_of
 from sapwood.serve.operation import Reply, send_reply
 
-#: the page may load what this server sends, and nothing else; nothing may be run that is not a file of it
+#: the page may load what this server sends, and nothing else; nothing may be run that is not a file of it, and with
+#: trusted types (https://www.w3.org/TR/trusted-types/) not even a mistake in it can turn a model's text into markup
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
 
@@ -28,10 +30,12 @@ class Page:
         text = kind.startswith("text/") or kind in ("application/javascript", "application/json", "image/svg+xml")
         self._kind = f"{kind}; charset=utf-8" if text else kind
         self._body = body
+        self._zipped = gzip.compress(body, mtime=0)
         self._etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         self._headers = (
             (b"etag", self._etag.encode()),
             (b"cache-control", b"no-cache"),
+            (b"vary", b"accept-encoding"),
             (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
         )
 
@@ -41,6 +45,10 @@ class Page:
         if known is not None and self._etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
             await send({"type": "http.response.start", "status": 304, "headers": list(self._headers)})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
+        if "gzip" in (header(scope, b"accept-encoding") or ""):
+            zipped = (*self._headers, (b"content-encoding", b"gzip"))
+            await send_reply(send, Reply(self._zipped, self._kind, 200, zipped))
             return
         await send_reply(send, Reply(self._body, self._kind, 200, self._headers))
 

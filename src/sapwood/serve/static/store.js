@@ -1,0 +1,121 @@
+// What this browser keeps: settings and conversations in localStorage, the API key for as long as the tab lives.
+
+const PREFIX = "sapwood.c.";
+const CAP = 4_000_000; // characters of conversations; browsers stop at about five million for one site
+
+function read(storage, key) {
+  try {
+    return JSON.parse(storage.getItem(key));
+  } catch {
+    return null; // closed, or not ours
+  }
+}
+
+export function loadSettings() {
+  const found = read(localStorage, "sapwood.settings");
+  return { params: {}, system: "", theme: "auto", format: "markdown", ...(found && typeof found === "object" ? found : {}) };
+}
+
+export function saveSettings(settings) {
+  try {
+    localStorage.setItem("sapwood.settings", JSON.stringify(settings));
+  } catch {
+    // Settings then last as long as the page.
+  }
+}
+
+/** Something of this tab only: it survives a reload, not the tab. */
+export const tab = {
+  get: (name) => {
+    try {
+      return sessionStorage.getItem(`sapwood.${name}`) || "";
+    } catch {
+      return "";
+    }
+  },
+  set: (name, value) => {
+    try {
+      if (value) sessionStorage.setItem(`sapwood.${name}`, value);
+      else sessionStorage.removeItem(`sapwood.${name}`);
+    } catch {
+      // The value then lasts as long as the page.
+    }
+  },
+};
+
+export function newConversation(system) {
+  return { id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, title: "", system, updated: Date.now(), messages: [] };
+}
+
+function isConversation(value) {
+  return value && typeof value.id === "string" && Array.isArray(value.messages) &&
+    value.messages.every((message) => typeof message?.role === "string" && typeof message.content === "string");
+}
+
+/** Every stored conversation, latest first. */
+export function listConversations() {
+  const found = [];
+  try {
+    for (const key of Object.keys(localStorage)) {
+      const value = key.startsWith(PREFIX) ? read(localStorage, key) : null;
+      if (isConversation(value)) found.push(value);
+    }
+  } catch {
+    // No storage: nothing is kept.
+  }
+  return found.sort((a, b) => b.updated - a.updated);
+}
+
+/** One stored conversation, or null. */
+export function loadConversation(id) {
+  const value = read(localStorage, PREFIX + id);
+  return isConversation(value) ? value : null;
+}
+
+export function removeConversation(id) {
+  try {
+    localStorage.removeItem(PREFIX + id);
+  } catch {
+    // Nothing was kept.
+  }
+}
+
+/** Stores a conversation; the oldest others make room. Returns {kept, removed: how many made room}. */
+export function saveConversation(conversation) {
+  const text = JSON.stringify(conversation);
+  const key = PREFIX + conversation.id;
+  let removed = 0;
+  try {
+    const others = Object.keys(localStorage).filter((each) => each.startsWith(PREFIX) && each !== key);
+    let used = text.length + others.reduce((sum, each) => sum + localStorage.getItem(each).length, 0);
+    const full = () => {
+      try {
+        if (used <= CAP) localStorage.setItem(key, text);
+        return used > CAP;
+      } catch {
+        return true; // something else of this site fills the storage
+      }
+    };
+    if (used <= CAP && !full()) return { kept: true, removed };
+    const oldest = others.map((each) => [read(localStorage, each)?.updated ?? 0, each]).sort((a, b) => a[0] - b[0]);
+    for (const [, each] of oldest) {
+      used -= localStorage.getItem(each).length;
+      localStorage.removeItem(each);
+      removed++;
+      if (!full()) return { kept: true, removed };
+    }
+  } catch {
+    // No storage at all.
+  }
+  return { kept: false, removed };
+}
+
+/** A conversation as a document for people. */
+export function toMarkdown(conversation) {
+  const parts = [`# ${conversation.title || "Conversation"}`];
+  if (conversation.system) parts.push(`*System prompt*\n\n${conversation.system}`);
+  for (const message of conversation.messages) {
+    parts.push(`**${message.role === "user" ? "You" : message.model || "Assistant"}**\n\n${message.content}`);
+  }
+  return `${parts.join("\n\n")}\n`;
+}
