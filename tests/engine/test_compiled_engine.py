@@ -53,7 +53,7 @@ def test_logprobs_are_of_the_raw_distribution(llm: LLM):
     found = SamplingParams(temperature=0.0, max_tokens=5, logprobs=3)
     (output,) = llm.generate(PROMPTS[0], found, use_tqdm=False)
     runner: Any = llm.engine.runner
-    logits = runner.arrays["logits"].numpy()[: runner.vocab_size].astype(np.float64)  # of the last step
+    logits = runner.logits.numpy()[0].astype(np.float64)  # of the last step
     expected = logits - (np.log(np.exp(logits - logits.max()).sum()) + logits.max())
     last = output.outputs[0].logprobs[-1]
     best = np.argsort(-expected)[:3]

@@ -70,32 +70,56 @@ def test_log_sum_exp(target):
 
 @fn(unchecked=True)
 def sample(
-    logits: Tensor[f32, 2], order: Tensor[i32, 2], parameters: Tensor[float, 2], seeds: Tensor[u64, 1],
-    positions: Tensor[i64, 1], tokens: Tensor[i64, 1], logprobs: Tensor[float, 1],
+    logits: Tensor[f32, 2], order: Tensor[i32, 2], adjusted: Tensor[f32, 2], parameters: Tensor[float, 2],
+    seeds: Tensor[u64, 1], positions: Tensor[i64, 1], bounds: Tensor[i64, 2], ids: Tensor[i32, 1],
+    biases: Tensor[float, 1], penalties: Tensor[float, 2], tokens: Tensor[i64, 1],
 ) -> None:
     rows, vocabulary = logits.shape
     sampling.sample_rows(
-        logits.ptr, order.ptr, parameters.ptr, seeds.ptr, positions.ptr, tokens.ptr, logprobs.ptr, rows, vocabulary
+        logits.ptr, order.ptr, adjusted.ptr, parameters.ptr, seeds.ptr, positions.ptr, bounds.ptr, ids.ptr,
+        biases.ptr, penalties.ptr, tokens.ptr, rows, vocabulary, order.shape[0],
     )
 
 
-def draw(logits, temperature=1.0, top_k=0, top_p=1.0, seed=0, positions=None, call=sample):
-    """(tokens, logprobs) of rows of logits, or of one row at many positions."""
+def draw(
+    logits, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, seed=0, positions=None, call=sample, slots=2, changes=()
+):
+    """Tokens of rows of logits, or of one row at many positions. changes: an adjustment for each row, or None: a
+    tuple (prompt, output, repetition, presence, frequency, {id: bias}, banned ids). Scratch is poisoned."""
     positions = np.arange(len(logits)) if positions is None else np.asarray(positions)
     logits = np.ascontiguousarray(np.broadcast_to(logits, (len(positions), np.shape(logits)[-1])), np.float32)
-    rows = len(logits)
-    tokens, logprobs = np.full(rows, -1, np.int64), np.full(rows, np.nan)
-    parameters = np.tile([float(temperature), top_k, top_p], (rows, 1))
-    order, seeds = np.full(logits.shape, -1, np.int32), np.full(rows, seed, np.uint64)
-    call(logits, order, parameters, seeds, positions.astype(np.int64), tokens, logprobs)
-    return tokens, logprobs
+    rows, vocabulary = logits.shape
+    before = logits.copy()
+    tokens = np.full(rows, -1, np.int64)
+    parameters = np.tile([float(temperature), top_k, top_p, min_p], (rows, 1))
+    order = np.full((slots, vocabulary), -(2**31), np.int32)
+    adjusted = np.full((slots, vocabulary), np.nan, np.float32)
+    bounds, penalties = np.zeros((rows, 6), np.int64), np.full((rows, 3), np.nan)
+    ids: list[int] = []
+    biases: list[float] = []
+    for r, change in enumerate(changes):
+        if change is not None:
+            prompt, output, *penalties[r], bias, banned = change
+            start = len(biases)
+            for k, part in enumerate((prompt, output, bias, banned)):
+                bounds[r, k] = len(ids)
+                ids += part
+            bounds[r, 4:] = len(ids), start
+            biases += bias.values()
+    call(
+        logits, order, adjusted, parameters, np.full(rows, seed, np.uint64), positions.astype(np.int64), bounds,
+        np.array([*ids, -1], np.int32), np.array([*biases, np.nan]), penalties, tokens,
+    )
+    assert (logits.view(np.int32) == before.view(np.int32)).all(), "the logits themselves stay"
+    return tokens
 
 
-def probabilities(x, temperature=1.0, top_k=0, top_p=1.0):
+def probabilities(x, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     """The plain formula: sort, cut, renormalise."""
     wide = x.astype(np.float64) / temperature
     order = np.argsort(-wide, kind="stable")
     p = np.exp(wide - wide.max())[order]
+    p[p < min_p] = 0
     if 0 < top_k < len(x):
         p[top_k:] = 0
     p /= p.sum()
@@ -110,6 +134,9 @@ def probabilities(x, temperature=1.0, top_k=0, top_p=1.0):
 CASES = [
     {}, {"temperature": 0.5}, {"temperature": 3.0}, {"top_k": 5}, {"top_k": 1}, {"top_k": 100},
     {"top_p": 0.6}, {"top_p": 0.05}, {"top_k": 8, "top_p": 0.7, "temperature": 1.5}, {"top_p": 0.999},
+    {"min_p": 0.1}, {"min_p": 0.02, "temperature": 2.0}, {"min_p": 1.0}, {"min_p": 0.05, "top_k": 6},
+    {"min_p": 0.1, "top_k": 3}, {"min_p": 0.1, "top_p": 0.7}, {"min_p": 0.3, "top_p": 0.99},
+    {"min_p": 0.02, "top_k": 10, "top_p": 0.8, "temperature": 1.3},
 ]  # fmt: skip
 
 
@@ -118,7 +145,7 @@ def test_distribution(case):
     """Chi-squared: frequencies of 20000 draws, far below chance of failing by luck."""
     x = normal(1, 50) * 2
     p = probabilities(x, **case)
-    tokens, _ = draw(x, **case, positions=range(20000))
+    tokens = draw(x, **case, positions=range(20000))
     counts = np.bincount(tokens, minlength=50)
     assert counts[p == 0].sum() == 0
     expected = p * len(tokens)
@@ -128,27 +155,36 @@ def test_distribution(case):
     assert chi < freedom + 6 * np.sqrt(2 * freedom) + 6
 
 
-def test_greedy_and_logprobs(target):
+def test_the_first_token_whose_sum_passes_the_number(target):
+    """With the number that is drawn, the token is known: sums of probabilities in the order that the code goes."""
+    for n in (1, 2, 15, 16, 17, 511, 513, 1537):
+        x = normal(n, n) * 3
+        for min_p in (0.0, 0.01, 0.2):
+            p = probabilities(x, 0.8, min_p=min_p)
+            sums = np.cumsum(p)
+            got = draw(x, 0.8, min_p=min_p, seed=n, positions=range(50))
+            for i, token in enumerate(got):
+                u = uniform(n, i)
+                assert sums[token] >= u - 1e-6 and sums[token] - p[token] <= u + 1e-6 and p[token] > 0
+
+
+def test_greedy(target):
     x = normal(2, 6, 1000)
-    tokens, logprobs = draw(x, temperature=0)
-    assert (tokens == x.argmax(1)).all()
-    wide = x.astype(np.float64)
-    norm = np.log(np.exp(wide).sum(1))
-    assert np.abs(logprobs - (wide.max(1) - norm)).max() < 1e-6
-    tokens, logprobs = draw(x, temperature=0.7, top_k=30)
-    assert np.abs(logprobs - (wide[np.arange(6), tokens] - norm)).max() < 1e-6
+    assert (draw(x, temperature=0) == x.argmax(1)).all()
+    assert (draw(x, temperature=0, top_k=3, top_p=0.1, min_p=0.9) == x.argmax(1)).all()
+    assert (draw(x, temperature=5.0, min_p=1.0) == x.argmax(1)).all()
 
 
 def test_a_draw_depends_on_seed_and_position_alone(target):
     x = normal(3, 700)
     for case in CASES:
-        want, _ = draw(x, **case, seed=5, positions=range(40))
+        want = draw(x, **case, seed=5, positions=range(40))
         for count in (1, 2):
             old = sapwood.set_num_threads(count)
-            alone = [draw(x, **case, seed=5, positions=[i])[0][0] for i in range(40)]
+            alone = [draw(x, **case, seed=5, positions=[i])[0] for i in range(40)]
             sapwood.set_num_threads(old)
             assert (want == alone).all()
-    assert (draw(x, seed=6, positions=range(40))[0] != draw(x, seed=5, positions=range(40))[0]).any()
+    assert (draw(x, seed=6, positions=range(40)) != draw(x, seed=5, positions=range(40))).any()
 
 
 def test_strange_logits():
@@ -156,11 +192,11 @@ def test_strange_logits():
     x = normal(4, 80)
     x[::2] = -np.inf
     for case in CASES:
-        tokens, _ = draw(x, **case, positions=range(300))
+        tokens = draw(x, **case, positions=range(300))
         assert (tokens % 2 == 1).all()
     for fill in (np.nan, -np.inf, np.inf, 0.0):
         for case in (*CASES, {"temperature": 0}, {"temperature": 1e-300}):
-            tokens, _ = draw(np.full(40, fill, np.float32), **case, positions=range(3))
+            tokens = draw(np.full(40, fill, np.float32), **case, positions=range(3))
             assert ((0 <= tokens) & (tokens < 40)).all()
 
 
@@ -168,34 +204,60 @@ def test_limits_on_a_large_vocabulary():
     x = normal(5, 128_000)
     for case in ({"top_k": 3}, {"top_p": 1e-5}, {"top_k": 50, "top_p": 0.1}, {"top_p": 0.001, "temperature": 0.3}):
         allowed = set(np.flatnonzero(probabilities(x, **case)))
-        tokens, _ = draw(x, **case, positions=range(60))
+        tokens = draw(x, **case, positions=range(60))
         assert set(tokens.tolist()) <= allowed
     flat = np.zeros(4099, np.float32)
-    tokens, _ = draw(flat, top_p=0.5, positions=range(500))
+    tokens = draw(flat, top_p=0.5, positions=range(500))
     assert tokens.max() < 2051 and tokens.min() >= 0 and len(set(tokens.tolist())) > 300
+    assert len(set(draw(flat, min_p=1.0, positions=range(500)).tolist())) > 400  # nothing is less likely
 
 
 @fn(unchecked=True)
-def top(
-    logits: Tensor[f32, 1], order: Tensor[i32, 1], tokens: Tensor[i32, 1], logprobs: Tensor[float, 1], count: int
+def report(
+    logits: Tensor[f32, 2], rows: Tensor[i32, 1], targets: Tensor[i64, 1], counts: Tensor[i32, 1],
+    logprobs: Tensor[float, 1], top_tokens: Tensor[i32, 2], top: Tensor[float, 2],
 ) -> None:
-    sampling.top_logprobs(logits.ptr, order.ptr, tokens.ptr, logprobs.ptr, logits.shape[0], count)
+    sampling.report_rows(
+        logits.ptr, rows.ptr, targets.ptr, counts.ptr, logprobs.ptr, top_tokens.ptr, top.ptr, len(rows),
+        top.shape[1], logits.shape[1],
+    )
 
 
-def test_top_logprobs():
-    for n, count in ((1, 1), (5, 5), (3, 9), (1000, 20), (1000, 1)):
-        x = normal(n, n).round(1)
-        some = min(n, count)
-        tokens, logprobs = np.full(some, -1, np.int32), np.full(some, np.nan)
-        top(x, np.full(n, -1, np.int32), tokens, logprobs, count)
-        want = np.argsort(-x, kind="stable")[:some]
-        assert (tokens == want).all()
-        norm = np.log(np.exp(x.astype(np.float64)).sum())
-        assert np.abs(logprobs - (x[want] - norm)).max() < 1e-6
+@pytest.mark.parametrize("vocabulary", [1, 2, 17, 1000])
+def test_reported_logprobs(vocabulary: int, threads, target):
+    x = normal(vocabulary, 5, vocabulary).round(1)  # with equals
+    wide = x.astype(np.float64)
+    logp = wide - np.log(np.exp(wide).sum(1))[:, None]
+    rows = np.array([4, 0, 2, 2, 1], np.int32)
+    counts = np.minimum(np.array([0, 1, 20, 3, 5]), vocabulary).astype(np.int32)
+    targets = np.array([7, 3, 0, 16, 9]) % vocabulary
+    logprobs = np.full(5, np.nan)
+    top_tokens, top = np.full((5, 20), -7, np.int32), np.full((5, 20), np.nan)
+    report(x, rows, targets, counts, logprobs, top_tokens, top)
+    for i, (r, count) in enumerate(zip(rows, counts, strict=True)):
+        want = np.argsort(-x[r], kind="stable")[:count]
+        assert abs(logprobs[i] - logp[r, targets[i]]) < 1e-6
+        assert (top_tokens[i, :count] == want).all() and (top_tokens[i, count:] == -7).all()
+        assert np.abs(top[i, :count] - logp[r, want]).max(initial=0) < 1e-6
+        assert np.isnan(top[i, count:]).all()
+
+
+def test_reports_of_strange_rows():
+    """Whatever a model computes, ids stay in range and nothing is written elsewhere."""
+    inf, nan = np.inf, np.nan
+    for fill in ([nan] * 9, [-inf] * 9, [inf] * 9, [nan, 1, -inf, inf, 2, nan, 0, 0, 0], [-inf] * 8 + [3]):
+        x = np.array([fill], np.float32)
+        top_tokens, top = np.full((1, 9), -7, np.int32), np.zeros((1, 9))
+        report(x, np.zeros(1, np.int32), np.array([8]), np.array([9], np.int32), np.zeros(1), top_tokens, top)
+        assert ((top_tokens >= 0) & (top_tokens < 9)).all() and len(set(top_tokens[0].tolist())) == 9
+    assert top_tokens[0, 0] == 8 and top[0, 0] == 0.0 and (top[0, 1:] == -inf).all()
 
 
 def test_nothing_is_touched_outside():
     """The evaluator knows where every array ends."""
     x = normal(8, 2, 37)
-    for case in ({}, {"top_k": 4, "top_p": 0.8}, {"top_p": 0.7}, {"temperature": 0}):
-        assert (draw(x, **case, call=sample.reference)[0] == draw(x, **case)[0]).all()
+    change = ([3, 36, 3], [36, 36, 0], 1.5, 0.5, 0.25, {0: 2.0, 36: -3.0}, [35, 35])
+    for case in ({}, {"top_k": 4, "top_p": 0.8}, {"top_p": 0.7}, {"temperature": 0}, {"min_p": 0.2, "top_p": 0.9}):
+        for changes in ((), (None, change)):
+            got = draw(x, **case, call=sample.reference, changes=changes, slots=1)
+            assert (got == draw(x, **case, changes=changes)).all()

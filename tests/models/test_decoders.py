@@ -31,9 +31,9 @@ def make_runner(directory: Path, dtype: str = "f32", **limits: Any) -> CompiledR
 
 def step(runner: CompiledRunner, slices: Sequence[tuple[list[int], int, list[int]]]) -> np.ndarray:
     """Logits after each slice (tokens, start, block table)."""
-    runner.arrays["logits"].numpy()[...] = np.nan
+    runner.logits.numpy()[...] = np.nan
     runner.execute(StepBatch([SequenceSlice(t, start, table, GREEDY) for t, start, table in slices]))
-    return runner.arrays["logits"].numpy()[: len(slices) * runner.vocab_size].reshape(len(slices), -1).copy()
+    return runner.logits.numpy()[: len(slices)].copy()
 
 
 def table(sequence: int) -> list[int]:

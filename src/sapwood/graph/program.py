@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -47,8 +47,6 @@ class Program:
         self.source = step.text
         self.symbols = step.symbols
         self._step = load_source(name, step.text, step.custom).step
-        self._inputs = Array.zeros(max(len(step.inputs), 1), "i64")
-        self._outputs = Array.zeros(max(len(graph.outputs), 1), "i64")
         self._weights = _table([bound(v.data) for v in step.weights])
         loops = [item for item in graph.body if isinstance(item, Repeat)]
         self._layers = [(_table([bound(d) for row in r.bindings for d in row]), r.count) for r in loops]
@@ -113,15 +111,23 @@ class Program:
 
     def run(self, inputs: Sequence[Any], outputs: Sequence[Any], symbols: Mapping[str, int]) -> None:
         """One step into the caller's memory, unchecked: sizes within what `reserve` was told, C-contiguous."""
-        for i, x in enumerate(inputs):
-            self._inputs[i] = x.data_ptr
-        for i, x in enumerate(outputs):
-            self._outputs[i] = x.data_ptr
-        layers = [p for table, count in self._layers for p in (table.data_ptr, count)]
-        self._step(
-            self._buffers.data_ptr, self._outputs.data_ptr, self._weights.data_ptr, self._inputs.data_ptr, *layers,
-            *(symbols[s] for s in self.symbols),
-        )  # fmt: skip
+        self.prepare(inputs, outputs)(symbols)
+
+    def prepare(
+        self, inputs: Sequence[Any], outputs: Sequence[Any]
+    ) -> Callable[[Mapping[str, int]], None]:
+        """`run` on memory that stays the same from step to step: a function of the symbols' values."""
+        tables = (self._buffers, _table(outputs), self._weights, _table(inputs))
+        fixed = [t.data_ptr for t in tables]
+        for table, count in self._layers:
+            fixed += (table.data_ptr, count)
+        held = (tables, tuple(inputs), tuple(outputs), self._layers)
+        step, names = self._step, self.symbols
+
+        def call(symbols: Mapping[str, int], held: object = held) -> None:
+            step(*fixed, *[symbols[s] for s in names])
+
+        return call
 
 
 def _dense(x: Any) -> bool:

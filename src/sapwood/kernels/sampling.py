@@ -1,17 +1,21 @@
-"""Choosing the next token from logits: argmax, temperature, top-k, top-p, logprobs.
+"""Choosing the next token from logits: argmax, temperature, min-p, top-k, top-p, logprobs.
+
+Limits act one after the other on what the one before has left, in vLLM's order: temperature, min-p (relative to the
+likeliest token), top-k, top-p (of what the others leave).
 
 Random numbers come from a counter generator (kernels/philox.py) keyed by (seed, position), so that a request
 gives the same tokens whatever else is in the batch, and can be resumed anywhere. Vectors have LANES lanes on
 every target, so sums do not depend on it.
 
-Floor: bytes of the vocabulary's logits / memory bandwidth for each pass: two for a greedy token and its
-log-probability each, three more to sample.
+Floor: bytes of the vocabulary's logits / memory bandwidth for each pass: two for a greedy token, two for a
+log-probability, three to sample.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from sapwood.kernels.adjustments import BOUNDS, PENALTIES, adjust_row
 from sapwood.kernels.philox import uniform
 from sapwood.lang.api.annotations import SIMD, Const, Ptr
 from sapwood.lang.api.dtypes import f32, f64, i32, i64, u64
@@ -72,6 +76,22 @@ def sum_weights(x: Ptr[f32], n: int, top: f32, temperature: f32) -> float:
     total = acc.reduce_add()
     for i in range(whole, n):
         total += float(weight(x[i], top, temperature))
+    return total
+
+
+@fn(unchecked=True)
+def sum_weights_from(x: Ptr[f32], n: int, top: f32, temperature: f32, least: f32) -> float:
+    """sum_weights of those weights that are at least `least`."""
+    acc = SIMD[f64, LANES](0.0)
+    whole = n - n % LANES
+    for i in range(0, whole, LANES):
+        w = weight(x.load(i, width=LANES), top, temperature)
+        acc = acc + select(w >= SIMD[f32, LANES](least), w, SIMD[f32, LANES](0.0)).cast(f64)
+    total = acc.reduce_add()
+    for i in range(whole, n):
+        w = weight(x[i], top, temperature)
+        if w >= least:
+            total += float(w)
     return total
 
 
@@ -148,20 +168,31 @@ def keep_largest(x: Ptr[f32], order: Ptr[i32], n: int, count: int) -> None:
 
 
 @fn(unchecked=True)
-def candidates(x: Ptr[f32], order: Ptr[i32], n: int, top: f32, temperature: f32, least: float) -> int:
+def candidates(x: Ptr[f32], order: Ptr[i32], n: int, top: f32, temperature: f32, least: f32) -> int:
     """Tokens whose weight is at least `least`, ascending; their number."""
     count = 0
-    bound = f32(least) * f32(0.999999)  # rounding must not lose any
     for i in range(0, n, LANES):
         end = min(i + LANES, n)
         if i + LANES <= n:
-            if not any_lane(weight(x.load(i, width=LANES), top, temperature) >= bound):
+            if not any_lane(weight(x.load(i, width=LANES), top, temperature) >= least):
                 continue
         for j in range(i, end):
-            if weight(x[j], top, temperature) >= bound:
+            if weight(x[j], top, temperature) >= least:
                 order[count] = i32(j)
                 count += 1
     return count
+
+
+@fn(unchecked=True)
+def drop_light(x: Ptr[f32], order: Ptr[i32], count: int, top: f32, temperature: f32, least: f32) -> int:
+    """Keep the tokens in `order` whose weight is at least `least`; their number."""
+    kept = 0
+    for i in range(count):
+        token = order[i]
+        if weight(x[token], top, temperature) >= least:
+            order[kept] = token
+            kept += 1
+    return kept
 
 
 # -- sampling ------------------------------------------------------------------------------------------
@@ -189,22 +220,55 @@ def sample_all(x: Ptr[f32], n: int, temperature: f32, r: float) -> int:
 
 
 @fn(unchecked=True)
-def sample_limited(
-    x: Ptr[f32], order: Ptr[i32], n: int, temperature: f32, top_k: int, top_p: float, r: float
-) -> int:
-    """Sample from softmax(x / temperature) limited to the top_k likeliest (0: all), then to the fewest whose
-    probabilities, among these, reach top_p."""
+def sample_heavy(x: Ptr[f32], n: int, temperature: f32, min_p: float, r: float) -> int:
+    """sample_all of the tokens whose probability is at least min_p times the largest."""
     top = largest(x, n)
+    least = f32(min_p)
+    total = 0.0
+    for i in range(0, n, PIECE):
+        total += sum_weights_from(x + i, min(PIECE, n - i), top, temperature, least)
+    target = r * total
+    running = 0.0
+    for i in range(0, n, PIECE):
+        piece = sum_weights_from(x + i, min(PIECE, n - i), top, temperature, least)
+        if running + piece > target:
+            for j in range(i, min(i + PIECE, n)):
+                w = weight(x[j], top, temperature)
+                if w >= least:
+                    running += float(w)
+                    if running > target:
+                        return j
+        else:
+            running += piece
+    return argmax(x, n)  # infinite logits, or rounding at the very end
+
+
+@fn(unchecked=True)
+def sample_limited(
+    x: Ptr[f32], order: Ptr[i32], n: int, temperature: f32, top_k: int, top_p: float, min_p: float, r: float
+) -> int:
+    """Sample from softmax(x / temperature) limited by min_p (0: not), then to the top_k likeliest (0: all), then to
+    the fewest whose probabilities, among these, reach top_p."""
+    top = largest(x, n)
+    least = f32(min_p)
     count = top_k
     total = 0.0
     if 0 < top_k < n:
         keep_largest(x, order, n, top_k)
+        if min_p > 0.0:
+            count = drop_light(x, order, count, top, temperature, least)
         for i in range(count):
             total += float(weight(x[order[i]], top, temperature))
     else:
-        total = sum_weights(x, n, top, temperature)
-        # lighter tokens are together too light to be reached
-        count = candidates(x, order, n, top, temperature, (1.0 - top_p) * total / float(n))
+        if min_p > 0.0:
+            total = sum_weights_from(x, n, top, temperature, least)
+        else:
+            total = sum_weights(x, n, top, temperature)
+        # lighter tokens are together too light to be reached; rounding must not lose any
+        bound = f32((1.0 - top_p) * total / float(n)) * f32(0.999999)
+        if min_p > 0.0:
+            bound = maximum(bound, least)
+        count = candidates(x, order, n, top, temperature, bound)
     make_heap(order, x, count, True)
     mass = 0.0
     taken = 0
@@ -225,43 +289,83 @@ def sample_limited(
 
 @fn(unchecked=True, inline=True)
 def sample_rows(
-    logits: Ptr[f32], order: Ptr[i32], parameters: Ptr[float], seeds: Ptr[u64], positions: Ptr[i64],
-    tokens: Ptr[i64], logprobs: Ptr[float], rows: int, vocabulary: int,
-) -> None:
+    logits: Ptr[f32], order: Ptr[i32], adjusted: Ptr[f32], parameters: Ptr[float], seeds: Ptr[u64],
+    positions: Ptr[i64], bounds: Ptr[i64], ids: Ptr[i32], biases: Ptr[float], penalties: Ptr[float],
+    tokens: Ptr[i64], rows: int, vocabulary: int, slots: int,
+) -> None:  # fmt: skip
     """One token for each row of logits [rows, vocabulary].
 
-    parameters: [rows, 3] temperature (0: greedy), top_k (0 or less: all), top_p. order: scratch [rows, vocabulary].
-    logprobs[r]: log-probability of the chosen token under softmax(logits), before temperature and limits.
+    parameters: [rows, 4] temperature (0: greedy), top_k (0 or less: all), top_p, min_p (0: all).
+    order, adjusted: scratch [slots, vocabulary]; at most `slots` rows are worked on at once.
+    bounds [rows, BOUNDS], ids, biases, penalties [rows, PENALTIES]: see adjust_row. A row with no ids is sampled as
+    it is, and so is one of which the adjustments would leave nothing.
     """
-    for r in parallel(rows):
-        x = logits + r * vocabulary
-        temperature = parameters[3 * r]
-        token = 0
-        if temperature <= 0.0:
-            token = argmax(x, vocabulary)
-        else:
-            u = uniform(seeds[r], u64(positions[r]))
-            t = maximum(f32(temperature), f32(1e-30))
-            top_k, top_p = int(parameters[3 * r + 1]), parameters[3 * r + 2]
-            if top_p >= 1.0 and (top_k <= 0 or top_k >= vocabulary):
-                token = sample_all(x, vocabulary, t, u)
-            else:
-                token = sample_limited(x, order + r * vocabulary, vocabulary, t, top_k, top_p, u)
-        tokens[r] = token
-        logprobs[r] = float(x[token]) - log_sum_exp(x, vocabulary)
+    for slot in parallel(min(rows, slots)):
+        for r in range(slot, rows, slots):
+            x = logits + r * vocabulary
+            mine = order + slot * vocabulary
+            own = bounds + r * BOUNDS
+            if own[0] < own[4]:
+                copy = adjusted + slot * vocabulary
+                if adjust_row(x, copy, mine, own, ids, biases, penalties + r * PENALTIES, vocabulary):
+                    x = copy
+            tokens[r] = choose(x, mine, parameters + 4 * r, seeds[r], positions[r], vocabulary)
+
+
+@fn(unchecked=True)
+def choose(
+    x: Ptr[f32], order: Ptr[i32], parameters: Ptr[float], seed: u64, position: i64, vocabulary: int
+) -> int:
+    """The token of one row; see sample_rows."""
+    temperature = parameters[0]
+    if temperature <= 0.0:
+        return argmax(x, vocabulary)
+    u = uniform(seed, u64(position))
+    t = maximum(f32(temperature), f32(1e-30))
+    top_k, top_p, min_p = int(parameters[1]), parameters[2], parameters[3]
+    if top_p >= 1.0 and (top_k <= 0 or top_k >= vocabulary):
+        if min_p > 0.0:
+            return sample_heavy(x, vocabulary, t, min_p, u)
+        return sample_all(x, vocabulary, t, u)
+    return sample_limited(x, order, vocabulary, t, top_k, top_p, min_p, u)
+
+
+# -- log-probabilities ---------------------------------------------------------------------------------
+
+
+@fn(unchecked=True)
+def top_logprobs(
+    x: Ptr[f32], norm: float, tokens: Ptr[i32], logprobs: Ptr[float], vocabulary: int, count: int
+) -> None:
+    """The `count` (at most `vocabulary`) likeliest tokens of a row and their log-probabilities, likeliest first.
+
+    norm: log_sum_exp of the row.
+    """
+    keep_largest(x, tokens, vocabulary, count)
+    make_heap(tokens, x, count, True)
+    for i in range(count):
+        take_likeliest(tokens, x, count - i)  # which leaves them in ascending order
+    for i in range(count // 2):
+        a = tokens[i]
+        tokens[i] = tokens[count - 1 - i]
+        tokens[count - 1 - i] = a
+    for i in range(count):
+        logprobs[i] = float(x[tokens[i]]) - norm
 
 
 @fn(unchecked=True, inline=True)
-def top_logprobs(
-    logits: Ptr[f32], order: Ptr[i32], tokens: Ptr[i32], logprobs: Ptr[float], vocabulary: int, count: int
-) -> None:
-    """The `count` likeliest tokens of a row and their log-probabilities, likeliest first. order: scratch
-    [vocabulary]."""
-    some = min(count, vocabulary)
-    keep_largest(logits, order, vocabulary, some)
-    make_heap(order, logits, some, True)
-    norm = log_sum_exp(logits, vocabulary)
-    for i in range(some):
-        best = take_likeliest(order, logits, some - i)
-        tokens[i] = i32(best)
-        logprobs[i] = float(logits[best]) - norm
+def report_rows(
+    logits: Ptr[f32], rows: Ptr[i32], targets: Ptr[i64], counts: Ptr[i32], logprobs: Ptr[float],
+    top_tokens: Ptr[i32], top: Ptr[float], reports: int, width: int, vocabulary: int,
+) -> None:  # fmt: skip
+    """Log-probabilities under softmax(logits), before temperature, adjustments and limits.
+
+    Report i is about row rows[i] of logits [any, vocabulary]: logprobs[i] of token targets[i], and the counts[i] (at
+    most width and vocabulary) likeliest tokens, likeliest first, in top_tokens and top [reports, width].
+    """
+    for i in parallel(reports):
+        x = logits + int(rows[i]) * vocabulary
+        norm = log_sum_exp(x, vocabulary)
+        logprobs[i] = float(x[targets[i]]) - norm
+        if counts[i] > 0:
+            top_logprobs(x, norm, top_tokens + i * width, top + i * width, vocabulary, int(counts[i]))
