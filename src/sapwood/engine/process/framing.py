@@ -137,6 +137,7 @@ class MessageSocket(Generic[T]):
             pass
         except OSError:
             self.closed = True
+            sent = len(self._out)
         del self._out[:sent]
 
     def receive(self) -> Iterator[T | MessageError]:
