@@ -21,6 +21,10 @@ from sapwood.models.random_checkpoint import SHAPES, write_checkpoint
 CONTEXT, BUDGET, SEQS = 256, 512, 16
 GREEDY = SamplingParams(temperature=0.0, max_tokens=24, logprobs=3, ignore_eos=True)
 SAMPLED = SamplingParams(temperature=0.9, top_p=0.95, seed=7, max_tokens=24, logprobs=2, ignore_eos=True)
+ADJUSTED = SamplingParams(
+    temperature=0.7, min_p=0.02, seed=3, repetition_penalty=1.3, presence_penalty=0.5, frequency_penalty=0.4,
+    logit_bias={5: 4.0, 9: -50.0}, min_tokens=20, max_tokens=24, logprobs=2, prompt_logprobs=2,
+)  # fmt: skip
 Job = tuple[list[int], SamplingParams]
 
 
@@ -63,6 +67,7 @@ class Model:
         prompts = [self.prefix + draw(n) for n in (1, 10, 40)] + [self.prefix[:40] + draw(9), self.prefix[:64]]
         prompts += [draw(n) for n in (1, 17, 100)]
         self.jobs: list[Job] = [(p, params) for p in prompts for params in (GREEDY, SAMPLED)]
+        self.jobs += [(p, ADJUSTED) for p in prompts[::2]] + [(prompts[1], replace(GREEDY, prompt_logprobs=0))]
         self.alone = [run(self.engine(), [job])[0] for job in self.jobs]
 
     def engine(self, budget: int = BUDGET, seqs: int = SEQS, blocks: int = 0, caching: bool = False) -> LLMEngine:
@@ -72,15 +77,15 @@ class Model:
 
 
 def seen(output: Any) -> Any:
-    """All that a caller can see of the texts of a finished request."""
+    """All that a caller can see of a finished request, but what was cached."""
     assert output.finished
-    return [
-        (
-            text.index, text.text, text.token_ids, text.cumulative_logprob, text.finish_reason,
-            [{i: (p.logprob, p.rank, p.decoded_token) for i, p in place.items()} for place in text.logprobs],
-        )
-        for text in output.outputs
-    ]  # fmt: skip
+
+    def shown(places: Any) -> list[Any]:
+        return [p and {i: (e.logprob, e.rank, e.decoded_token) for i, e in p.items()} for p in places or ()]
+
+    return shown(output.prompt_logprobs), [
+        (t.index, t.text, t.token_ids, t.cumulative_logprob, t.finish_reason, shown(t.logprobs)) for t in output.outputs
+    ]
 
 
 def finish(engine: LLMEngine) -> dict[str, Any]:
@@ -106,9 +111,11 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_the_reference_is_not_trivial(model: Model):
-    texts = [text for (_, text, *_), in model.alone]
+    texts = [text for _, [(_, text, *_)] in model.alone]
     assert len(set(texts)) > len(texts) // 2
-    assert all(len(logprobs) == 24 and all(logprobs) for (*_, logprobs), in model.alone)
+    assert all(len(logprobs) >= 20 and all(logprobs) for _, [(*_, logprobs)] in model.alone)
+    asked = [len(prompt) - 1 for (prompt, params) in model.jobs if params.prompt_logprobs is not None]
+    assert [sum(map(bool, prompt)) for prompt, _ in model.alone if prompt] == asked
 
 
 @pytest.mark.parametrize("caching", [False, True])
@@ -180,10 +187,10 @@ def test_several_texts_of_a_prompt(model: Model):
     for number in (4, 5):
         prompt, params = model.jobs[number]
         each = [replace(params, seed=None if params.seed is None else params.seed + i) for i in range(4)]
-        single = [run(model.engine(), [(prompt, p)])[0][0] for p in each]
+        single = [run(model.engine(), [(prompt, p)])[0][1][0] for p in each]
         for engine in (model.engine(), model.engine(caching=True), model.engine(16, 3, caching=True)):
             company = [(prompt, replace(params, n=4)), model.jobs[0]]
-            texts = run(engine, company)[0]
+            _, texts = run(engine, company)[0]
             assert [text[1:] for text in texts] == [text[1:] for text in single]
             assert [text[0] for text in texts] == [0, 1, 2, 3]
 
