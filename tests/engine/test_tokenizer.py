@@ -169,19 +169,66 @@ def test_helpers_of_the_field() -> None:
         render("{{ raise_exception('roles must alternate') }}")
 
 
-def test_same_text_as_transformers() -> None:
-    transformers = pytest.importorskip("transformers")
-    source = (
-        "{%- if messages[0]['role'] == 'system' %}\n    {{- messages[0].content | trim + '\\n' }}\n"
-        "    {%- set messages = messages[1:] %}\n{%- endif %}\n{% for m in messages %}\n"
-        "  {{ bos_token + m['role'] | upper }}: {{ m | tojson(indent=2) }}\n  {% endfor %}\nend\n"
-    )
-    messages = [{"role": "system", "content": " s "}, {"role": "user", "content": "é<b>"}]
+PLAIN = (
+    "{%- if messages[0]['role'] == 'system' %}\n    {{- messages[0].content | trim + '\\n' }}\n"
+    "    {%- set messages = messages[1:] %}\n{%- endif %}\n{% for m in messages %}\n"
+    "  {{ bos_token + m['role'] | upper }}: {{ m | tojson(indent=2) }}\n  {% endfor %}\nend\n"
+)
+#: what templates of models that think do: look for the last question, and take thoughts out of earlier answers
+THINKING = r"""
+{%- set state = namespace(seeking=true, last=messages|length - 1) %}
+{%- for m in messages[::-1] %}
+    {%- set at = (messages|length - 1) - loop.index0 %}
+    {%- if state.seeking and m.role == 'user' and m.content is string and not(m.content[:6] == '<tool>') %}
+        {%- set state.seeking = false %}
+        {%- set state.last = at %}
+    {%- endif %}
+{%- endfor %}
+{%- for m in messages %}
+    {%- set content = m.content %}
+    {%- if m.role == 'assistant' %}
+        {%- set thoughts = '' %}
+        {%- if m.reasoning_content is defined and m.reasoning_content is not none %}
+            {%- set thoughts = m.reasoning_content %}
+        {%- elif '</think>' in content %}
+            {%- set thoughts = ((content.split('</think>')|first).split('<think>')|last).strip('\n') %}
+            {%- set content = content.split('</think>')[-1].lstrip('\n') %}
+        {%- endif %}
+        {{- '<|a|>' + ('<think>\n' + thoughts + '\n</think>\n\n' if loop.index0 > state.last else '') + content }}
+        {%- for call in m.tool_calls or [] %}
+            {{- '\n{"name": "' }}{{- call.function.name }}{{- '", "arguments": ' }}{{- call.function.arguments|tojson }}
+        {%- endfor %}
+    {%- else %}
+        {{- '<|' + m.role + '|>' + content if not content.startswith('x') else content.rstrip() }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|a|>' }}
+    {%- if enable_thinking is defined and enable_thinking is false %}
+        {{- '<think>\n\n</think>\n\n' }}
+    {%- endif %}
+{%- endif %}
+"""
+
+
+@pytest.mark.parametrize(("source", "turns"), [(PLAIN, 2), (PLAIN, 4), (THINKING, 2), (THINKING, 4), (THINKING, 6)])
+def test_same_text_as_transformers(source: str, turns: int) -> None:
+    pytest.importorskip("transformers")
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    theirs, _ = render_jinja_template([messages], chat_template=source, bos_token="<|begin|>")
+    call = {"type": "function", "function": {"name": "f", "arguments": {"x": [1, None, "é"]}}}
+    messages: list[dict[str, Any]] = [
+        {"role": "system", "content": " s "},
+        {"role": "user", "content": "é<b>"},
+        {"role": "assistant", "content": "<think>\nhm\n</think>\n\nwell"},
+        {"role": "user", "content": "x and so on \n"},
+        {"role": "assistant", "content": "let me see", "reasoning_content": "2 + 2", "tool_calls": [call]},
+        {"role": "user", "content": "<tool>4"},
+    ][:turns]
+    theirs, _ = render_jinja_template(
+        [messages], chat_template=source, bos_token="<|begin|>", add_generation_prompt=True
+    )
     assert ChatTemplate(source, bos_token="<|begin|>").render(messages) == theirs[0]
-    assert transformers is not None
 
 
 @pytest.mark.parametrize(
