@@ -17,11 +17,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import sapwood
-from sapwood.cli import bench, chat, generate, info, inspect
+from sapwood.cli import bench, chat, generate, info, inspect, serve
 from sapwood.cli.errors import CommandError
 from sapwood.config import ConfigError
 
-COMMANDS: dict[str, Any] = {"generate": generate, "chat": chat, "bench": bench, "inspect": inspect, "info": info}
+COMMANDS: dict[str, Any] = {
+    "generate": generate,
+    "chat": chat,
+    "serve": serve,
+    "bench": bench,
+    "inspect": inspect,
+    "info": info,
+}
 
 
 def make_parser() -> argparse.ArgumentParser:

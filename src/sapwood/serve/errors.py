@@ -94,6 +94,11 @@ _ANTHROPIC_TYPES = {
 }
 
 
+def status_for(status: int, family: Family) -> int:
+    """The HTTP status as an API has it: Anthropic's for a server that cannot answer now is 529."""
+    return 529 if status == 503 and family is Family.ANTHROPIC else status
+
+
 class OpenAIErrorDetail(msgspec.Struct, rename={"kind": "type"}):
     message: str
     kind: str

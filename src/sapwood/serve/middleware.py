@@ -19,7 +19,7 @@ from sapwood.models.errors import shown
 from sapwood.serve.body import header
 from sapwood.serve.config import LOOPBACK_NAMES, ServerConfig
 from sapwood.serve.context import SCOPE_KEY, RequestContext, context_of
-from sapwood.serve.errors import ApiError, family_of
+from sapwood.serve.errors import ApiError, Family, family_of
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _SECURITY_HEADERS = (
@@ -46,13 +46,16 @@ class RequestMiddleware:
         given = header(scope, b"x-request-id")
         request_id = given if given and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         path = scope["path"]
-        scope[SCOPE_KEY] = RequestContext(request_id, scope["method"], path, family_of(path))
+        family = family_of(path)
+        scope[SCOPE_KEY] = RequestContext(request_id, scope["method"], path, family)
+
+        names = (b"x-request-id", b"request-id") if family is Family.ANTHROPIC else (b"x-request-id",)
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [
                     *message["headers"],
-                    (b"x-request-id", request_id.encode()),
+                    *((name, request_id.encode()) for name in names),
                     *_SECURITY_HEADERS,
                 ]
             await send(message)

@@ -11,7 +11,7 @@ import msgspec
 
 import sapwood
 from sapwood.serve.context import RequestContext, ServerState
-from sapwood.serve.errors import ERROR_STRUCTS, family_of
+from sapwood.serve.errors import ERROR_STRUCTS, family_of, status_for
 from sapwood.serve.operation import Operation, Reply
 
 _COMPONENTS = "#/components/schemas/{name}"
@@ -69,7 +69,8 @@ def make_document(operations: Sequence[Operation], keys: bool) -> dict[str, Any]
 
 
 def _describe(operation: Operation, schemas: dict[Any, Any], keys: bool) -> dict[str, Any]:
-    error = schemas[ERROR_STRUCTS[family_of(operation.path)]]
+    family = family_of(operation.path)
+    error = schemas[ERROR_STRUCTS[family]]
     responses: dict[str, Any] = {}
     if operation.response is not None or operation.media_type != "application/json":
         schema = {"type": "string"} if operation.response is None else schemas[operation.response]
@@ -80,10 +81,10 @@ def _describe(operation: Operation, schemas: dict[Any, Any], keys: bool) -> dict
     statuses = {*_ERRORS, *operation.errors, *(_BODY_ERRORS if operation.request is not None else ())}
     if keys and not operation.public:
         statuses.add(401)
-    for status in sorted(statuses):
+    for status in sorted(status_for(status, family) for status in statuses):
         content = {"application/json": {"schema": error}}
         responses[str(status)] = {
-            "description": HTTPStatus(status).phrase,
+            "description": "Overloaded" if status == 529 else HTTPStatus(status).phrase,
             "content": content,
             "headers": _REQUEST_ID,
         }

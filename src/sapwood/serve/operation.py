@@ -17,7 +17,7 @@ from sapwood.engine.client import EngineError
 from sapwood.serve.body import ClientDisconnected, check_content_type, decode_json_body, read_body
 from sapwood.serve.context import RequestContext, ServerState, context_of
 from sapwood.serve.disconnect import run_while_connected
-from sapwood.serve.errors import ApiError, from_engine_error, render
+from sapwood.serve.errors import ApiError, from_engine_error, render, status_for
 from sapwood.serve.sse import EventStream, EventWriter
 
 logger = logging.getLogger("sapwood.serve")
@@ -144,7 +144,8 @@ async def send_reply(send: Send, reply: Reply) -> None:
 
 async def send_error(send: Send, error: ApiError, context: RequestContext) -> None:
     body = render(error, context.family, context.request_id)
-    await send_reply(send, Reply(body, "application/json", error.status, tuple(error.headers())))
+    status = status_for(error.status, context.family)
+    await send_reply(send, Reply(body, "application/json", status, tuple(error.headers())))
 
 
 class ErrorMiddleware:

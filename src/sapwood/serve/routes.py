@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from sapwood.serve import status
+from sapwood.serve.anthropic import messages
+from sapwood.serve.anthropic import protocol as anthropic
 from sapwood.serve.openai import chat, completions, models, tokenize
 from sapwood.serve.openai import protocol as openai
 from sapwood.serve.operation import Operation
@@ -54,6 +56,27 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="One served model.",
         handler=models.retrieve_model,
         response=openai.ModelCard,
+        errors=(404,),
+    ),
+    Operation(
+        name="createMessage",
+        method="POST",
+        path="/v1/messages",
+        summary="Answer a conversation, in Anthropic's form.",
+        handler=messages.create,
+        request=anthropic.MessagesRequest,
+        response=anthropic.Message,
+        streams=True,
+        errors=(404, 429),
+    ),
+    Operation(
+        name="countTokens",
+        method="POST",
+        path="/v1/messages/count_tokens",
+        summary="The tokens of a conversation, in Anthropic's form.",
+        handler=messages.count_tokens,
+        request=anthropic.CountTokensRequest,
+        response=anthropic.TokenCount,
         errors=(404,),
     ),
     Operation(
