@@ -134,7 +134,7 @@ def main() -> None:
     if o.run:
         print(json.dumps(RUNNERS[o.run](o.model, o, o.started)))
         return
-    from sapwood.cli.bench import random_model, weight_bytes
+    from sapwood.cli.bench_engine import random_model, weight_bytes
     from sapwood.models.registry import load_model_config
 
     directory = random_model(o.shape)
