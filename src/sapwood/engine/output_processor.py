@@ -211,7 +211,7 @@ class RequestState:
             finished=self.finished,
             prompt_logprobs=prompt_logprobs,
             num_cached_tokens=self.num_cached_tokens,
-            metrics=dataclasses.replace(self.metrics),
+            metrics=self.metrics.copy(),
         )
 
 

@@ -56,6 +56,12 @@ class RequestMetrics:
     last_token: float | None = None
     num_preemptions: int = 0
 
+    def copy(self) -> RequestMetrics:
+        # Made for every output: several times faster than dataclasses.replace.
+        return RequestMetrics(
+            self.arrival, self.queued, self.scheduled, self.first_token, self.last_token, self.num_preemptions
+        )
+
 
 @dataclass(slots=True)
 class RequestOutput:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from sapwood.engine.client import EngineOverloadedError
+from sapwood.engine.process.messages import EngineStats
 
 _MAX_RETRY_SECONDS = 60.0
 #: what was measured counts half after so many seconds in which someone waited
@@ -30,9 +31,10 @@ class Load:
 class Admission:
     """Refuses what would wait too long, from measurements that need no answer of the engine.
 
-    The rate of the queue is measured where it ends: prompt tokens of requests that got their first token, over the time
-    in which some request waited for its own. That holds whatever the queue waits for (computing prompts, a free place,
-    free blocks), and says nothing about an engine that keeps up.
+    The rate of the queue is measured where it ends and only while the engine lets somebody wait: prompt tokens of
+    requests that got their first token, over that time. So it holds whatever the queue waits for: prompts that are
+    computed, a place among those that run, free blocks. Until the first of them is through, the tokens of all steps
+    stand in for it.
 
     max_num_queued: texts that may wait besides the max_num_seqs that run. max_queue_seconds: estimated wait of a new
     request for its first token.
@@ -42,53 +44,50 @@ class Admission:
         self.max_num_seqs = max_num_seqs
         self.max_num_queued = max_num_queued
         self.max_queue_seconds = max_queue_seconds
-        self._tokens = self._seconds = 0.0
-        self._measured_at: float | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was measured: another engine process has begun."""
+        self._served = self._batched = self._seconds = 0.0  # each counts half after _HALF_LIFE_SECONDS of waiting
+        self._last: EngineStats | None = None
+        self._last_at = 0.0
 
     def check(self, num_texts: int, load: Load) -> None:
         """Raise EngineOverloadedError if a request of so many texts is not to be queued now."""
-        wait = self.estimated_wait(load.num_queued_tokens)
+        if not load.num_unfinished:
+            return
+        wait = self.estimated_wait(load)
         queued = load.num_unfinished - load.num_running
-        total = load.num_unfinished + num_texts
-        full = total > self.max_num_seqs + self.max_num_queued
-        # With nobody waiting in the engine, what it does not run yet is on its way there and not queued.
-        full = full or (load.num_waiting > 0 and queued + num_texts > self.max_num_queued)
-        if full and load.num_unfinished:
+        full = load.num_unfinished + num_texts > self.max_num_seqs + self.max_num_queued
+        # While nobody waits in the engine, what it does not run yet is on its way there and not queued.
+        if full or (load.num_waiting > 0 and queued + num_texts > self.max_num_queued):
             raise EngineOverloadedError(
                 f"the queue is full: {queued} requests wait; allowed: {self.max_num_queued}",
-                self._retry_after(wait / 4),
+                _bounded(wait / 4),
             )
         if wait > self.max_queue_seconds:
             raise EngineOverloadedError(
                 f"a new request would wait about {wait:.0f} s; allowed: {self.max_queue_seconds:g} s",
-                self._retry_after(wait - self.max_queue_seconds),
+                _bounded(wait - self.max_queue_seconds),
             )
 
-    def estimated_wait(self, num_queued_tokens: int) -> float:
-        """Seconds until so many prompt tokens have left the queue; 0 while nothing is known."""
-        if self._seconds < _LEAST_SECONDS:
+    def estimated_wait(self, load: Load) -> float:
+        """Seconds until what is queued has got its first token; 0 while nobody waits or nothing is known."""
+        if load.num_waiting == 0 or self._seconds < _LEAST_SECONDS:
             return 0.0
-        return num_queued_tokens * self._seconds / max(self._tokens, 1.0)
+        return load.num_queued_tokens * self._seconds / max(self._served or self._batched, 1.0)
 
-    def measure(self, now: float, served_tokens: int, waiting: bool) -> None:
-        """Called after every step: prompt tokens of requests that got their first token, whether some wait still."""
-        if self._measured_at is not None:
-            elapsed = now - self._measured_at
-            keep = math.exp2(-elapsed / _HALF_LIFE_SECONDS)
-            self._seconds = self._seconds * keep + elapsed
-            self._tokens = self._tokens * keep + served_tokens
-        self._measured_at = now if waiting else None
+    def measure(self, at: float, served_tokens: int, stats: EngineStats) -> None:
+        """Called for every step: when it ended, and the prompt tokens of requests that it gave their first token."""
+        last, elapsed = self._last, at - self._last_at
+        self._last, self._last_at = stats, at
+        if last is None or last.num_waiting == 0 or elapsed < 0:
+            return
+        keep = math.exp2(-elapsed / _HALF_LIFE_SECONDS)
+        self._seconds = self._seconds * keep + elapsed
+        self._served = self._served * keep + served_tokens
+        self._batched = self._batched * keep + (stats.num_batched_tokens - last.num_batched_tokens)
 
-    def begin(self, now: float) -> None:
-        """Called when a request begins to wait."""
-        if self._measured_at is None:
-            self._measured_at = now
 
-    def reset(self) -> None:
-        """Forget what was measured: another engine process has begun."""
-        self._tokens = self._seconds = 0.0
-        self._measured_at = None
-
-    @staticmethod
-    def _retry_after(seconds: float) -> float:
-        return min(max(seconds, 1.0), _MAX_RETRY_SECONDS)
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, 1.0), _MAX_RETRY_SECONDS)

@@ -203,7 +203,6 @@ class AsyncLLM:
         state = self._outputs.add_request(request_id, prompt_token_ids, params, prompt=prompt, arrival=arrival)
         waiter = self._waiters[request_id] = _Waiter(state)
         self._num_queued_tokens += len(state.prompt_token_ids)
-        self._admission.begin(arrival)
         try:
             for text in state.texts:
                 self._supervisor.send(
@@ -275,7 +274,7 @@ class AsyncLLM:
             if state.metrics.first_token is not None or state.finished:
                 served += self._no_longer_queued(waiter)
             waiter.wake()
-        self._admission.measure(time.monotonic(), served, self._num_queued_tokens > 0)
+        self._admission.measure(message.at, served, message.stats)
         for listener in self._listeners:
             listener(message.stats)
 
