@@ -27,7 +27,7 @@ from sapwood.engine.chat_template import ChatTemplateError
 from sapwood.engine.llm import LLM
 from sapwood.engine.model_assets import resolve_dtype
 from sapwood.engine.model_runner import RunnerSpec, SamplingState
-from sapwood.engine.sampling_params import SamplingParams
+from sapwood.engine.sampling_params import RequestOutputKind, SamplingParams
 from sapwood.engine.scheduler import RequestTooLargeError
 from sapwood.models.errors import ConfigError, HubError
 
@@ -535,3 +535,46 @@ def test_engine_imports_no_framework() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_n_texts_are_those_of_their_seeds(model: Path) -> None:
+    llm = make(model)
+    params = SamplingParams(n=3, seed=5, max_tokens=6, ignore_eos=True)
+    outputs = llm.generate(["a", "b"], params, use_tqdm=False)
+    for prompt, output in zip(["a", "b"], outputs, strict=True):
+        assert [text.index for text in output.outputs] == [0, 1, 2] and output.finished
+        for text in output.outputs:
+            alone = SamplingParams(seed=5 + text.index, max_tokens=6, ignore_eos=True)
+            assert text.token_ids == tokens(llm.generate(prompt, alone, use_tqdm=False))[0]
+    assert is_idle(llm)
+
+
+def test_prompt_logprobs_have_an_entry_for_each_token_but_the_first(model: Path) -> None:
+    params = SamplingParams(max_tokens=2, prompt_logprobs=1, n=2)
+    for options in ({}, {"max_num_batched_tokens": 3, "max_num_seqs": 2}):
+        llm = make(model, **options)
+        for _ in range(2):  # the second time the prompt is in the cache
+            (output,) = llm.generate("the quick brown fox", params, use_tqdm=False)
+            found = output.prompt_logprobs
+            assert found is not None and len(found) == len(output.prompt_token_ids) and found[0] is None
+            for token_id, entry in zip(output.prompt_token_ids[1:], found[1:], strict=True):
+                assert entry is not None and token_id in entry
+    assert output.prompt_logprobs is not None
+
+
+@pytest.mark.parametrize("options", [{}, {"stop": ["o"]}])
+def test_streams_of_every_kind_say_the_same(model: Path, options: dict[str, Any]) -> None:
+    llm = make(model)
+    params = {
+        kind: SamplingParams(temperature=0, max_tokens=20, n=2, output_kind=kind, **options)
+        for kind in RequestOutputKind
+    }
+    (expected,) = llm.generate("fox:", params[RequestOutputKind.DELTA], use_tqdm=False)
+    everything = list(llm.stream("fox:", params[RequestOutputKind.CUMULATIVE]))
+    (final,) = llm.stream("fox:", params[RequestOutputKind.FINAL_ONLY])
+    assert everything[-1].outputs == final.outputs == expected.outputs and len(everything) > 1
+    deltas = [text for output in llm.stream("fox:", params[RequestOutputKind.DELTA]) for text in output.outputs]
+    for text in expected.outputs:
+        assert "".join(d.text for d in deltas if d.index == text.index) == text.text
+        assert [t for d in deltas if d.index == text.index for t in d.token_ids] == text.token_ids
+    assert is_idle(llm)

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sapwood.engine.engine_core import EngineCore
@@ -61,6 +61,7 @@ class EngineWorker:
         self._poll = select.poll()
         self._done = False
         self._status = 0
+        self._checked = True  # every block was looked at since the last step
 
     def run(self) -> int:
         """Serve until the connection ends; the exit status."""
@@ -68,18 +69,33 @@ class EngineWorker:
             core = self._core
             busy = core is not None and core.has_unfinished_requests()
             if not busy or self._socket.num_pending_bytes > MAX_PENDING_BYTES:
+                if core is not None and not busy and not self._checked:
+                    self._guarded(core.check)
+                    self._checked = True
                 self._wait()
             elif self._socket.num_pending_bytes:
                 self._socket.flush()
             for message in self._socket.receive():
-                self._handle(message)
+                self._guarded(lambda message=message: self._handle(message))
                 if self._done:
                     break
             if self._done or self._socket.closed or core is None:
                 continue
             if core.has_unfinished_requests() and self._socket.num_pending_bytes <= MAX_PENDING_BYTES:
-                self._step(core)
+                self._guarded(lambda core=core: self._step(core))
+                self._checked = False
         return self._status
+
+    def _guarded(self, action: Callable[[], object]) -> None:
+        """Whatever a bug raises: every request is told, and the engine goes on with a fresh block pool."""
+        try:
+            action()
+        except Exception as error:
+            logger.exception("the engine failed; every request is aborted")
+            if self._core is None:
+                raise
+            deltas = _aborted(self._core.reset(), f"the engine failed ({type(error).__name__})")
+            self._socket.send(Step(time.monotonic(), deltas, self._core.stats()))
 
     def _wait(self) -> None:
         """Sleep until a message comes or, when something is left to send, until the peer takes it."""
@@ -158,11 +174,7 @@ class EngineWorker:
         self._socket.send(refused)
 
     def _step(self, core: EngineCore) -> None:
-        try:
-            deltas = core.step()
-        except Exception as error:  # not the runner's: the core contains those
-            logger.exception("a step failed; every request is aborted")
-            deltas = _aborted(core.reset(), f"the engine failed ({type(error).__name__})")
+        deltas = core.step()
         try:
             self._socket.send(Step(time.monotonic(), deltas, core.stats()))
         except MessageError as error:
@@ -170,8 +182,6 @@ class EngineWorker:
             ids = [delta.request_id for delta in deltas]
             core.abort_requests(ids)
             self._socket.send(Step(time.monotonic(), _aborted(ids, str(error)), core.stats()))
-        if not core.has_unfinished_requests():
-            core.check()
 
 
 def _aborted(request_ids: Sequence[str], error: str) -> list[TokenDelta]:
