@@ -226,10 +226,20 @@ def test_retry_and_edit_start_again_from_there(tab: Callable[..., Chat], server:
 
     chat.page.locator(".user").first.get_by_role("button", name="Edit").click()
     field.fill("zeroth")
+    held = Answer(["a5"], hold_after=1)
+    server.answers.appendleft(held)
+    chat.page.locator(".editor").get_by_role("button", name="Send").click()
+    chat.page.wait_for_selector(".pending .prose:has-text('a5')")
+    chat.page.click("#toast button:text('Undo')")  # even while the new answer is being written
+    assert held.left.wait(10)
+    chat.page.wait_for_selector("#send[aria-label=Send]")
+    assert chat.turns() == ["first", "a1", "second, better", "a4"]
+    chat.page.locator(".user").first.get_by_role("button", name="Edit").click()
+    field.fill("zeroth")
     chat.page.locator(".editor").get_by_role("button", name="Send").click()
     chat.page.wait_for_function("() => document.querySelector('.answer:last-child .prose').innerText === 'a5'")
     assert chat.turns() == ["zeroth", "a5"]
-    assert [m["content"] for m in server.requests[4]["messages"]] == ["zeroth"]
+    assert [m["content"] for m in server.requests[5]["messages"]] == ["zeroth"]
 
 
 @browser_test
@@ -364,7 +374,7 @@ def test_markdown(tab: Callable[..., Chat], server: ChatServer) -> None:
         ]
     ]
     assert chat.js("document.querySelector('.prose pre').textContent") == CODE
-    colours = chat.js("[...document.querySelectorAll('pre span')].map(s => s.className[2] + s.textContent)")
+    colours = chat.js("[...document.querySelectorAll('pre span:not(.chunk)')].map(s => s.className[2] + s.textContent)")
     assert colours == ["kdef", "ff", "c# a comment", "kreturn", 's"text"', "n1"]
     assert chat.count(f"{prose} input[type=checkbox]:checked:disabled") == 1 and chat.count(f"{prose} hr") == 1
     assert chat.js("getComputedStyle(document.querySelectorAll('.prose td')[1]).textAlign") == "right"
@@ -622,7 +632,8 @@ def test_storage_has_a_cap_and_the_oldest_make_room(tab: Callable[..., Chat]) ->
             localStorage.setItem(`sapwood.c.${i}`, JSON.stringify(old));
         }
         localStorage.setItem("sapwood.c.bad", "{not json");
-        localStorage.setItem("sapwood.c.odd", '{"id": 3}');
+        localStorage.setItem("sapwood.c.odd", '{"id": "odd", "messages": [{"role": 1}]}');
+        localStorage.setItem("sapwood.settings", "[1, null]");
     }""")
     chat.open()
     assert chat.count(".open") == 4
@@ -632,6 +643,20 @@ def test_storage_has_a_cap_and_the_oldest_make_room(tab: Callable[..., Chat]) ->
         "sapwood.c.1", "sapwood.c.2", "sapwood.c.3",
     ]
     assert "made room" in chat.text("#toast") and chat.count(".open") == 4
+
+
+@browser_test
+def test_without_storage_the_page_still_works(tab: Callable[..., Chat], server: ChatServer) -> None:
+    chat = tab()
+    chat.page.add_init_script("""for (const name of ["localStorage", "sessionStorage"])
+        Object.defineProperty(window, name, { get() { throw new DOMException("closed", "SecurityError"); } });""")
+    chat.open()
+    chat.page.click("#panel-toggle")
+    chat.page.fill("#temperature", "0")
+    chat.say("Hi")
+    chat.done()
+    assert chat.turns() == ["Hi", "Hello there."] and server.requests[0]["temperature"] == 0
+    assert "does not keep" in chat.text("#toast")
 
 
 @browser_test
@@ -697,6 +722,7 @@ def test_errors_are_shown_in_place_with_a_retry(tab: Callable[..., Chat], server
         (Answer(status=429, message="64 requests wait", headers={"retry-after": "30"}), "busy", "64 requests wait"),
         (Answer(status=503, message="The engine is being started again"), "unavailable", "started again"),
         (Answer(status=400, message="top_k is wrong"), "invalid", "top_k is wrong"),
+        (Answer(status=403, message="not a name of this server"), "invalid", "not a name of this server"),
         (Answer(["half an ", "answer"], hold_after=2, lose=True), "lost", "lost before the answer was complete"),
         (Answer(["part"], event=died), "unavailable", "engine died"),
     ]
@@ -813,6 +839,8 @@ def test_thoughts_are_folded_and_text_can_stay_plain(tab: Callable[..., Chat], s
     chat.page.click("#panel-toggle")
     chat.page.get_by_text("Plain text").click()
     assert chat.text(".prose") == "**Yes.**"
+    # A hidden radio button that is focused far down its panel must not move the page.
+    assert chat.js("document.querySelector('main').getBoundingClientRect().top") == 0
     server.answers.append(Answer(["  def f():\n", "      *x*"]))
     chat.say("code")
     chat.done(2)

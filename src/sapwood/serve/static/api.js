@@ -26,7 +26,7 @@ function retryAfter(response) {
 }
 
 const KINDS = {
-  401: "auth", 403: "auth", 429: "busy", 502: "unavailable", 503: "unavailable", 504: "unavailable",
+  401: "auth", 429: "busy", 502: "unavailable", 503: "unavailable", 504: "unavailable",
   engine_overloaded: "busy", engine_dead: "unavailable", server_draining: "unavailable", // `code` of our own errors
 };
 

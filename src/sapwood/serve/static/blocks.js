@@ -75,9 +75,9 @@ function quote(lines, at) {
   let to = at;
   for (; to < lines.length; to++) {
     const marked = QUOTE.exec(lines[to]);
-    if (marked) inner.push(lines[to].slice(marked[0].length));
-    else if (!isBlank(lines[to]) && !isBlank(lines[to - 1].replace(QUOTE, "")) && !interrupts(lines[to])) inner.push(lines[to]);
-    else break;
+    const lazy = !marked && !isBlank(lines[to]) && !isBlank(lines[to - 1].replace(QUOTE, "")) && !interrupts(lines[to]);
+    if (!marked && !lazy) break;
+    inner.push(marked ? lines[to].slice(marked[0].length) : lines[to]);
   }
   return { type: "quote", lines: inner, to };
 }
@@ -159,7 +159,9 @@ function table(lines, at) {
 function indented(lines, at) {
   if (indentOf(lines[at]) < 4) return null;
   let to = at + 1;
-  for (let i = to; i < lines.length && (isBlank(lines[i]) || indentOf(lines[i]) >= 4); i++) if (!isBlank(lines[i])) to = i + 1;
+  for (let i = to; i < lines.length && (isBlank(lines[i]) || indentOf(lines[i]) >= 4); i++) {
+    if (!isBlank(lines[i])) to = i + 1;
+  }
   return { type: "code", language: "", text: lines.slice(at, to).map((line) => outdent(line, 4)).join("\n"), to };
 }
 

@@ -3,7 +3,7 @@
 import { ApiError, listModels, streamChat } from "./api.js";
 import { addFields, requestMessages, requestParams } from "./params.js";
 import * as store from "./store.js";
-import { AnswerView, button, editor, icon, make, userTurn } from "./view.js";
+import { AnswerView, button, count, editor, icon, make, userTurn } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const settings = store.loadSettings();
@@ -14,7 +14,6 @@ let turns = []; // for each of its messages: {root, view?}
 let models = [];
 let key = store.tab.get("key");
 let pinned = true; // the view follows the answer
-let deleted = null; // the last deleted conversation, while it can come back
 
 const narrow = matchMedia("(max-width: 60rem)");
 const touch = matchMedia("(pointer: coarse)");
@@ -25,6 +24,7 @@ const announce = (text) => ($("announce").textContent = text);
 // ---- The list of conversations
 
 function drawList() {
+  const focused = $("conversations").contains(document.activeElement) && document.activeElement;
   const rows = conversations.map((each) => {
     const open = button(titleOf(each), "open", "open");
     const remove = button("", "remove", "icon-button");
@@ -37,6 +37,10 @@ function drawList() {
     return row;
   });
   $("conversations").replaceChildren(...rows);
+  if (focused) {
+    const row = rows.find((each) => each.dataset.id === focused.closest("li").dataset.id);
+    row?.querySelector(`[data-do=${focused.dataset.do}]`).focus();
+  }
   $("title").textContent = titleOf(current);
   document.title = current.title ? `${current.title} · Sapwood` : "Sapwood";
 }
@@ -73,13 +77,12 @@ function remove(conversation) {
   conversation.removed = true;
   store.removeConversation(conversation.id);
   conversations = conversations.filter((each) => each.id !== conversation.id);
-  deleted = conversation;
   if (conversation.id === current.id) open(store.newConversation(settings.system));
   else drawList();
   toast("Conversation deleted.", "Undo", () => {
-    delete deleted.removed;
-    save(deleted);
-    open(deleted);
+    delete conversation.removed;
+    save(conversation);
+    open(conversation);
   });
 }
 
@@ -104,7 +107,8 @@ function renamed(keep) {
 function download(text, type, extension) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type }));
-  link.download = `${titleOf(current).replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60).replace(/^-|-$/g, "") || "conversation"}.${extension}`;
+  const name = titleOf(current).replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60).replace(/^-|-$/g, "");
+  link.download = `${name || "conversation"}.${extension}`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
@@ -113,8 +117,10 @@ const MENU = {
   rename,
   markdown: () => download(store.toMarkdown(current), "text/markdown", "md"),
   // The body of a request that would go on from here.
-  json: () => download(JSON.stringify({ model: modelId(), ...requestParams(settings.params), messages: requestMessages(current) }, null, 2),
-    "application/json", "json"),
+  json: () => {
+    const body = { model: modelId(), ...requestParams(settings.params), messages: requestMessages(current) };
+    download(JSON.stringify(body, null, 2), "application/json", "json");
+  },
   delete: () => remove(current),
 };
 
@@ -130,7 +136,8 @@ function draw() {
   turns = current.messages.map(turnOf);
   $("log").replaceChildren(...turns.map((turn) => turn.root));
   const run = runs.get(current.id);
-  if (run) run.view = turns[turns.length - 1].view;
+  const index = current.messages.indexOf(run?.message);
+  if (index >= 0) run.view = turns[index].view;
   drawState();
   follow(true);
 }
@@ -145,7 +152,7 @@ function drawState() {
   const last = current.messages.findLast((each) => each.usage)?.usage;
   const limit = models.find((each) => each.id === modelId())?.max_model_len;
   const used = last && last.prompt_tokens + last.completion_tokens;
-  $("context").textContent = used && limit ? `${used.toLocaleString("en-US")} of ${limit.toLocaleString("en-US")} tokens` : "";
+  $("context").textContent = used && limit ? `${count(used)} of ${count(limit)} tokens` : "";
 }
 
 function follow(force) {
@@ -221,7 +228,7 @@ async function generate() {
       if (chunk.model) message.model = chunk.model;
       if (performance.now() - saved > 2000) {
         saved = performance.now();
-        save(conversation);
+        store.saveConversation(conversation);
       }
     }
   } catch (error) {
@@ -248,7 +255,8 @@ function describe(error) {
     return { kind: "server", message: String(error?.message ?? error) };
   }
   if (error.kind === "auth") askForKey();
-  return { kind: error.kind, message: error.message, ...(error.retryAfter ? { retryAt: Date.now() + error.retryAfter * 1000 } : {}) };
+  const retryAt = error.retryAfter ? Date.now() + error.retryAfter * 1000 : undefined;
+  return { kind: error.kind, message: error.message, retryAt };
 }
 
 function stop(id) {
@@ -276,8 +284,23 @@ function paintNow(run) {
 
 function retry(index) {
   if (runs.has(current.id)) return;
-  cut(index);
-  generate();
+  again(index, generate);
+}
+
+// Goes on from message number `from`, which and what follows is taken back; more than an answer can be had again.
+function again(from, go) {
+  const conversation = current;
+  const before = [...current.messages];
+  cut(from);
+  go();
+  if (!before.slice(from + 1).some((each) => each.role === "user")) return;
+  toast("Later messages were replaced.", "Undo", () => {
+    stop(conversation.id);
+    conversation.messages = before;
+    conversation.updated = Date.now();
+    save(conversation);
+    open(conversation);
+  });
 }
 
 function edit(index) {
@@ -309,8 +332,7 @@ function edit(index) {
     event.preventDefault();
     if (!field.value.trim() || runs.has(current.id)) return;
     close();
-    cut(index);
-    send(field.value);
+    again(index, () => send(field.value));
   });
 }
 
@@ -344,7 +366,9 @@ $("log").addEventListener("click", (event) => {
 // ---- The server: models and keys
 
 let wait = 0; // seconds until the server is asked again
+let waiting;
 async function connect() {
+  clearTimeout(waiting);
   try {
     models = await listModels(key);
     wait = 0;
@@ -358,7 +382,7 @@ async function connect() {
     wait = Math.min(15, wait * 2 || 1);
     $("notice").textContent = `${error.message} Trying again.`;
     $("notice").hidden = false;
-    setTimeout(connect, wait * 1000);
+    waiting = setTimeout(connect, wait * 1000);
     return;
   }
   $("model").replaceChildren(...models.map((each) => new Option(each.id, each.id)));
@@ -397,8 +421,9 @@ function show(name, visible) {
   $(name).inert = !visible;
   $(`${name}-toggle`).ariaExpanded = String(visible);
   if (narrow.matches) {
+    const focused = document.activeElement;
     if (visible) $(name).querySelector("button").focus();
-    else if ($(name).contains(document.activeElement) || document.activeElement === document.body) $(`${name}-toggle`).focus();
+    else if ($(name).contains(focused) || focused === document.body) $(`${name}-toggle`).focus();
   } else {
     settings[name] = visible;
     store.saveSettings(settings);

@@ -8,7 +8,7 @@ const C_KEYWORDS =
   "typeof union unsigned using var void volatile while async await yield let function of instanceof get set struct " +
   "namespace template typename virtual explicit inline constexpr auto bool char int long short float double signed " +
   "sizeof goto extern operator friend abstract implements readonly type declare as from boolean string number byte " +
-  "foreach out ref internal sealed record where select fn impl mut pub use mod match trait dyn unsafe loop crate move " +
+  "foreach out ref internal sealed record where fn impl mut pub use mod match trait dyn unsafe loop crate move " +
   "self func go defer chan map range fallthrough val fun when object companion guard protocol extension init";
 
 const CONSTANTS = words("true false null undefined None True False nil NULL nullptr NaN Infinity");
@@ -33,8 +33,8 @@ const SHELL = {
 };
 const SQL = {
   keywords: words(
-    "select from where and or not insert into values update set delete create table index view drop alter add primary " +
-      "key foreign references join left right inner outer full on as group by order having limit offset distinct " +
+    "select from where and or not insert into values update set delete create table index view drop alter add " +
+      "primary key foreign references join left right inner outer full on as group by order having limit offset distinct " +
       "union all case when then else end is in like between exists with returning default unique begin commit",
   ),
   comment: "--.*",
@@ -43,7 +43,10 @@ const SQL = {
 };
 const MARKUP = { spans: { "<!--": "-->" }, keyword: String.raw`</?[\w:-]+|/?>`, special: String.raw`[\w:-]+(?==)` };
 const CSS = { spans: { "/*": "*/" }, keyword: String.raw`@[\w-]+`, special: String.raw`[\w-]+(?=\s*:)` };
-const DATA = { comment: String.raw`(?<!\S)[#;].*`, special: String.raw`"(?:[^"\\]|\\.)*"(?=\s*:)|[\w.-]+(?=\s*[:=](?:\s|$))|^\[.*\]` };
+const DATA = {
+  comment: String.raw`(?<!\S)[#;].*`,
+  special: String.raw`"(?:[^"\\]|\\.)*"(?=\s*:)|[\w.-]+(?=\s*[:=](?:\s|$))|^\[.*\]`,
+};
 const DIFF = { whole: { "+": "s", "-": "d", "@": "k" } };
 
 const LANGUAGES = {
@@ -64,7 +67,8 @@ function grammar(language) {
   const none = "(?!)";
   const spans = Object.keys(language.spans || {}).map(escaped).join("|") || none;
   language.regex = new RegExp(
-    `(${spans})|(${language.comment || none})|(${language.special || none})|(${language.keyword || none})|(${STRING})|` +
+    `(${spans})|(${language.comment || none})|(${language.special || none})|(${language.keyword || none})|` +
+      `(${STRING})|` +
       String.raw`((?<![\w$])(?:0[xXbBoO][\da-fA-F_]+|\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?)\w*)|([A-Za-z_$][\w$]*)`,
     "g",
   );
@@ -77,7 +81,7 @@ function wordClass(language, word, line, end) {
   return language.keywords && line[end] === "(" ? "f" : "";
 }
 
-/** The nodes of one line, and the state that the next line begins in ("" or what closes an open string or comment). */
+/** The nodes of one line, and the state that the next begins in: "", or what closes an open string or comment. */
 export function highlightLine(name, line, state) {
   const language = LANGUAGES[name];
   if (!language || line.length > LONGEST) return { nodes: [line], state };

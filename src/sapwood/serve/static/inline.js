@@ -9,8 +9,9 @@ const ANGLE = /<((?:https?:\/\/|mailto:)[^\s<>]*)>/y;
 const BREAK = /<br\s*\/?>/iy;
 const ENTITY = /&(?:#(\d{1,7})|#[xX]([\da-fA-F]{1,6})|([a-zA-Z]{2,8}));/y;
 const ENTITIES = {
-  amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0", mdash: "—", ndash: "–", hellip: "…", times: "×",
-  copy: "©", rarr: "→", larr: "←", deg: "°", middot: "·", bull: "•", le: "≤", ge: "≥", ne: "≠",
+  amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0", mdash: "—", ndash: "–", hellip: "…",
+  times: "×", copy: "©", rarr: "→", larr: "←", deg: "°", middot: "·", bull: "•", le: "≤",
+  ge: "≥", ne: "≠",
 };
 const TAGS = { "*": ["em", "strong"], _: ["em", "strong"], "~": ["del", "del"] };
 
@@ -181,7 +182,8 @@ function tokenise(text) {
     } else if (char === "&") {
       found = match(ENTITY, text, at);
       const code = found && (found[1] ? Number(found[1]) : found[2] ? parseInt(found[2], 16) : 0);
-      const value = found && (found[3] ? ENTITIES[found[3]] : code > 0 && code < 0x110000 && String.fromCodePoint(code));
+      const numeric = code > 0 && code < 0x110000 ? String.fromCodePoint(code) : "";
+      const value = found && (found[3] ? ENTITIES[found[3]] : numeric);
       if (value) {
         say(value);
         at += found[0].length;

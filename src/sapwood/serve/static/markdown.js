@@ -8,6 +8,7 @@ import { highlightLine } from "./highlight.js";
 import { inline } from "./inline.js";
 
 const DEEPEST = 12; // quotes and lists within each other
+const CHUNK = 64; // lines of code that are laid out together
 
 const made = new WeakMap(); // node -> {key, type, ...}: what it was made from
 
@@ -42,19 +43,24 @@ function code(node, block) {
     copy.type = "button";
     const head = element("div", "code-head", element("span", "", block.language || "text"), copy);
     node = element("div", "code", head, element("pre", "", body));
-    state = { type: "code", language: block.language, body, done: "", count: 0, open: "", last: [] };
+    state = { language: block.language, body, done: "", count: 0, open: "", last: [] };
     made.set(node, state);
   }
   for (const each of state.last) each.remove();
+  const { body } = state;
+  const chunk = (line) => {
+    if (body.childNodes.length * CHUNK <= line) body.append(element("span", "chunk"));
+    return body.lastChild;
+  };
   for (; state.count < lines.length - 1; state.count++) {
     const line = highlightLine(block.language, lines[state.count], state.open);
-    state.body.append(...line.nodes, "\n");
+    chunk(state.count).append(...line.nodes, "\n");
     state.open = line.state;
     state.done += `${lines[state.count]}\n`;
   }
-  const { nodes } = highlightLine(block.language, lines[lines.length - 1], state.open);
+  const { nodes } = highlightLine(block.language, lines[state.count], state.open);
   state.last = nodes.map((each) => (typeof each === "string" ? document.createTextNode(each) : each));
-  state.body.append(...state.last);
+  chunk(state.count).append(...state.last);
   return node;
 }
 

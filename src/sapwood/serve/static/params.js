@@ -25,7 +25,8 @@ export function addFields(parent, params, changed) {
     const input = document.createElement("input");
     const label = document.createElement("label");
     const hint = document.createElement("span");
-    Object.assign(input, { type: "text", inputMode: "decimal", id: field.name, name: field.name, placeholder: "default" });
+    const { name } = field;
+    Object.assign(input, { type: "text", inputMode: "decimal", id: name, name, placeholder: "default" });
     input.value = params[field.name] ?? "";
     input.ariaDescription = field.help;
     hint.textContent = field.help;

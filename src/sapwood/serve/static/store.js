@@ -3,17 +3,19 @@
 const PREFIX = "sapwood.c.";
 const CAP = 4_000_000; // characters of conversations; browsers stop at about five million for one site
 
-function read(storage, key) {
+function read(key) {
   try {
-    return JSON.parse(storage.getItem(key));
+    return JSON.parse(localStorage.getItem(key));
   } catch {
     return null; // closed, or not ours
   }
 }
 
 export function loadSettings() {
-  const found = read(localStorage, "sapwood.settings");
-  return { params: {}, system: "", theme: "auto", format: "markdown", ...(found && typeof found === "object" ? found : {}) };
+  const found = { params: {}, system: "", theme: "auto", format: "markdown", ...read("sapwood.settings") };
+  if (typeof found.params !== "object" || !found.params) found.params = {};
+  found.system = String(found.system);
+  return found;
 }
 
 export function saveSettings(settings) {
@@ -44,12 +46,18 @@ export const tab = {
 };
 
 export function newConversation(system) {
-  return { id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, title: "", system, updated: Date.now(), messages: [] };
+  // randomUUID exists on secure origins only, and a server on the local network is none.
+  const id = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+  return { id, title: "", system, updated: Date.now(), messages: [] };
 }
 
-function isConversation(value) {
-  return value && typeof value.id === "string" && Array.isArray(value.messages) &&
+// A stored conversation if it has the form of one, else null.
+function conversation(key) {
+  const value = read(key);
+  const good = value && key === PREFIX + value.id && Array.isArray(value.messages) &&
+    ["title", "system"].every((name) => typeof value[name] === "string") && typeof value.updated === "number" &&
     value.messages.every((message) => typeof message?.role === "string" && typeof message.content === "string");
+  return good ? value : null;
 }
 
 /** Every stored conversation, latest first. */
@@ -57,8 +65,8 @@ export function listConversations() {
   const found = [];
   try {
     for (const key of Object.keys(localStorage)) {
-      const value = key.startsWith(PREFIX) ? read(localStorage, key) : null;
-      if (isConversation(value)) found.push(value);
+      const value = key.startsWith(PREFIX) ? conversation(key) : null;
+      if (value) found.push(value);
     }
   } catch {
     // No storage: nothing is kept.
@@ -68,8 +76,7 @@ export function listConversations() {
 
 /** One stored conversation, or null. */
 export function loadConversation(id) {
-  const value = read(localStorage, PREFIX + id);
-  return isConversation(value) ? value : null;
+  return conversation(PREFIX + id);
 }
 
 export function removeConversation(id) {
@@ -81,9 +88,9 @@ export function removeConversation(id) {
 }
 
 /** Stores a conversation; the oldest others make room. Returns {kept, removed: how many made room}. */
-export function saveConversation(conversation) {
-  const text = JSON.stringify(conversation);
-  const key = PREFIX + conversation.id;
+export function saveConversation(value) {
+  const text = JSON.stringify(value);
+  const key = PREFIX + value.id;
   let removed = 0;
   try {
     const others = Object.keys(localStorage).filter((each) => each.startsWith(PREFIX) && each !== key);
@@ -97,7 +104,7 @@ export function saveConversation(conversation) {
       }
     };
     if (used <= CAP && !full()) return { kept: true, removed };
-    const oldest = others.map((each) => [read(localStorage, each)?.updated ?? 0, each]).sort((a, b) => a[0] - b[0]);
+    const oldest = others.map((each) => [read(each)?.updated ?? 0, each]).sort((a, b) => a[0] - b[0]);
     for (const [, each] of oldest) {
       used -= localStorage.getItem(each).length;
       localStorage.removeItem(each);
@@ -111,10 +118,10 @@ export function saveConversation(conversation) {
 }
 
 /** A conversation as a document for people. */
-export function toMarkdown(conversation) {
-  const parts = [`# ${conversation.title || "Conversation"}`];
-  if (conversation.system) parts.push(`*System prompt*\n\n${conversation.system}`);
-  for (const message of conversation.messages) {
+export function toMarkdown({ title, system, messages }) {
+  const parts = [`# ${title || "Conversation"}`];
+  if (system) parts.push(`*System prompt*\n\n${system}`);
+  for (const message of messages) {
     parts.push(`**${message.role === "user" ? "You" : message.model || "Assistant"}**\n\n${message.content}`);
   }
   return `${parts.join("\n\n")}\n`;

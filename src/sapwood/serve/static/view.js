@@ -26,7 +26,7 @@ export function icon(name, className) {
   return svg;
 }
 
-const count = (number) => number.toLocaleString("en-US");
+export const count = (number) => number.toLocaleString("en-US");
 
 function plural(number, noun) {
   return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
@@ -42,14 +42,16 @@ export function figures(message) {
     const seconds = (times.last - times.first) / 1000;
     if (tokens > 1 && seconds > 0) {
       const rate = (tokens - 1) / seconds;
-      found.push([`${rate < 100 ? rate.toFixed(1) : count(Math.round(rate))} tokens/s`, "Tokens a second after the first"]);
+      const shown = rate < 100 ? rate.toFixed(1) : count(Math.round(rate));
+      found.push([`${shown} tokens/s`, "Tokens a second after the first"]);
     }
     found.push([`first after ${(times.first / 1000).toFixed(2)} s`, "Time to the first token"]);
   }
   if (usage?.prompt_tokens !== undefined) {
     const cached = usage.prompt_tokens_details?.cached_tokens;
     const part = cached ? `, ${count(cached)} cached` : "";
-    found.push([`prompt ${count(usage.prompt_tokens)}${part}`, "Tokens of the prompt, and how many the prefix cache held"]);
+    const title = "Tokens of the prompt, and how many of them the prefix cache held";
+    found.push([`prompt ${count(usage.prompt_tokens)}${part}`, title]);
   }
   return found;
 }
@@ -66,8 +68,9 @@ const TITLES = {
 
 const THINK = "<think>";
 const THOUGHT = "</think>";
+const CUT = ["cut at the token limit", "It reached max_tokens or the end of the context"];
 
-/** An answer. `message` is read again at each update: {content, pending?, stopped?, finish?, error?, usage?, times?}. */
+/** An answer of `message`, which is read again at each update: {content, pending?, stopped?, finish?, error?, ...}. */
 export class AnswerView {
   constructor(message, format) {
     this.message = message;
@@ -77,14 +80,16 @@ export class AnswerView {
     this.note.hidden = true;
     this.stats = make("p", "stats");
     this.actions = make("div", "actions", button("Copy", "copy"), button("Retry", "retry"));
-    this.root = make("article", "turn answer", make("h2", "unseen", message.model || "Assistant"),
-      icon("rings", "rings"), make("div", "column", this.prose, this.note, make("footer", "", this.stats, this.actions)));
+    const column = make("div", "column", this.prose, this.note, make("footer", "", this.stats, this.actions));
+    const heading = make("h2", "unseen", message.model || "Assistant");
+    this.root = make("article", "turn answer", heading, icon("rings", "rings"), column);
     this.parts = new Map(); // "thought" and "answer": their MarkdownView or text node
     this.update();
   }
 
   part(name, root) {
-    const view = this.format === "markdown" ? new MarkdownView(root) : root.appendChild(document.createTextNode(""));
+    const plain = () => root.appendChild(document.createTextNode(""));
+    const view = this.format === "markdown" ? new MarkdownView(root) : plain();
     this.parts.set(name, view);
     return view;
   }
@@ -129,12 +134,13 @@ export class AnswerView {
   // What is said below the text; redone only when it changed.
   status() {
     const { message } = this;
-    const key = JSON.stringify([message.pending, message.error, message.stopped, message.finish, message.usage, message.times]);
+    const { pending, error, stopped, finish, usage, times } = message;
+    const key = JSON.stringify(pending ? pending : [error, stopped, finish, usage, times]);
     if (key === this.shown) return;
     this.shown = key;
     const lines = message.pending ? [] : figures(message);
     if (message.stopped) lines.unshift(["stopped", "You stopped this answer"]);
-    if (message.finish === "length") lines.unshift(["cut at the token limit", "It reached max_tokens or the end of the context"]);
+    if (message.finish === "length" && !message.pending) lines.unshift(CUT);
     this.stats.replaceChildren(...lines.flatMap(([text, title], i) => {
       const part = make("span", "", text);
       part.title = title;
@@ -174,6 +180,7 @@ export function editor(text) {
   const field = make("textarea");
   field.value = text;
   field.ariaLabel = "Edit the message";
-  const form = make("form", "editor", field, make("div", "row", button("Cancel", "cancel"), make("button", "primary", "Send")));
+  const buttons = make("div", "row", button("Cancel", "cancel"), make("button", "primary", "Send"));
+  const form = make("form", "editor", field, buttons);
   return { form, field };
 }
