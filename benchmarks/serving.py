@@ -282,7 +282,10 @@ def overhead(o: argparse.Namespace) -> dict[str, Any]:
 def overload(o: argparse.Namespace) -> dict[str, Any]:
     model = model_directory(o.shape)
     limits = ["--goodput", f"ttft:{o.ttft}", f"tpot:{o.tpot}"]
-    arguments = ["--max-num-seqs", str(o.streams), *o.server_arguments.split()]
+    more = o.server_arguments
+    if more is None:
+        more = f"--max-queue-seconds {o.ttft / 2000:g}"
+    arguments = ["--max-num-seqs", str(o.streams), *more.split()]
     with sapwood_server(o, model, *arguments) as server:
         server.wait_ready(o.start_timeout)
         closed = ("--concurrency", o.streams, "--duration", o.seconds, "--warmups", o.streams)
@@ -335,7 +338,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="a rate, of overload; default 20")
     parser.add_argument("--ttft", type=float, default=1000.0, help="ms of a good request; default 1000")
     parser.add_argument("--tpot", type=float, default=50.0, help="ms of a good request; default 50")
-    parser.add_argument("--server-arguments", default="", help="more for `sapwood serve`, of overload")
+    parser.add_argument("--server-arguments", help="of overload; default: --max-queue-seconds of half the TTFT limit")
     parser.add_argument("--server-command", help="instead of the `sapwood` of this Python")
     parser.add_argument("--llama-server", help="path of llama.cpp's server")
     parser.add_argument(

@@ -87,6 +87,7 @@ NUMBERS = (
     NumberOption("kv-cache-memory", _size, 1 << 16, 1 << 50, None, "size of the KV cache; default: what fits"),
     NumberOption("num-kv-blocks", _whole, 1, 2**31 - 1, None, "size of the KV cache in blocks instead"),
     NumberOption("max-queued-requests", _whole, 0, 1 << 20, 256, "sequences that may wait; more are refused with 429"),
+    NumberOption("max-queue-seconds", _seconds, 0.001, 86400, 30.0, "expected wait beyond which 429 is the answer"),
     NumberOption("max-body", _size, 1 << 10, 32 << 20, 4 << 20, "the largest request body"),
     NumberOption("request-timeout", _seconds, 0.001, 86400, 600.0, "the longest that a request may take"),
     NumberOption("drain-timeout", _seconds, 0, 86400, 90.0, "how long running requests may go on after SIGTERM"),
@@ -156,7 +157,11 @@ def run(options: argparse.Namespace) -> int:
 
     async def start_engine() -> AsyncLLM:
         with waiting(f"loading {options.model or 'the demo model'}"):
-            return await AsyncLLM.start(engine_options, max_num_queued_reqs=numbers["max_queued_requests"])
+            return await AsyncLLM.start(
+                engine_options,
+                max_num_queued_reqs=numbers["max_queued_requests"],
+                max_queue_seconds=numbers["max_queue_seconds"],
+            )
 
     def ready(engine: EngineClient, address: str) -> None:
         if engine.ready is not None:
