@@ -10,7 +10,8 @@ import pytest
 
 import sapwood
 from sapwood import demo_model
-from sapwood.engine.compiled_runner import CompiledRunner, max_logit_rows
+from sapwood.engine.compiled_runner import CompiledRunner
+from sapwood.engine.memory_plan import max_logit_rows
 from sapwood.engine.model_runner import (
     LogitAdjustments,
     PromptLogprobs,

@@ -293,3 +293,28 @@ def test_fuzz_flipped_bytes(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     check_promises(bytes(raw), size)
+
+
+def resident_file_bytes() -> int:
+    """Pages of files in this process."""
+    with open("/proc/self/status", encoding="ascii") as f:
+        (line,) = [line for line in f if line.startswith("RssFile:")]
+    return int(line.split()[1]) * 1024
+
+
+def test_released_tensors_take_no_memory_and_come_back(tmp_path: Path):
+    tensors = {name: np.arange(6_000_000, dtype=np.float32) + i for i, name in enumerate("ab")}
+    save_file(tensors, tmp_path / "model.safetensors")
+    weights = open_weights(tmp_path)
+    before = resident_file_bytes()
+    for name, expected in tensors.items():
+        assert (weights.tensor(name).array().numpy() == expected).all()
+    assert resident_file_bytes() > before + 40_000_000
+    weights.release("a")
+    assert before + 20_000_000 < resident_file_bytes() < before + 30_000_000
+    for name, expected in tensors.items():
+        assert (weights.tensor(name).array().numpy() == expected).all()
+    save_file({"small": tensors["a"][:5]}, tmp_path / "small.safetensors")
+    small = WeightFile(tmp_path / "small.safetensors")
+    small.release("small")
+    assert (small.tensor("small").array().numpy() == tensors["a"][:5]).all()

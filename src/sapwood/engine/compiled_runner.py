@@ -6,10 +6,10 @@ step is laid out when the runner is made.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from sapwood import graph
+from sapwood.engine.memory_plan import plan_memory
 from sapwood.engine.model_runner import (
     RunnerSpec,
     SampledToken,
@@ -27,23 +27,23 @@ from sapwood.models.loading import build_model, load_weights
 from sapwood.models.safetensors import open_weights
 from sapwood.runtime.array import Array
 
-LOGIT_ROWS = 128
-LOGITS_BYTES = 64 << 20
-
 
 class CompiledRunner:
-    """A model that is compiled for this machine. See `model_runner.ModelRunner`."""
+    """A model that is compiled for this machine. See `model_runner.ModelRunner`.
+
+    memory_plan: the bytes that it was planned with; `plan_memory` says when it refuses to start.
+    """
 
     def __init__(self, spec: RunnerSpec) -> None:
-        if spec.block_size != BLOCK:
-            raise ValueError(f"block_size is {spec.block_size}; allowed: {BLOCK}, the kernels' own")
+        planned = plan_memory(spec)
+        self.memory_plan = planned.plan
         config = self.config = spec.config
         rows, slices = spec.max_num_batched_tokens, spec.max_num_seqs
         self.vocab_size = config.vocab_size
         self.max_model_len = spec.max_model_len
         self.block_size = BLOCK
-        self.num_blocks = _num_blocks(spec)
-        self.max_logit_rows = max_logit_rows(slices, rows, self.vocab_size)
+        self.num_blocks = planned.plan.num_blocks
+        self.max_logit_rows = planned.max_logit_rows
         weights = open_weights(spec.directory)
         self.numerics_id = numerics_id(config, weights, spec.dtype, BLOCK)
         self.model = build_model(config, spec.dtype)
@@ -53,8 +53,7 @@ class CompiledRunner:
         self.inputs = StepInputs(
             rows, slices, self.max_logit_rows, spec.max_model_len, self.vocab_size, self.num_blocks
         )
-        width = self.inputs.table_width
-        self.program.reserve(rows=rows, slices=slices, sampled=self.max_logit_rows, table_width=width)
+        self.program.reserve(**planned.limits)
         self.logits = Array.empty((self.max_logit_rows, self.vocab_size), "f32")
         self.sampler = RowSampler(self.vocab_size, slices)
         self._step = self.program.prepare([self.inputs.arrays[n] for n in INPUTS], [self.logits])
@@ -107,39 +106,6 @@ class CompiledRunner:
         return StepOutput(sampled, prompt_logprobs)
 
 
-def max_logit_rows(max_num_seqs: int, max_num_batched_tokens: int, vocab_size: int) -> int:
-    """Rows of logits that a step may ask for: one for each sequence, and for prompt logprobs more, as far as they
-    stay few and the logits within LOGITS_BYTES. Never more than the step has tokens."""
-    some = min(LOGIT_ROWS, LOGITS_BYTES // (4 * vocab_size))
-    return min(max(max_num_seqs, some), max(max_num_batched_tokens, max_num_seqs))
-
-
-def _num_blocks(spec: RunnerSpec) -> int:
-    """Blocks of the KV cache, as RunnerSpec says."""
-    from sapwood.runtime.dtypes import DTYPES
-
-    if spec.num_blocks is not None:
-        return spec.num_blocks
-    c = spec.config
-    block = 2 * c.num_hidden_layers * c.num_key_value_heads * c.head_dim * BLOCK * DTYPES[spec.dtype].itemsize
-    sequence = -(-spec.max_model_len // BLOCK)
-    if spec.kv_cache_memory_bytes is not None:
-        return max(spec.kv_cache_memory_bytes // block, 1)
-    return max(min(sequence * spec.max_num_seqs, _available_memory() // 2 // block), sequence)
-
-
-def _available_memory() -> int:
-    """Bytes that the system could give without swapping."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as f:
-            for line in f:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-
-
 def create_runner(spec: RunnerSpec) -> Any:
-    """A ready runner; see `CompiledRunner`. Raises WeightsError and ValueError."""
+    """A ready runner; see `CompiledRunner`. Raises WeightsError, and ValueError as `plan_memory` does."""
     return CompiledRunner(spec)

@@ -50,13 +50,8 @@ class RowSampler:
 
     def __init__(self, vocab_size: int, max_rows: int) -> None:
         self.vocab_size = vocab_size
-        self.slots = max(min(num_threads(), max_rows), 1)
-        shapes = {
-            "order": (self.slots * vocab_size, "i32"), "adjusted": (self.slots * vocab_size, "f32"),
-            "parameters": (max_rows * 4, "f64"), "seeds": (max_rows, "u64"), "positions": (max_rows, "i64"),
-            "bounds": (max_rows * BOUNDS, "i64"), "penalties": (max_rows * PENALTIES, "f64"),
-            "tokens": (max_rows, "i64"),
-        }  # fmt: skip
+        self.slots = _slots(max_rows)
+        shapes = self.shapes(vocab_size, max_rows)
         self.arrays = {name: Array.zeros(n, dtype) for name, (n, dtype) in shapes.items()}
         self._views = {name: a.numpy() for name, a in self.arrays.items()}
         self._before = tuple(
@@ -67,9 +62,15 @@ class RowSampler:
         self._states = 0
         self._ids, self._biases = array("i"), array("d")
 
-    @property
-    def nbytes(self) -> int:
-        return sum(a.nbytes for a in self.arrays.values())
+    @staticmethod
+    def shapes(vocab_size: int, max_rows: int) -> dict[str, tuple[int, str]]:
+        """Elements and dtype of each array."""
+        scratch = _slots(max_rows) * vocab_size
+        return {
+            "order": (scratch, "i32"), "adjusted": (scratch, "f32"), "parameters": (max_rows * 4, "f64"),
+            "seeds": (max_rows, "u64"), "positions": (max_rows, "i64"), "bounds": (max_rows * BOUNDS, "i64"),
+            "penalties": (max_rows * PENALTIES, "f64"), "tokens": (max_rows, "i64"),
+        }  # fmt: skip
 
     def prepare(self, states: Sequence[SamplingState]) -> None:
         """Write what the next call of `sample` needs to know about each row.
@@ -134,6 +135,11 @@ class RowSampler:
         self._views["bounds"][: n * BOUNDS] = bounds
         self._views["penalties"][: n * PENALTIES] = penalties
         return ids, biases
+
+
+def _slots(max_rows: int) -> int:
+    """Rows that are sampled at once, each with scratch of its own."""
+    return max(min(num_threads(), max_rows), 1)
 
 
 def _gather(a: LogitAdjustments, ids: array[int], biases: array[float]) -> tuple[int, ...]:

@@ -62,11 +62,7 @@ class StepInputs:
         self.max_rows, self.max_slices, self.max_logit_rows = max_rows, max_slices, max_logit_rows
         self.max_model_len = max_model_len
         self.table_width = -(-max_model_len // BLOCK)
-        sizes = {
-            "ids": max_rows, "positions": max_rows, "sequences": max_rows, "slots": max_rows,
-            "tables": max_slices * self.table_width, "samples": max_logit_rows, "starts": max_slices,
-            "counts": max_slices,
-        }  # fmt: skip
+        sizes = self.sizes(max_rows, max_slices, max_logit_rows, max_model_len)
         self.arrays = {name: Array.zeros(n, "i32") for name, n in sizes.items()}
         self._views = {name: a.numpy() for name, a in self.arrays.items()}
         self._tables = self._views["tables"].reshape(max_slices, self.table_width)
@@ -75,9 +71,14 @@ class StepInputs:
         self._addresses = tuple(self.arrays[name].data_ptr for name in names)
         self._limits = vocab_size, num_blocks
 
-    @property
-    def nbytes(self) -> int:
-        return sum(a.nbytes for a in self.arrays.values())
+    @staticmethod
+    def sizes(max_rows: int, max_slices: int, max_logit_rows: int, max_model_len: int) -> dict[str, int]:
+        """Elements, all i32, of each array."""
+        width = -(-max_model_len // BLOCK)
+        return {
+            "ids": max_rows, "positions": max_rows, "sequences": max_rows, "slots": max_rows,
+            "tables": max_slices * width, "samples": max_logit_rows, "starts": max_slices, "counts": max_slices,
+        }  # fmt: skip
 
     def fill(self, slices: Sequence[SequenceSlice]) -> tuple[int, int]:
         """Write a step; the numbers of its rows and of its rows of logits.

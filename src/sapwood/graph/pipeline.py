@@ -48,6 +48,15 @@ def trace(model: Callable[..., Any], inputs: Mapping[str, tuple[Shape, str]], na
     return tracer.graph
 
 
+def arena_bytes(model: Callable[..., Any], inputs: Mapping[str, tuple[Shape, str]], limits: Mapping[str, int]) -> int:
+    """Bytes of the arena that `compile(model, inputs)` would reserve for steps of up to these sizes.
+
+    Takes milliseconds: nothing is compiled, and the model's parameters need no data.
+    """
+    fused = fuse(trace(model, inputs, _name(model)))
+    return plan_memory(fused, {k: kernel_source(k).scratches for k in fused.kernels()}).layout(limits)
+
+
 def compile_graph(graph: Graph) -> Program:
     """The steps from a graph on."""
     _show("graph", graph)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sapwood import config
 from sapwood.lang.library import pool_layout as pool
+from sapwood.runtime import cgroup
 from sapwood.runtime.jit import LoadedObject
 from sapwood.targets.base import Target
 
@@ -37,26 +38,8 @@ def thread_count() -> int:
     if asked:
         return asked
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup_quota()
+    quota = cgroup.cpu_quota()
     return max(1, min(count, quota) if quota else count)
-
-
-def _cgroup_quota() -> int:
-    """Whole processors that the cgroup grants; 0 when it sets no limit."""
-    try:
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as f:
-            limit, period = f.read().split()
-        return 0 if limit == "max" else max(1, -(-int(limit) // int(period)))
-    except (OSError, ValueError):
-        pass
-    try:
-        with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", encoding="ascii") as f:
-            limit_us = int(f.read())
-        with open("/sys/fs/cgroup/cpu/cpu.cfs_period_us", encoding="ascii") as f:
-            period_us = int(f.read())
-        return 0 if limit_us <= 0 else max(1, -(-limit_us // period_us))
-    except (OSError, ValueError):
-        return 0
 
 
 def install() -> None:

@@ -57,4 +57,5 @@ def _tensor(weights: Weights, name: str, p: Any, file: str) -> Any:
 
     target = Array.empty(p.shape, p.dtype)
     convert_elements(array.reshape(array.size), target.reshape(target.size))
+    weights.release(name)
     return target

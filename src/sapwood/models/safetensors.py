@@ -98,6 +98,8 @@ class Weights(Protocol):
 
     def tensor(self, name: str) -> WeightTensor: ...
 
+    def release(self, name: str) -> None: ...
+
     def __contains__(self, name: object) -> bool: ...
 
     def __iter__(self) -> Iterator[str]: ...
@@ -334,6 +336,14 @@ class WeightFile:
             data, address = copy.data, copy.__array_interface__["data"][0]
         return WeightTensor(name, info.dtype, info.shape, address, data, self._file)
 
+    def release(self, name: str) -> None:
+        """Give the memory of `name` back to the system. Its pages are read from the file again when touched."""
+        info = self.info(name)
+        begin = -(-info.begin // mmap.PAGESIZE) * mmap.PAGESIZE
+        size = info.end // mmap.PAGESIZE * mmap.PAGESIZE - begin
+        if size > 0 and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED, begin, size)
+
     def __contains__(self, name: object) -> bool:
         return name in self._infos
 
@@ -420,6 +430,10 @@ class ShardedWeights:
     def tensor(self, name: str) -> WeightTensor:
         """The tensor `name`, in place. Raises WeightsError if there is none."""
         return self._shard(name).tensor(name)
+
+    def release(self, name: str) -> None:
+        """Give the memory of `name` back to the system. Its pages are read from the file again when touched."""
+        self._shard(name).release(name)
 
     def __contains__(self, name: object) -> bool:
         return name in self._where
