@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +42,16 @@ async def works_again(llm: AsyncLLM, restarts: int = 1) -> None:
     assert len((await collect(llm, [5]))[-1].outputs[0].token_ids) == 8
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_killed_engine_fails_its_requests_and_comes_back(model: Path, number: signal.Signals) -> None:
+def test_a_killed_engine_fails_its_requests_and_comes_back(model: Path) -> None:
     async def main() -> None:
         async with fake_engine(model) as llm:
             streams = [llm.generate([5, SLOW], LONG, request_id=str(i)) for i in range(8)]
             await asyncio.gather(*map(anext, streams))
             assert llm.ready is not None
             old = llm.ready.pid
-            os.kill(old, number)
+            os.kill(old, signal.SIGSEGV)
             for stream in streams:
-                with pytest.raises(EngineDeadError, match=f"killed by {number.name}; it is being started again"):
+                with pytest.raises(EngineDeadError, match="killed by SIGSEGV; it is being started again"):
                     async for _ in stream:
                         pass
             assert llm.ready is None and not Path(f"/proc/{old}").exists() and not llm.health().ok
@@ -63,23 +63,27 @@ def test_a_killed_engine_fails_its_requests_and_comes_back(model: Path, number: 
     run(main())
 
 
-@pytest.mark.parametrize(
-    ("token", "text"),
-    [(EXIT, "exited with status 7"), (KILL, "killed by SIGKILL"), (SCRIBBLE, "sent what is not a message")],
-)
-def test_whatever_ends_an_engine_is_named(model: Path, token: int, text: str) -> None:
+def test_whatever_ends_an_engine_is_named_and_harms_no_later_request(model: Path) -> None:
     async def main() -> None:
         async with fake_engine(model) as llm:
-            with pytest.raises(EngineDeadError, match=text):
-                await collect(llm, [5, token])
-            await works_again(llm)
+            for restarts, (token, text) in enumerate(
+                [
+                    (EXIT, "exited with status 7"),
+                    (KILL, "killed by SIGKILL"),
+                    (SCRIBBLE, "sent what is not a message"),
+                ],
+                start=1,
+            ):
+                with pytest.raises(EngineDeadError, match=text):
+                    await collect(llm, [5, token])
+                await works_again(llm, restarts)
 
     run(main())
 
 
 def test_a_step_that_hangs_is_found_and_killed(model: Path) -> None:
     async def main() -> None:
-        async with fake_engine(model, step_timeout=1.0) as llm:
+        async with fake_engine(model, step_timeout=1.5) as llm:
             task = asyncio.create_task(collect(llm, [5, HANG]))
             await eventually(lambda: llm.health().state == "stuck")
             with pytest.raises(EngineDeadError, match="no sign of life"):
@@ -93,7 +97,7 @@ def test_a_stopped_engine_is_found_also_when_idle(model: Path, monkeypatch: pyte
     monkeypatch.setattr("sapwood.engine.process.supervisor._PING_SECONDS", 0.1)
 
     async def main() -> None:
-        async with fake_engine(model, step_timeout=1.0) as llm:
+        async with fake_engine(model, step_timeout=1.5) as llm:
             assert llm.ready is not None
             os.kill(llm.ready.pid, signal.SIGSTOP)
             await eventually(lambda: llm.health().state == "stuck")
@@ -103,13 +107,16 @@ def test_a_stopped_engine_is_found_also_when_idle(model: Path, monkeypatch: pyte
     run(main())
 
 
-def test_a_busy_engine_is_not_taken_for_stuck(model: Path) -> None:
+def test_a_busy_or_idle_engine_is_not_taken_for_stuck(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sapwood.engine.process.supervisor._PING_SECONDS", 0.1)
+
     async def main() -> None:
-        async with fake_engine(model, step_timeout=0.4) as llm:
-            for _ in range(2):
+        limit = 1.5
+        async with fake_engine(model, step_timeout=limit) as llm:
+            began = time.monotonic()
+            while time.monotonic() - began < 1.5 * limit:
                 await collect(llm, [5, SLOW], LONG)
-                assert llm.health().ok and llm.num_restarts == 0
-            await asyncio.sleep(0.8)  # idle for longer than the limit
+            await asyncio.sleep(1.2 * limit)
             assert llm.health().ok and llm.num_restarts == 0
 
     run(main())
@@ -197,17 +204,6 @@ def test_a_start_that_failed_once_is_tried_again(model: Path, tmp_path: Path, mo
             await eventually(lambda: "made to fail" in llm.health().detail)
             flag.unlink()
             await works_again(llm, 2)
-
-    run(main())
-
-
-def test_requests_that_keep_killing_the_engine_harm_no_others(model: Path) -> None:
-    async def main() -> None:
-        async with fake_engine(model) as llm:
-            for restarts in (1, 2, 3):
-                with pytest.raises(EngineDeadError):
-                    await collect(llm, [5, KILL])
-                await works_again(llm, restarts)
 
     run(main())
 

@@ -1,8 +1,10 @@
 """The engine: requests in, tokens out.
 
-    LLM -> LLMEngine -> Scheduler -> KVCacheManager -> BlockPool
-                     -> ModelRunner (graph, compiled)
-                     -> OutputProcessor -> detokenizer
+    LLM -> LLMEngine -> EngineCore -> Scheduler -> KVCacheManager -> BlockPool
+                                   -> ModelRunner (graph, compiled)
+                     -> OutputProcessor -> Detokenizer
+
+    AsyncLLM -> the same two halves, with a socket between them: process/
 
 Scheduler, cache and output handling know nothing of models; the runner knows nothing of requests.
 """
