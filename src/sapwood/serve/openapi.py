@@ -11,7 +11,7 @@ import msgspec
 
 import sapwood
 from sapwood.serve.context import RequestContext, ServerState
-from sapwood.serve.errors import ERROR_STRUCTS, family_of, status_for
+from sapwood.serve.errors import ERROR_STRUCTS, Family, family_of, status_for
 from sapwood.serve.operation import Operation, Reply
 
 _COMPONENTS = "#/components/schemas/{name}"
@@ -33,7 +33,7 @@ def _openapi_path(path: str) -> str:
 
 
 def _types(operations: Sequence[Operation]) -> list[Any]:
-    found = [t for operation in operations for t in (operation.request, operation.response) if t is not None]
+    found = [t for o in operations for t in (o.request, o.response, o.event) if t is not None]
     return [*found, *ERROR_STRUCTS.values()]
 
 
@@ -68,6 +68,15 @@ def make_document(operations: Sequence[Operation], keys: bool) -> dict[str, Any]
     }
 
 
+def _event(schema: dict[str, Any], error: dict[str, Any], family: Family) -> dict[str, Any]:
+    """A server-sent event whose data is JSON of a schema, an error, or the [DONE] that ends streams of OpenAI's API."""
+    content = {"anyOf": [schema, error]}
+    data: dict[str, Any] = {"type": "string", "contentMediaType": "application/json", "contentSchema": content}
+    if family is Family.OPENAI:
+        data = {"anyOf": [{"const": "[DONE]"}, data]}
+    return {"type": "object", "required": ["data"], "properties": {"event": {"type": "string"}, "data": data}}
+
+
 def _describe(operation: Operation, schemas: dict[Any, Any], keys: bool) -> dict[str, Any]:
     family = family_of(operation.path)
     error = schemas[ERROR_STRUCTS[family]]
@@ -75,8 +84,8 @@ def _describe(operation: Operation, schemas: dict[Any, Any], keys: bool) -> dict
     if operation.response is not None or operation.media_type != "application/json":
         schema = {"type": "string"} if operation.response is None else schemas[operation.response]
         content: dict[str, Any] = {operation.media_type: {"schema": schema}}
-        if operation.streams:
-            content["text/event-stream"] = {"schema": {"type": "string"}}
+        if operation.event is not None:
+            content["text/event-stream"] = {"schema": _event(schemas[operation.event], error, family)}
         responses["200"] = {"description": "Done.", "content": content, "headers": _REQUEST_ID}
     statuses = {*_ERRORS, *operation.errors, *(_BODY_ERRORS if operation.request is not None else ())}
     if keys and not operation.public:

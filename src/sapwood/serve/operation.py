@@ -43,9 +43,9 @@ class Operation:
     """One route: routing and the OpenAPI document are both made from it.
 
     name: OpenAPI's operationId. path: with {parameters} as Starlette writes them. request: struct of the body, or
-    None. response: struct of a 200; None for `media_type`. streams: it may answer in events. errors: statuses besides
-    those that every route has. public: needs no API key. statuses: others that answer with `response`, with what
-    they mean.
+    None. response: struct of a 200; None for `media_type`. event: type of the data of its events, if it may answer in
+    events. errors: statuses besides those that every route has. public: needs no API key. statuses: others that answer
+    with `response`, and what they mean.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Operation:
     request: Any = None
     response: Any = None
     media_type: str = "application/json"
-    streams: bool = False
+    event: Any = None
     errors: tuple[int, ...] = ()
     public: bool = False
     statuses: tuple[tuple[int, str], ...] = ()

@@ -18,7 +18,7 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=chat.create,
         request=openai.ChatCompletionRequest,
         response=openai.ChatCompletion,
-        streams=True,
+        event=openai.ChatChunk,
         errors=(404, 429),
     ),
     Operation(
@@ -29,7 +29,7 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=completions.create,
         request=openai.CompletionRequest,
         response=openai.Completion,
-        streams=True,
+        event=openai.Completion,
         errors=(404, 429),
     ),
     Operation(
@@ -66,7 +66,7 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=messages.create,
         request=anthropic.MessagesRequest,
         response=anthropic.Message,
-        streams=True,
+        event=anthropic.Event,
         errors=(404, 429),
     ),
     Operation(

@@ -165,3 +165,7 @@ class MessageDelta(Struct, tag_field="type", tag="message_delta"):
 
 class MessageStop(Struct, tag_field="type", tag="message_stop"):
     pass
+
+
+#: what the data of an event may be
+Event = MessageStart | ContentBlockStart | Ping | ContentBlockDelta | ContentBlockStop | MessageDelta | MessageStop

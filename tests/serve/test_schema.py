@@ -1,0 +1,87 @@
+"""The OpenAPI document is true: schemathesis makes requests from it and holds the answers to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import CHECKS
+from serve_fakes import MODEL, FakeClient, make_config
+from starlette.types import ASGIApp
+
+from sapwood.serve.app import create_app
+from sapwood.serve.routes import OPERATIONS
+
+CLIENT = FakeClient()
+APP: ASGIApp = create_app(CLIENT, make_config(allowed_hosts=("testserver",)))
+SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", APP)
+DOCUMENT: dict[str, Any] = SCHEMA.raw_schema
+
+#: Limits of the model and of fields together are in no JSON schema, and 1.0 is an integer there.
+EXCLUDED = [check for check in CHECKS.get_all() if check.__name__ == "positive_data_acceptance"]
+ANSWERS: Counter[tuple[str, int]] = Counter()
+
+
+def servable(body: Any) -> Any:
+    """Most requests would end at the name of the model or at limits that only the server knows, or take long."""
+    if isinstance(body, dict) and "model" in body:
+        model_dependent = ("cache_salt", "logit_bias", "stop_token_ids", "use_beam_search", "best_of", "tools")
+        body = {name: value for name, value in body.items() if name not in model_dependent} | {"model": MODEL}
+        if "prompt" in body or "messages" in body:
+            body |= {"max_tokens": 8, "max_completion_tokens": 8, "min_tokens": 2, "n": min(body.get("n") or 1, 3)}
+        if "messages" in body and body.get("top_logprobs"):
+            body["logprobs"] = True
+    return body
+
+
+def check(case: Any) -> None:
+    if case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
+        case.body = servable(case.body)
+    response = case.call_and_validate(excluded_checks=EXCLUDED)
+    ANSWERS[case.operation.label, response.status_code] += 1
+    assert response.status_code < 500
+    assert not CLIENT.active
+
+
+@SCHEMA.parametrize()  # type: ignore[untyped-decorator]
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_answers_are_what_the_document_says(case: Any) -> None:
+    check(case)
+
+
+@pytest.mark.nightly
+@SCHEMA.parametrize()  # type: ignore[untyped-decorator]
+@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+def test_answers_are_what_the_document_says_at_length(case: Any) -> None:
+    check(case)
+
+
+def test_requests_reach_the_engine() -> None:
+    """The tests above are no good if everything that they send is refused."""
+    if not ANSWERS:
+        pytest.skip("runs after the tests above, in their process")
+    for label in ("POST /v1/chat/completions", "POST /v1/completions", "POST /detokenize"):
+        assert ANSWERS[label, 200] and ANSWERS[label, 400], ANSWERS
+
+
+def test_every_route_is_described() -> None:
+    described = {method["operationId"] for path in DOCUMENT["paths"].values() for method in path.values()}
+    assert {operation.name for operation in OPERATIONS} <= described
+    assert DOCUMENT["openapi"] == "3.1.0"
+
+
+def test_every_reference_is_there() -> None:
+    names = {part.split("'")[0] for part in str(DOCUMENT).split("#/components/schemas/")[1:]}
+    assert names and names <= set(DOCUMENT["components"]["schemas"])
+
+
+def test_keys_are_described_where_they_are_asked_for() -> None:
+    locked = create_app(CLIENT, make_config(api_keys=("key-0123456789",)))
+    headers = {"x-api-key": "key-0123456789"}
+    document = schemathesis.openapi.from_asgi("/openapi.json", locked, headers=headers).raw_schema
+    chat = document["paths"]["/v1/chat/completions"]["post"]
+    assert chat["security"] and "401" in chat["responses"]
+    assert "security" not in document["paths"]["/health"]["get"]
