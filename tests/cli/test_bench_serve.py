@@ -86,6 +86,8 @@ def test_progress_is_told(run, server):
     [
         (["ftp://x"], "the URL is 'ftp://x'"),
         (["http://127.0.0.1:1"], "/v1/models"),
+        (["http://a..b"], "the host name 'a..b' cannot be looked up"),
+        (["http://x:99999"], "Port out of range"),
         (["http://x", "--concurrency", "0"], "--concurrency is 0; allowed: 1 to 100000"),
         (["http://x", "--request-rate", "nan"], "--request-rate is nan"),
         (["http://x", "--goodput", "speed:5"], "--goodput is 'speed:5'"),

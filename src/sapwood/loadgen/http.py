@@ -281,7 +281,11 @@ class HttpClient:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"the URL is {url!r}; allowed: http://HOST:PORT or https://HOST:PORT")
-        self.host, self.port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            port = parts.port
+        except ValueError as error:
+            raise ValueError(f"the URL is {url!r}: {error}") from None
+        self.host, self.port = parts.hostname, port or (443 if parts.scheme == "https" else 80)
         self.prefix = parts.path.rstrip("/")
         self.clock = clock
         self.connect_timeout = connect_timeout
@@ -339,6 +343,8 @@ class HttpClient:
                 await loop.create_connection(lambda: connection, self.host, self.port, ssl=self._ssl)
         except TimeoutError:
             raise ConnectionError(f"no connection within {self.connect_timeout:g} s") from None
+        except UnicodeError as error:  # a name that IDNA does not allow
+            raise ConnectionError(f"the host name {self.host!r} cannot be looked up: {error}") from None
         self._open.add(connection)
         return connection
 
