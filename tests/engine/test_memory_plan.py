@@ -109,7 +109,6 @@ def test_lines_for_people():
 
 
 MEASURE = """
-import sys
 from sapwood import demo_model
 from sapwood.engine.compiled_runner import CompiledRunner
 from sapwood.engine.model_runner import *
@@ -119,13 +118,14 @@ def resident(name="VmRSS"):
     with open("/proc/self/status") as f:
         return next(int(line.split()[1]) * 1024 for line in f if line.startswith(name))
 
+def step(first):
+    table = list(range(first, first + 64))
+    runner.execute(StepBatch([SequenceSlice([1] * 1024, 0, table, state, PromptLogprobs([1] * 100, 5))]))
+
 config = load_model_config(demo_model())
 runner = CompiledRunner(RunnerSpec(demo_model(), config, "bf16", 1024, 1024, 8, 16, num_blocks=16384))
 change = LogitAdjustments([1], [2], 1.1, 0.0, 0.0, {}, frozenset())
 state = SamplingState(1.0, 0, 0.9, 1, 5, 5, 0.0, change)
-def step(first):
-    table = list(range(first, first + 64))
-    runner.execute(StepBatch([SequenceSlice([1] * 1024, 0, table, state, PromptLogprobs([1] * 100, 5))]))
 step(0)
 before = resident()
 for first in range(64, 64 * 9, 64):
@@ -137,8 +137,9 @@ print(resident("VmHWM"), p.weights_bytes + p.arena_bytes, resident() - before, p
 
 def test_the_process_keeps_to_the_plan():
     """Weights, working memory, the blocks that were used and 150 MB; a block takes no memory before it is used."""
-    run = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
-    peak, fixed, grown, block, cache = map(int, run.stdout.split())
-    assert cache == 16384 * block > 300 * MIB
-    assert peak <= fixed + 9 * 64 * block + PROCESS_BYTES
-    assert math.isclose(grown, 8 * 64 * block, abs_tol=4 * MIB)
+    for limit in (PROCESS_BYTES + 64 * MIB, PROCESS_BYTES):  # the first one may have to compile
+        run = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
+        peak, fixed, grown, block, cache = map(int, run.stdout.split())
+        assert cache == 16384 * block > 300 * MIB
+        assert peak <= fixed + 9 * 64 * block + limit
+        assert math.isclose(grown, 8 * 64 * block, abs_tol=4 * MIB)
