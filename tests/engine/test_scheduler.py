@@ -1,12 +1,9 @@
-"""The scheduler with no model: fixed scenarios, and a state machine that looks for broken invariants."""
+"""The scheduler with no model: fixed scenarios. The state machine over the whole engine is test_engine_machine.py."""
 
 from __future__ import annotations
 
 import pytest
 from engine_fakes import FakeRunner
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sapwood.engine.kv_cache_manager import KVCacheManager
 from sapwood.engine.model_runner import SamplingState, StepOutput
@@ -221,108 +218,3 @@ def test_output_that_does_not_match_the_batch() -> None:
 def test_config(values: tuple[int, int, int], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         SchedulerConfig(*values)
-
-
-class SchedulerMachine(RuleBasedStateMachine):
-    """Adds, steps, aborts and preempts at random on a cache that is too small.
-
-    Checked after every rule: no block in two tables, reference counts, budget, order of arrival; at the end
-    that everything finishes with the tokens that it would have had alone, and that the pool is back at its
-    baseline.
-    """
-
-    BUDGET, SEQS, LENGTH, BLOCKS, SIZE = 8, 4, 40, 12, 4
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.engine = Engine(self.BUDGET, self.SEQS, self.LENGTH, self.BLOCKS, self.SIZE)
-        self.scheduler = self.engine.scheduler
-        self.arrived: list[Request] = []
-        self.in_flight: tuple[SchedulerOutput, StepOutput] | None = None
-
-    @rule(prompt=st.integers(1, 30), max_tokens=st.integers(1, 30))
-    def add(self, prompt: int, max_tokens: int) -> None:
-        new = request(f"r{len(self.arrived)}", prompt, max_tokens)
-        if prompt + max_tokens > self.LENGTH:
-            with pytest.raises(RequestTooLargeError):
-                self.scheduler.add_request(new)
-        else:
-            self.scheduler.add_request(new)
-            self.arrived.append(new)
-
-    @precondition(lambda self: self.in_flight is None)
-    @rule()
-    def schedule(self) -> None:
-        output = self.scheduler.schedule()
-        assert bool(output.slices) == self.scheduler.has_unfinished_requests()
-        assert output.total_num_scheduled_tokens == output.batch.num_tokens <= self.BUDGET
-        assert len(self.scheduler.running) <= self.SEQS
-        ids = [s.request.request_id for s in output.slices]
-        assert len(set(ids)) == len(ids)
-        if self.scheduler.requests:
-            # no starvation: the oldest unfinished request makes progress in every step
-            assert ids[0] == next(r.request_id for r in self.arrived if not r.status.is_finished)
-        if output.slices:
-            self.in_flight = output, self.engine.runner.execute(output.batch)
-
-    @precondition(lambda self: self.in_flight is not None)
-    @rule()
-    def update(self) -> None:
-        assert self.in_flight is not None
-        self.scheduler.update_from_output(*self.in_flight)
-        self.in_flight = None
-
-    @precondition(lambda self: self.in_flight is None)
-    @rule(count=st.integers(1, 12))
-    def steps(self, count: int) -> None:
-        for _ in range(count):
-            self.schedule()
-            if self.in_flight is not None:
-                self.update()
-
-    @precondition(lambda self: self.arrived)
-    @rule(data=st.data())
-    def abort(self, data: st.DataObject) -> None:
-        victim = data.draw(st.sampled_from(self.arrived))
-        self.scheduler.finish_requests([victim.request_id], RequestStatus.FINISHED_ABORTED)
-        assert victim.status.is_finished and victim.request_id not in self.scheduler.requests
-
-    @rule()
-    def preempt_everything(self) -> None:
-        self.scheduler.preempt_all()
-
-    @invariant()
-    def pool_is_sound(self) -> None:
-        manager = self.scheduler.kv_cache_manager
-        assert manager.problems() == []
-        assert all(block.ref_cnt <= 1 for block in manager.block_pool.blocks)
-        assert set(manager.holders()) == {r.request_id for r in self.scheduler.running}
-
-    @invariant()
-    def queues_are_in_order_of_arrival(self) -> None:
-        queued = [*self.scheduler.running, *self.scheduler.waiting]
-        assert queued == [r for r in self.arrived if not r.status.is_finished]
-        assert all(r.status is RequestStatus.RUNNING for r in self.scheduler.running)
-        assert all(r.num_computed_tokens == 0 for r in self.scheduler.waiting)
-        assert all(r.num_computed_tokens <= r.num_tokens for r in queued)
-
-    def teardown(self) -> None:
-        if self.in_flight is not None:
-            self.update()
-        bound = sum(r.num_prompt_tokens + r.max_tokens for r in self.arrived) * 4 + 10
-        for _ in range(bound):
-            if not self.scheduler.has_unfinished_requests():
-                break
-            self.engine.step()
-        assert not self.scheduler.has_unfinished_requests(), "a request starves"
-        assert self.scheduler.kv_cache_manager.usage == 0 and self.scheduler.kv_cache_manager.problems() == []
-        for r in self.arrived:
-            if r.status is not RequestStatus.FINISHED_ABORTED:
-                assert r.num_output_tokens == r.max_tokens
-            assert r.output_token_ids == alone(r.prompt_token_ids, r.num_output_tokens)
-
-
-SchedulerMachine.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, derandomize=True
-)
-TestSchedulerMachine = SchedulerMachine.TestCase

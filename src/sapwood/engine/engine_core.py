@@ -148,7 +148,8 @@ class EngineCore:
             self._num_step_errors += 1
             if not self._contain_errors:
                 raise
-            ids = [s.request.request_id for s in scheduled.slices]
+            requests = self.scheduler.requests
+            ids = [s.request.request_id for s in scheduled.slices if requests.get(s.request.request_id) is s.request]
             logger.exception("a step failed; requests in it: %s", ", ".join(ids))
             # What the failed step left in the cache is unknown: the other requests begin again in a fresh pool.
             self.scheduler.rebuild()
