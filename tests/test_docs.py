@@ -2,15 +2,19 @@
 
 Blocks up to an output are one program.
 
-An output fence without a language is compared; one that says `text` depends on the machine and is not.
+An output fence without a language is compared; one that says `text` depends on the machine and is not. Where a page
+talks to a server, there is one; only its port is another.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +22,7 @@ import pytest
 import sapwood
 
 ROOT = Path(__file__).parents[1]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(sapwood.__file__).parents[1])}
 
 
 def programs(page: str) -> list[tuple[str, str | None]]:
@@ -33,17 +38,32 @@ def programs(page: str) -> list[tuple[str, str | None]]:
     return found
 
 
-COUNTS = {"README.md": 3, "docs/language.md": 6}
+COUNTS = {"README.md": 4, "docs/language.md": 6, "docs/serving.md": 1}
+ADDRESS = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of a server of the demo model."""
+    command = [sys.executable, "-c", "import sys; from sapwood.cli import main; sys.exit(main())", "serve", "--port=0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT)
+    try:
+        assert process.stdout is not None
+        yield next(m.group() for line in process.stdout if (m := re.search(r"http://\S+", line)))
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @pytest.mark.parametrize(("page", "number"), [(p, i) for p, n in COUNTS.items() for i in range(n)])
-def test_programs_print_what_the_page_says(page, number, tmp_path):
+def test_programs_print_what_the_page_says(page, number, tmp_path, request):
     source, expected = programs(page)[number]
+    if ADDRESS in source:
+        source = source.replace(ADDRESS, request.getfixturevalue("server"))
     (tmp_path / "example.py").write_text(source)
-    environment = os.environ | {"PYTHONPATH": str(Path(sapwood.__file__).parents[1])}
     done = subprocess.run(
         [sys.executable, "example.py"], capture_output=True, text=True, timeout=120, cwd=tmp_path,
-        env=environment, check=False,
+        env=ENVIRONMENT, check=False,
     )  # fmt: skip
     said = done.stdout + done.stderr.replace(f"{tmp_path}{os.sep}", "")
     if expected is None:
@@ -53,7 +73,17 @@ def test_programs_print_what_the_page_says(page, number, tmp_path):
         assert expected.strip() in said
 
 
-@pytest.mark.parametrize(("page", "compared"), [("README.md", 2), ("docs/language.md", 6)])
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+@pytest.mark.parametrize("page", ["README.md", "docs/serving.md"])
+def test_curl_is_answered(page, server):
+    text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", "")
+    (command,) = re.findall(r"^(?:\$ )?(curl .*)$", text, re.MULTILINE)
+    command = command.replace(ADDRESS, server)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=120, check=True)
+    assert json.loads(done.stdout)["choices"][0]["text"]
+
+
+@pytest.mark.parametrize(("page", "compared"), [("README.md", 2), ("docs/language.md", 6), ("docs/serving.md", 0)])
 def test_there_are_programs(page, compared):
     assert len(programs(page)) == COUNTS[page]
     assert sum(expected is not None for _, expected in programs(page)) == compared
