@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx2
+
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 CONTEXT = 256  # of the model that they are sent to
@@ -248,3 +250,18 @@ def hostile_requests(model: str) -> dict[str, list[Hostile]]:
     kinds = {"body": _bodies, "number": _numbers, "string": _strings, "prompt": _prompts}
     kinds |= {"feature": _features, "frame": _frames}
     return {name: list(make(model)) for name, make in kinds.items()}
+
+
+def problem(hostile: Hostile, response: httpx2.Response) -> str | None:
+    """What is wrong with an answer."""
+    said = f"{hostile.name}: {response.status_code} {response.text[:300]}"
+    if response.status_code != hostile.status or response.headers["content-type"] != "application/json":
+        return said
+    error = response.json()["error"]
+    if set(error) != {"message", "type", "param", "code"} or not error["message"]:
+        return said
+    if len(response.content) > 1000 or "Traceback" in response.text:
+        return said
+    if hostile.param and error["param"] != hostile.param:
+        return f"{said}; expected param {hostile.param}"
+    return None

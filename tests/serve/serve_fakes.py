@@ -268,34 +268,41 @@ async def _call(function: Callable[[], Any]) -> Any:
 
 @contextlib.contextmanager
 def running_server(client: Any, config: ServerConfig | None = None, **changes: Any) -> Iterator[RunningServer]:
-    """Serve a client on a free port until the block ends."""
-    app = create_app(client, config or make_config(**changes))
-    connections = Connections(ConnectionLimits())
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=http_class(connections),
+    """Serve a client on a free port until the block ends.
+
+    client: an EngineClient, or a coroutine function that starts one in the server's event loop; it is closed then.
+    """
+    config = config or make_config(**changes)
+    listener = socket.create_server(("127.0.0.1", 0))
+    running: list[RunningServer] = []
+
+    async def serve() -> None:
+        engine = await client() if callable(client) else client
+        settings = uvicorn.Config(
+            create_app(engine, config),
+            http=http_class(Connections(ConnectionLimits())),
             ws="none",
             log_config=None,
             lifespan="off",
             timeout_graceful_shutdown=1,
         )
-    )
-    listener = socket.create_server(("127.0.0.1", 0))
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    async def serve() -> None:
-        loops.append(asyncio.get_running_loop())
-        await server.serve(sockets=[listener])
+        server = uvicorn.Server(settings)
+        running.append(RunningServer(listener.getsockname()[1], engine, asyncio.get_running_loop(), server))
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            if engine is not client:
+                await engine.close()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     try:
-        while not server.started:
+        while not (running and running[0].server.started):
             thread.join(0.005)
             assert thread.is_alive(), "the server did not start"
-        yield RunningServer(listener.getsockname()[1], client, loops[0], server)
+        yield running[0]
     finally:
-        server.should_exit = True
-        thread.join(20)
+        if running:
+            running[0].server.should_exit = True
+        thread.join(30)
         listener.close()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
-from hostile import CHAT, CONTEXT, Hostile, chat, hostile_requests
+from hostile import CHAT, CONTEXT, chat, hostile_requests, problem
 from serve_fakes import MODEL, FakeClient, RunningServer, running_server
 
 REQUESTS = hostile_requests(MODEL)
@@ -52,21 +52,6 @@ def bystander(server: RunningServer, http: httpx2.Client) -> Iterator[None]:
     assert found == [expected]
     while server.client.active:
         pass
-
-
-def problem(hostile: Hostile, response: httpx2.Response) -> str | None:
-    """What is wrong with an answer."""
-    said = f"{hostile.name}: {response.status_code} {response.text[:300]}"
-    if response.status_code != hostile.status or response.headers["content-type"] != "application/json":
-        return said
-    error = response.json()["error"]
-    if set(error) != {"message", "type", "param", "code"} or not error["message"]:
-        return said
-    if len(response.content) > 1000 or "Traceback" in response.text:
-        return said
-    if hostile.param and error["param"] != hostile.param:
-        return f"{said}; expected param {hostile.param}"
-    return None
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
