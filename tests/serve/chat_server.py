@@ -30,7 +30,8 @@ class Answer:
     """What one request for a completion gets.
 
     hold_after: pieces sent before the stream waits for `release`; None never waits. lose: break the connection
-    instead of ending the stream. event: a last event in place of the end, as an error.
+    instead of ending the stream. event: a last event in place of the end, as an error. finish: "" ends the stream, in
+    good order, before the answer is complete.
     """
 
     pieces: Sequence[str] = ("Hello ", "there.")
@@ -149,7 +150,7 @@ class ChatServer:
             return
         if answer.event is not None:
             event(**answer.event)
-        else:
+        elif answer.finish:
             delta(finish=answer.finish)
             tokens = len(answer.pieces)
             usage = {"prompt_tokens": 20, "completion_tokens": tokens, "total_tokens": 20 + tokens}

@@ -324,6 +324,7 @@ Next line. [A link](https://example.com/a_(b)) and https://example.com/x_y, <htt
 - [x] task
 
 3. three
+
 4. four
 
    with a paragraph
@@ -363,6 +364,7 @@ def test_markdown(tab: Callable[..., Chat], server: ChatServer) -> None:
     }
     found = {selector: chat.page.locator(f"{prose} >> {selector}").first.inner_text() for selector in texts}
     assert found == texts
+    assert chat.count(f"{prose} ol.loose") == 1 and chat.count(f"{prose} ul.loose") == 0
     text = chat.text(prose)
     assert "snake_case_name, 2 * 3 * 4 and &." in text and "Last *unclosed and ``odd" in text
     assert chat.js("[...document.querySelectorAll('.prose a')].map(a => [a.href, a.textContent, a.rel, a.target])") == [
@@ -724,13 +726,14 @@ def test_errors_are_shown_in_place_with_a_retry(tab: Callable[..., Chat], server
         (Answer(status=400, message="top_k is wrong"), "invalid", "top_k is wrong"),
         (Answer(status=403, message="not a name of this server"), "invalid", "not a name of this server"),
         (Answer(["half an ", "answer"], hold_after=2, lose=True), "lost", "lost before the answer was complete"),
+        (Answer(["part"], finish=""), "lost", "ended before the answer was complete"),
         (Answer(["part"], event=died), "unavailable", "engine died"),
     ]
     for answer, kind, text in cases:
         server.answers.append(answer)
         chat.page.click("#new")
         chat.say("Hi")
-        if kind == "lost":
+        if answer.lose:
             chat.page.wait_for_selector(".prose:has-text('half an answer')")
             answer.release.set()
         note = f".answer:last-child .note[data-kind={kind}]"
@@ -739,7 +742,7 @@ def test_errors_are_shown_in_place_with_a_retry(tab: Callable[..., Chat], server
         assert text in chat.text("#announce")
         if kind == "busy":
             assert re.search(r"wait (30|29) seconds", chat.text(note))
-        if kind == "lost":
+        if answer.lose:
             assert chat.text(".prose") == "half an answer"  # what came stays
             chat.open()
             assert chat.text(".prose") == "half an answer" and chat.page.is_visible(note)
