@@ -193,18 +193,23 @@ def test_nobody_waits_for_a_small_part_and_strangers_are_not_held_up() -> None:
 
 
 def test_who_waited_for_a_prefix_that_never_came_does_not_wait_again() -> None:
-    """Each time the request that computes the prefix is aborted in its step, and another one computes it."""
     core = make(budget=256)
-    core.add_request("p0", PROMPT, GREEDY)
+    core.add_request("older", PROMPT, GREEDY)
     core.add_request("waits", [*PROMPT, 1], GREEDY)
-    fake(core).after_writing = lambda step: core.abort_requests([f"p{step}"])
-    core.step()
-    assert core.stats().num_waiting == 1
-    core.add_request("p1", PROMPT, GREEDY)
-    core.step()  # nothing more is cached than before: it computes by itself, and p1 waits for it
-    assert [r.request_id for r in core.scheduler.running] == ["waits"]
+    scheduled: list[list[str]] = []
+
+    def lose_the_step(step: int) -> None:
+        scheduled.append([r.request_id for r in core.scheduler.running])
+        core.scheduler.preempt_all()  # while it is in flight: its blocks get no names
+
+    fake(core).after_writing = lose_the_step
+    for _ in range(3):
+        core.step()
+    # nothing more is cached than when it waited, so it computes by itself
+    assert scheduled == [["older"], ["older", "waits"], ["older", "waits"]]
     fake(core).after_writing = lambda step: None
-    assert len(tokens(finish(core)["waits"])) + 1 == 4
+    found = finish(core)
+    assert tokens(found["waits"]) == tokens(ask(make(), [*PROMPT, 1])) and len(tokens(found["older"])) == 4
 
 
 def test_a_prefix_in_chunks_is_followed_to_its_end() -> None:
@@ -394,6 +399,35 @@ def test_a_leak_is_logged_counted_and_repaired(caplog: pytest.LogCaptureFixture)
     strict.scheduler.kv_cache_manager.block_pool.get_new_blocks(1)
     with pytest.raises(BlockPoolError, match="in 0 tables"):
         strict.check()
+
+
+def test_the_look_at_every_block_is_for_idle_times_and_seldom() -> None:
+    clock = Clock()
+    core = make(strict=False, clock=clock)
+    pool = core.scheduler.kv_cache_manager.block_pool
+    looks: list[float] = []
+    original = core.scheduler.kv_cache_manager.problems
+
+    def problems() -> list[str]:
+        looks.append(clock.now)
+        clock.now += 0.01
+        return original()
+
+    core.scheduler.kv_cache_manager.problems = problems  # type: ignore[method-assign]
+    core.add_request("a", PROMPT, GREEDY)
+    core.check_when_idle()
+    assert looks == []
+    finish(core)
+    (name, block) = next(pool.index.entries())
+    block.block_hash = None  # no count sees it
+    core.check_when_idle()
+    clock.now += 0.98
+    core.check_when_idle()
+    assert core.stats().num_leaked_blocks == 0 and len(looks) == 1  # finish() looked
+    clock.now += 0.03
+    core.check_when_idle()
+    assert core.stats().num_leaked_blocks == 1 and len(name) == 32
+    assert core.check() and len(looks) == 4  # the one that found it looked once more, to say what
 
 
 def test_a_broken_free_list_is_repaired_before_the_step() -> None:

@@ -235,9 +235,9 @@ class BlockPool:
                 found[block.block_id] = "is not in the index under its name"
         return found
 
-    def problems(self) -> list[str]:
-        """What is wrong with the pool, in words; empty when it is sound. O(num_blocks)."""
-        found = [f"block {block_id} {what}" for block_id, what in self.damage().items()]
+    def miscounts(self) -> list[str]:
+        """Which counts of the pool differ from its blocks, in words. O(num_blocks)."""
+        found: list[str] = []
         free = 0
         for _ in self.free_queue:
             free += 1
@@ -252,3 +252,7 @@ class BlockPool:
         if references != self.num_references or not self.balances:
             found.append(f"the pool counts {self.num_references} references, its blocks have {references}")
         return found
+
+    def problems(self) -> list[str]:
+        """What is wrong with the pool, in words; empty when it is sound. O(num_blocks)."""
+        return [f"block {block_id} {what}" for block_id, what in self.damage().items()] + self.miscounts()

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 MIN_STEP_TOKENS = 16
 MAX_LOGGED_PROBLEMS = 20
+CHECK_PAUSE = 100  # between two looks at every block, in times what one takes
 _U64 = 2**64 - 1
 
 
@@ -81,7 +82,7 @@ class EngineCore:
         self._strict = strict
         self._clock = clock
         self._num_steps = self._num_step_errors = self._num_batched_tokens = self._num_leaked_blocks = 0
-        self._step_seconds = self._tokens_per_second = self._last_step_at = 0.0
+        self._step_seconds = self._tokens_per_second = self._last_step_at = self._next_check_at = 0.0
 
     @property
     def max_model_len(self) -> int:
@@ -190,13 +191,23 @@ class EngineCore:
     def check(self) -> bool:
         """Look at every block of the pool and repair what is wrong; whether all was well. O(num_blocks).
 
-        Each step compares counts, which finds nearly everything. This finds the rest: call it when there is
-        nothing else to do. Raises BlockPoolError when `strict`.
+        Raises BlockPoolError when `strict`.
         """
-        if not self.scheduler.pool_errors and not self.scheduler.kv_cache_manager.problems():
-            return True
-        self._repair()
-        return False
+        began = self._clock()
+        sound = not self.scheduler.pool_errors and not self.scheduler.kv_cache_manager.problems()
+        if not sound:
+            self._repair()
+        ended = self._clock()
+        self._next_check_at = ended + (ended - began) * CHECK_PAUSE
+        return sound
+
+    def check_when_idle(self) -> None:
+        """`check`, if nothing is unfinished, and so seldom that it takes one percent of the time at most.
+
+        Each step compares counts, which finds nearly everything; this finds the rest.
+        """
+        if not self.has_unfinished_requests() and (self._strict or self._clock() >= self._next_check_at):
+            self.check()
 
     def _repair(self) -> None:
         """Log and count damage, then begin again with a fresh pool. No request is lost; running ones recompute."""

@@ -158,7 +158,7 @@ class KVCacheManager:
     def problems(self) -> list[str]:
         """What is wrong, in words; empty when every reference is an entry of a table."""
         found = [f"block {block_id} {what}" for block_id, what in self.damage().items()]
-        found += [what for what in self.block_pool.problems() if what not in found]
+        found += self.block_pool.miscounts()
         if self._num_entries != (entries := sum(len(table.blocks) for table in self._tables.values())):
             found.append(f"the tables count {self._num_entries} blocks and hold {entries}")
         return found

@@ -82,8 +82,7 @@ class LLMEngine:
         with deferred_interrupt():
             touched, stopped = self.output_processor.process(self.core.step())
             self.core.abort_requests(stopped)
-            if not self.core.has_unfinished_requests():
-                self.core.check()
+            self.core.check_when_idle()
         for state in touched:
             if state.error is not None:
                 raise EngineError(state.error)
