@@ -195,7 +195,10 @@ def test_several_texts_of_a_prompt(model: Model):
             assert [text[0] for text in texts] == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("seed", range(3))
+SEEDS = [*range(3), *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(3, 60))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_any_schedule(model: Model, seed: int):
     """Requests come at any time, some are aborted, steps are of any size, the pool is small, prefixes are cached."""
     rng = random.Random(seed)

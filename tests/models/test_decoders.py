@@ -188,6 +188,21 @@ def test_weights_that_do_not_fit(tmp_path: Path):
         make_runner(tmp_path)
 
 
+def test_a_tied_head_that_is_in_the_file_too(tmp_path: Path):
+    """Published checkpoints of Qwen3 hold the head beside the table that it is tied to."""
+    from safetensors.torch import load_file, save_file
+
+    shape = next(s for s in SHAPES if s.tied and s.family == "Qwen3")
+    model = make_checkpoint(tmp_path, shape)
+    file = tmp_path / "model.safetensors"
+    weights = load_file(file)
+    assert "lm_head.weight" not in weights
+    save_file({**weights, "lm_head.weight": weights["model.embed_tokens.weight"].clone()}, file)
+    prompt = prompts(shape)[0]
+    found = step(make_runner(tmp_path), [(prompt, 0, table(0))])[0]
+    assert relative(found, oracle_logits(model, prompt)) < 1e-4
+
+
 def test_limits_of_a_runner(decoder: Any):
     _, _, runner, directory = decoder
     with pytest.raises(ValueError, match="allowed: 16"):
