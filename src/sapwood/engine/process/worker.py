@@ -39,6 +39,7 @@ from sapwood.engine.process.messages import (
     ToEngine,
     TokenDelta,
 )
+from sapwood.engine.process.warm_up import warm_up
 from sapwood.engine.scheduler import DuplicateRequestError, RequestTooLargeError, SchedulerConfig
 from sapwood.models.registry import load_model_config
 
@@ -131,6 +132,8 @@ class EngineWorker:
         began = time.monotonic()
         try:
             core = _build_core(config, self._runner_factory)
+            if self._runner_factory is None:
+                warm_up(core.runner)
         except Exception as error:
             # ValueError is what everything that reads a model or an option raises about it.
             user_error = isinstance(error, ValueError | MemoryError)
