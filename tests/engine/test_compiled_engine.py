@@ -69,3 +69,48 @@ def test_sampling_follows_the_seed(llm: LLM, alone: Any):
     assert tokens(llm, PROMPTS[0], SamplingParams(temperature=0.9, top_k=1, max_tokens=40, ignore_eos=True))[0] == (
         alone[0.0][0]
     )
+
+
+def adjusted(logits: np.ndarray, prompt: list[int], output: list[int], p: SamplingParams, ends: set[int]) -> np.ndarray:
+    """What the parameters say about a row, written plainly."""
+    y = logits.astype(np.float64)
+    for token in {*prompt, *output}:
+        y[token] = y[token] / p.repetition_penalty if y[token] > 0 else y[token] * p.repetition_penalty
+    for token in output:
+        y[token] -= p.frequency_penalty
+    for token in set(output):
+        y[token] -= p.presence_penalty
+    for token, bias in (p.logit_bias or {}).items():
+        y[token] += bias
+    if len(output) < p.min_tokens:
+        y[list(ends)] = -np.inf
+    return y
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"repetition_penalty": 1.2}, {"frequency_penalty": 0.7, "presence_penalty": 0.4},
+        {"logit_bias": {199: 30.0, 10: -100.0}, "frequency_penalty": 2.0}, {"min_tokens": 12, "logit_bias": {0: 100.0}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_adjusted_texts_follow_the_formulas(llm: LLM, changes: dict[str, Any]):
+    """Each token is the likeliest of its adjusted row, and its logprob that of the row as the model gave it."""
+    p = SamplingParams(temperature=0.0, max_tokens=16, logprobs=1, **changes)
+    (output,) = llm.generate(PROMPTS[0], p, use_tqdm=False)
+    prompt, text = output.prompt_token_ids, output.outputs[0].token_ids
+    plain = llm.generate(PROMPTS[0], SamplingParams(temperature=0.0, max_tokens=16, ignore_eos=True), use_tqdm=False)
+    assert text != plain[0].outputs[0].token_ids
+    runner: Any = llm.engine.runner
+    ends = set(llm.engine.eos_token_ids)
+    ask = SamplingParams(temperature=0.0, max_tokens=1)
+    for i, token in enumerate(text):
+        llm.generate({"prompt_token_ids": prompt + text[:i]}, ask, use_tqdm=False)
+        logits = runner.logits.numpy()[0].astype(np.float64)
+        row = adjusted(logits, prompt, text[:i], p, ends)
+        assert row[token] >= row.max() - 1e-5
+        norm = np.log(np.exp(logits - logits.max()).sum()) + logits.max()
+        entry: Any = output.outputs[0].logprobs[i][token]
+        assert abs(getattr(entry, "logprob", entry) - (logits[token] - norm)) < 1e-5
+    assert len(text) >= p.min_tokens

@@ -80,6 +80,7 @@ def plan_memory(spec: RunnerSpec, available: int | None = None) -> PlannedMemory
     the kernels', and when the memory is not enough: it names the bytes and the option to lower.
     """
     from sapwood.kernels.attention import BLOCK
+    from sapwood.models.loading import build_model
 
     if spec.block_size != BLOCK:
         raise ValueError(f"block_size is {spec.block_size}; allowed: {BLOCK}, the kernels' own")
@@ -89,9 +90,10 @@ def plan_memory(spec: RunnerSpec, available: int | None = None) -> PlannedMemory
     logit_rows = max_logit_rows(slices, rows, spec.config.vocab_size)
     width = -(-spec.max_model_len // BLOCK)
     limits = {"rows": rows, "slices": slices, "sampled": logit_rows, "table_width": width}
-    weights, mapped = _weights_bytes(spec)
-    block, position = _buffer_bytes(spec)
-    working = _working_bytes(spec, limits) + position * spec.max_model_len
+    model = build_model(spec.config, spec.dtype)
+    weights, mapped = _weights_bytes(spec, model)
+    block, position = _buffer_bytes(model, spec.dtype)
+    working = _working_bytes(spec, model, limits) + position * spec.max_model_len
     rest = available - weights - working - PROCESS_BYTES
     blocks = _num_blocks(spec, block, width, rest, available)
     plan = MemoryPlan(
@@ -134,15 +136,14 @@ def _refusal(spec: RunnerSpec, planned: PlannedMemory, rest: int) -> str:
     )
 
 
-def _weights_bytes(spec: RunnerSpec) -> tuple[int, int]:
+def _weights_bytes(spec: RunnerSpec, model: Any) -> tuple[int, int]:
     """Bytes of all parameters, and of those that are used in place."""
-    from sapwood.models.loading import build_model
     from sapwood.models.safetensors import open_weights
 
     weights = open_weights(spec.directory)
     total = mapped = 0
     seen: set[int] = set()
-    for name, p in build_model(spec.config, spec.dtype).named_parameters():
+    for name, p in model.named_parameters():
         if id(p) in seen:
             continue
         seen.add(id(p))
@@ -153,28 +154,19 @@ def _weights_bytes(spec: RunnerSpec) -> tuple[int, int]:
     return total, mapped
 
 
-def _small_model(spec: RunnerSpec, blocks: int, positions: int) -> Any:
-    from sapwood.models.loading import build_model
-
-    model = build_model(spec.config, spec.dtype)
-    model.allocate(blocks, positions, spec.dtype)
-    return model
-
-
-def _buffer_bytes(spec: RunnerSpec) -> tuple[int, int]:
-    """Bytes of caches and tables for each block, and for each position: what one more of them adds to a model."""
+def _buffer_bytes(model: Any, dtype: str) -> tuple[int, int]:
+    """Bytes of caches and tables for each block, and for each position: what one more of them adds to the model."""
+    from sapwood.nn.module import Buffer
 
     def size(blocks: int, positions: int) -> int:
-        from sapwood.nn.module import Buffer
-
-        data = dict(_small_model(spec, blocks, positions).named_data()).values()
-        return sum(b.array.nbytes for b in data if isinstance(b, Buffer))
+        model.allocate(blocks, positions, dtype)
+        return sum(b.array.nbytes for _, b in model.named_data() if isinstance(b, Buffer))
 
     base = size(1, 1)
     return size(2, 1) - base, size(1, 2) - base
 
 
-def _working_bytes(spec: RunnerSpec, limits: Mapping[str, int]) -> int:
+def _working_bytes(spec: RunnerSpec, model: Any, limits: Mapping[str, int]) -> int:
     """Bytes of the arena, the inputs, the logits and the sampler."""
     from sapwood.engine.row_sampler import RowSampler
     from sapwood.engine.step_inputs import INPUTS, StepInputs
@@ -186,7 +178,7 @@ def _working_bytes(spec: RunnerSpec, limits: Mapping[str, int]) -> int:
     inputs = sum(StepInputs.sizes(rows, slices, logit_rows, spec.max_model_len).values()) * DTYPES["i32"].itemsize
     sampler = sum(n * DTYPES[dtype].itemsize for n, dtype in RowSampler.shapes(vocabulary, slices).values())
     logits = logit_rows * vocabulary * DTYPES["f32"].itemsize
-    return arena_bytes(_small_model(spec, 1, 1), INPUTS, limits) + inputs + sampler + logits
+    return arena_bytes(model, INPUTS, limits) + inputs + sampler + logits
 
 
 def _size(n: int) -> str:

@@ -18,7 +18,8 @@ from sapwood.models.config import ModelConfig
 class LogitAdjustments:
     """Changes to one row of logits before temperature; meanings as in SamplingParams.
 
-    Order: repetition penalty, frequency and presence penalty, logit_bias, then banned_token_ids get -inf.
+    Order: repetition penalty, frequency and presence penalty, logit_bias, then banned_token_ids get -inf. Where that
+    would leave nothing at all, the row is sampled as it is.
     prompt_token_ids, output_token_ids: the whole history of the sequence; empty when there are no penalties.
     Logprobs are reported from the unchanged row.
     """

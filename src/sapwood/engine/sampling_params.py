@@ -108,7 +108,8 @@ class SamplingParams:
     temperature: 0 is greedy; at most 100. Values between 0 and 0.01 act as 0.01.
     top_p: in (0, 1]; the smallest set of tokens whose probability reaches it is kept.
     top_k: the number of tokens kept; 0 or -1 keeps all.
-    min_p: in [0, 1]; tokens less likely than min_p times the likeliest one are left out. 0 keeps all.
+    min_p: in [0, 1]; tokens less likely than min_p times the likeliest one are left out. 0 keeps all. After
+        temperature, min_p acts first, then top_k, then top_p on what these have left (vLLM's order).
     repetition_penalty: above 0, at most 10; logits of tokens in the prompt or the output are divided by it when
         positive and multiplied when negative (Keskar et al., CTRL, 2019). 1 changes nothing.
     presence_penalty, frequency_penalty: from -2 to 2; subtracted from the logits of tokens in the output, once, and
