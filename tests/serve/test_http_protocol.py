@@ -8,9 +8,11 @@ import resource
 import socket
 import time
 
+import h11
 import pytest
 from http_harness import read_all, read_response, running, wait_for
 
+from sapwood.serve import http_protocol
 from sapwood.serve.http_protocol import RESERVED_FILES, connections_allowed, raise_file_limit
 
 GET = b"GET /echo HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -254,3 +256,31 @@ def test_clients_that_reset_leave_nothing_behind() -> None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             client.close()
         wait_for(lambda: server.shared.active == 0)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+@pytest.mark.parametrize("length", [None, b"10"])
+@pytest.mark.parametrize("pieces", [[], [b"0123456789"], [b"0", b"", b"12345678", b"9"], [b"\r\n0\r\n\r\nxyz"]])
+def test_bodies_are_framed_as_h11_does(
+    method: bytes, version: bytes, length: bytes | None, pieces: list[bytes]
+) -> None:
+    if method == b"HEAD":
+        pieces = [b"" for _ in pieces]  # as uvicorn does
+    elif length is not None and sum(map(len, pieces)) != 10:
+        pieces = [b"0123456789"]
+    sent = []
+    for connection in (h11.Connection(h11.SERVER), http_protocol._H11Connection(h11.SERVER)):
+        out = []
+        for _ in range(2 if version == b"1.1" else 1):
+            connection.receive_data(b"%b /a HTTP/%b\r\nhost: x\r\n\r\n" % (method, version))
+            while not isinstance(connection.next_event(), h11.EndOfMessage):
+                pass
+            headers = [] if length is None else [(b"content-length", length)]
+            out.append(connection.send(h11.Response(status_code=200, headers=headers)))
+            out += [connection.send(h11.Data(data=piece)) for piece in pieces]
+            out.append(connection.send(h11.EndOfMessage()))
+            if connection.our_state is h11.DONE:
+                connection.start_next_cycle()
+        sent.append((b"".join(part or b"" for part in out), connection.our_state))
+    assert sent[0] == sent[1]
