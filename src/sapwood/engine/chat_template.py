@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from sapwood.models.errors import shown
@@ -36,23 +37,27 @@ class ChatTemplate:
                 f"the template has {len(source)} characters; allowed: at most {MAX_TEMPLATE_CHARS}"
             )
         self.source = source
+        self._code: CodeType | None = None
         self._tokens = {"bos_token": bos_token or "", "eos_token": eos_token or ""}
 
-    def _compile(self) -> tuple[Sandbox, jinja2.Template]:
+    def _prepare(self) -> tuple[Sandbox, jinja2.Template]:
         from jinja2.exceptions import TemplateError  # late: most programs never chat
 
         from sapwood.engine.template_sandbox import Sandbox
 
-        # A new environment for each rendering: it carries the deadline, and threads may render at once.
+        # A new environment for each rendering: it carries the deadline, and threads may render at once. What takes
+        # long is compiling (tens of milliseconds for templates of today), and code knows no environment.
         sandbox = Sandbox()
         try:
-            return sandbox, sandbox.from_string(self.source)
+            if self._code is None:
+                self._code = sandbox.compile(self.source)
+            return sandbox, sandbox.template_class.from_code(sandbox, self._code, sandbox.make_globals(None))
         except (TemplateError, RecursionError, SyntaxError, ValueError, MemoryError) as error:
             raise ChatTemplateError(f"the template is not valid: {shown(str(error))}") from error
 
     def render(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> str:
         """The prompt text. Raises ChatTemplateError, also for what the template raises about the messages."""
-        sandbox, template = self._compile()
+        sandbox, template = self._prepare()
         values = {"messages": messages, "add_generation_prompt": add_generation_prompt, **self._tokens}
         parts: list[str] = []
         size = 0
