@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import tokenizers
-from engine_fakes import SPECIALS, TEMPLATE, make_tokenizer, write_model
+from engine_fakes import SPECIALS, TEMPLATE, make_tokenizer, sentencepiece_json, write_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,9 +62,7 @@ def test_truncation_in_the_file_is_ignored() -> None:
     inner = tokenizers.Tokenizer.from_str(TOKENIZER._inner.to_str())
     inner.enable_truncation(4)
     inner.enable_padding(length=32)
-    assert Tokenizer(inner).encode("the quick brown fox jumps") == TOKENIZER.encode(
-        "the quick brown fox jumps"
-    )
+    assert Tokenizer(inner).encode("the quick brown fox jumps") == TOKENIZER.encode("the quick brown fox jumps")
 
 
 def test_specials_in_prompts_and_in_ordinary_text() -> None:
@@ -104,9 +102,7 @@ def test_user_text_never_makes_specials(content: str) -> None:
 
 
 def test_special_text_in_other_fields() -> None:
-    template = ChatTemplate(
-        "{% for m in messages %}{{ m.role }}:{{ m.name }}:{{ m.content }}{% endfor %}<|end|>"
-    )
+    template = ChatTemplate("{% for m in messages %}{{ m.role }}:{{ m.name }}:{{ m.content }}{% endfor %}<|end|>")
     message = {
         "role": "<|user|>",
         "name": "<|end|>",
@@ -157,14 +153,8 @@ def test_helpers_of_the_field() -> None:
     assert render("{% for i in range(9) %}{% if i == 2 %}{% break %}{% endif %}{{ i }}{% endfor %}") == "01"
     assert render("{% set ns = namespace(n=1) %}{% set ns.n = ns.n + 1 %}{{ ns.n }}") == "2"
     assert render("{% if tools is none %}none{% endif %}") == "none"
-    assert (
-        render("{{ 'a' ~ 1 ~ none }}{{ 'x%s' % 1 }}{{ '%s' | format(2) }}{{ '{}'.format(3) }}")
-        == "a1Nonex123"
-    )
-    assert (
-        render("{{ [1, 2] | join(', ') }}{{ 'a-b'.replace('-', '+') }}{{ 'a' * 3 }}{{ 2 * 3 + 1 }}")
-        == "1, 2a+baaa7"
-    )
+    assert render("{{ 'a' ~ 1 ~ none }}{{ 'x%s' % 1 }}{{ '%s' | format(2) }}{{ '{}'.format(3) }}") == "a1Nonex123"
+    assert render("{{ [1, 2] | join(', ') }}{{ 'a-b'.replace('-', '+') }}{{ 'a' * 3 }}{{ 2 * 3 + 1 }}") == "1, 2a+baaa7"
     with pytest.raises(ChatTemplateError, match="roles must alternate"):
         render("{{ raise_exception('roles must alternate') }}")
 
@@ -325,3 +315,35 @@ def test_where_templates_come_from(tmp_path: Path) -> None:
     config.write_text('{"chat_template": 7}')
     with pytest.raises(ChatTemplateError, match="chat_template is 7"):
         load_chat_template(tmp_path)
+
+
+def test_a_template_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox, compiled = template_sandbox.Sandbox, []
+    original = sandbox.compile
+
+    def counted(self: template_sandbox.Sandbox, source: str) -> Any:
+        compiled.append(source)
+        return original(self, source)
+
+    monkeypatch.setattr(sandbox, "compile", counted)
+    source = "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}"
+    template = ChatTemplate(source)
+    assert [template.render(user("x") * n) for n in (1, 2, 1)] == ["1", "2", "1"]
+    assert compiled == [source]
+
+
+SENTENCEPIECE = Tokenizer(tokenizers.Tokenizer.from_str(sentencepiece_json()))
+
+
+@pytest.mark.parametrize("tokenizer", [TOKENIZER, SENTENCEPIECE])
+@given(text=st.text(st.sampled_from("abc ehlo wörld 你🙂🇩🇪\n\t\x00"), min_size=1, max_size=30))
+def test_bytes_of_tokens_are_the_text(tokenizer: Tokenizer, text: str) -> None:
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    added = b" " if tokenizer is SENTENCEPIECE and text[0] != " " else b""  # it writes one before the first word
+    assert b"".join(map(tokenizer.token_bytes, ids)) == added + text.encode()
+
+
+def test_bytes_of_single_tokens() -> None:
+    assert TOKENIZER.token_bytes(IDS["<|end|>"]) == b"<|end|>"
+    assert TOKENIZER.token_bytes(10**6) == b""
+    assert TOKENIZER.token_bytes(TOKENIZER.encode("\U0001f9d0", False)[-1]) == b"\x90"

@@ -60,6 +60,8 @@ def test_streamed_chat_is_the_same_text(sdk: openai.OpenAI) -> None:
     assert logprobs == [choice.logprobs.content for choice in whole.choices]
     assert finish == [choice.finish_reason for choice in whole.choices]
     assert usage == whole.usage
+    said = bytes(byte for entry in logprobs[0] for byte in entry.bytes)
+    assert said.decode("utf-8", "replace") == texts[0]
     assert len(logprobs[0]) == 24 and len(logprobs[0][0].top_logprobs) == 2
 
 

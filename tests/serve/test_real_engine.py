@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -13,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
-import openai
 import pytest
 from hostile import CHAT, COMPLETIONS, CONTEXT, chat, completion, hostile_requests, problem
 from serve_fakes import MODEL, RunningServer, running_server
@@ -25,7 +23,6 @@ from sapwood.engine.sampling_params import SamplingParams
 from sapwood.models.hub import demo_model
 
 REQUESTS = hostile_requests(MODEL)
-PROMPTS = [f"def function_{i}(values):\n    " for i in range(32)]
 
 
 async def start() -> AsyncLLM:
@@ -106,43 +103,6 @@ def test_hostile_requests(server: RunningServer, http: httpx2.Client, kind: str)
     neighbour.join()
     assert [text for text in found if text] == []
     assert neighbour.answers and {neighbour.text(answer) for answer in neighbour.answers} == {expected}
-    wait_until_idle(server)
-
-
-@pytest.fixture(scope="module")
-def offline() -> tuple[list[str], list[list[float]]]:
-    """What the same model says without a server, one prompt at a time: greedy texts and their log-probabilities."""
-    llm = LLM(demo_model(), max_model_len=CONTEXT, max_num_seqs=8, num_kv_blocks=128)
-    params = SamplingParams(temperature=0, max_tokens=24, logprobs=0)
-    outputs = [llm.generate(prompt, params, use_tqdm=False)[0].outputs[0] for prompt in PROMPTS]
-    logprobs = [
-        [entry[token].logprob for token, entry in zip(o.token_ids, o.logprobs or [], strict=True)] for o in outputs
-    ]
-    return [o.text for o in outputs], logprobs
-
-
-@pytest.mark.parametrize("streams", [1, 8, 32])
-def test_streams_have_the_bits_of_the_bare_engine(
-    server: RunningServer, offline: tuple[list[str], list[list[float]]], streams: int
-) -> None:
-    async def ask(sdk: openai.AsyncOpenAI, prompt: str) -> tuple[str, list[float]]:
-        text, logprobs = "", []
-        stream = await sdk.completions.create(
-            model=MODEL, prompt=prompt, temperature=0, max_tokens=24, logprobs=0, stream=True
-        )
-        async for chunk in stream:
-            text += chunk.choices[0].text
-            if chunk.choices[0].logprobs is not None:
-                logprobs += chunk.choices[0].logprobs.token_logprobs or []
-        return text, logprobs
-
-    async def ask_all() -> list[tuple[str, list[float]]]:
-        async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as sdk:
-            return await asyncio.gather(*(ask(sdk, prompt) for prompt in PROMPTS[:streams]))
-
-    found = asyncio.run(ask_all())
-    assert [text for text, _ in found] == offline[0][:streams]
-    assert [logprobs for _, logprobs in found] == offline[1][:streams]
     wait_until_idle(server)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -53,9 +54,7 @@ class Tokenizer:
         self.eos_token = eos_token
         added = inner.get_added_tokens_decoder()
         self.special_ids = frozenset(i for i, token in added.items() if token.special)
-        self.special_tokens = {
-            token.content: i for i, token in added.items() if token.special and token.content
-        }
+        self.special_tokens = {token.content: i for i, token in added.items() if token.special and token.content}
 
     @classmethod
     def from_directory(cls, directory: str | os.PathLike[str]) -> Tokenizer:
@@ -104,9 +103,7 @@ class Tokenizer:
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise ValueError(
-                f"the text has a lone surrogate at index {error.start}; allowed: valid Unicode"
-            ) from None
+            raise ValueError(f"the text has a lone surrogate at index {error.start}; allowed: valid Unicode") from None
         with _Translated("the tokenizer failed"):
             return list(inner.encode(text, add_special_tokens=add_special_tokens).ids)
 
@@ -124,10 +121,76 @@ class Tokenizer:
             return None
         return re.compile("|".join(map(re.escape, sorted(self.special_tokens, key=len, reverse=True))))
 
+    @cached_property
+    def _bytes(self) -> _TokenBytes:
+        return _TokenBytes(self._inner)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """What a token adds to a text, in bytes: part of a character, it may be, and not UTF-8. Empty for unknown ids.
+
+        Bytes of consecutive tokens, joined, are their text in UTF-8 (but for the space that some decoders take from
+        the begin of a text).
+        """
+        found = self._bytes.of(token_id)
+        return self.decode([token_id], skip_special_tokens=False).encode() if found is None else found
+
     def decode(self, token_ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         """Text of token ids; bytes that are not UTF-8 become U+FFFD. Unknown ids have no text."""
         with _Translated("the tokenizer failed"):
             return self._inner.decode(token_ids, skip_special_tokens=skip_special_tokens)
+
+
+class _TokenBytes:
+    """What each token adds to a text, in bytes, as the decoder in a tokenizer's file says.
+
+    ByteLevel writes bytes as letters (the table of GPT-2); ByteFallback writes some tokens as <0xAB>; Replace and
+    Metaspace say how a space is written. Decoding one token alone would lose half characters, and spaces that begin
+    words.
+    """
+
+    def __init__(self, inner: tokenizers.Tokenizer) -> None:
+        decoder = json.loads(inner.to_str()).get("decoder") or {}
+        parts = [decoder, *decoder.get("decoders", ())]
+        kinds = {part.get("type") for part in parts}
+        self._byte_level = "ByteLevel" in kinds
+        self._byte_fallback = "ByteFallback" in kinds
+        self._replaced = [
+            (part["pattern"]["String"], part["content"])
+            for part in parts
+            if part.get("type") == "Replace" and "String" in part.get("pattern", {})
+        ]
+        self._replaced += [(part["replacement"], " ") for part in parts if part.get("type") == "Metaspace"]
+        self._plain = {i: token.content for i, token in inner.get_added_tokens_decoder().items()}
+        self._inner = inner
+
+    def of(self, token_id: int) -> bytes | None:
+        text = self._plain.get(token_id)
+        if text is not None:
+            return text.encode()
+        text = self._inner.id_to_token(token_id)
+        if text is None:
+            return b""
+        if self._byte_level:
+            try:
+                return bytes(_BYTES_OF_LETTERS[letter] for letter in text)
+            except KeyError:
+                return None
+        if self._byte_fallback and (match := _BYTE_TOKEN.fullmatch(text)):
+            return bytes([int(match.group(1), 16)])
+        for written, meant in self._replaced:
+            text = text.replace(written, meant)
+        return text.encode() if self._replaced else None
+
+
+def _letters_of_bytes() -> dict[str, int]:
+    """GPT-2's alphabet of bytes: those that print as themselves, the others from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
+
+
+_BYTES_OF_LETTERS = _letters_of_bytes()
+_BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 def _token_text(value: object) -> str | None:

@@ -74,15 +74,17 @@ class OperationApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
         context.operation = self._operation.name
+        if self._decoder is None:
+            await self._answer(context, None, scope, send)
+            return
+        body = await self._body(scope, receive, self._decoder)
+        await run_while_connected(receive, self._answer(context, body, scope, send))
+
+    async def _body(self, scope: Scope, receive: Receive, decoder: msgspec.json.Decoder[Any]) -> Any:
         config = self._state.config
-        body = None
-        if self._decoder is not None:
-            check_content_type(scope)
-            raw = await read_body(scope, receive, config.max_body_bytes, config.body_timeout)
-            body = await decode_json_body(raw, self._decoder)
-            await run_while_connected(receive, self._answer(context, body, scope, send))
-        else:
-            await self._answer(context, body, scope, send)
+        check_content_type(scope)
+        raw = await read_body(scope, receive, config.max_body_bytes, config.body_timeout)
+        return await decode_json_body(raw, decoder)
 
     async def _answer(self, context: RequestContext, body: Any, scope: Scope, send: Send) -> None:
         stream: EventStream | None = None

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from sapwood.engine.outputs import CompletionOutput, Logprob
+from sapwood.engine.tokenizer import Tokenizer
 from sapwood.serve import generation, sse
 from sapwood.serve.context import RequestContext, ServerState
 from sapwood.serve.errors import bad_request
@@ -16,12 +17,12 @@ from sapwood.serve.openai.common import (
     UsageCounter,
     check_choices,
     error_formatter,
+    finite,
     frame,
     make_head,
     prompt_logprobs,
     ranked,
     sampling_fields,
-    top_logprob,
 )
 from sapwood.serve.openai.protocol import (
     AssistantMessage,
@@ -34,6 +35,7 @@ from sapwood.serve.openai.protocol import (
     ChatMessage,
     Delta,
     TokenLogprob,
+    TopLogprob,
 )
 from sapwood.serve.sse import EventStream
 
@@ -87,35 +89,56 @@ async def create(
     salt = generation.cache_salt(state, context, request.cache_salt)
     job = await prepare(state, request)
     head = make_head(state, context, request.model, "chatcmpl")
-    top = request.top_logprobs or 0
+    formatter = _Formatter(state.client.tokenizer, request.top_logprobs or 0)
     if request.stream:
-        events = _stream(state, context, request, job, salt, head, top)
+        events = _stream(state, context, request, job, salt, head, formatter)
         return EventStream(events, error_formatter(context))
-    return await _complete(state, context, job, salt, head, top)
+    return await _complete(state, context, job, salt, head, formatter)
 
 
-def _logprobs(entries: Sequence[dict[int, Logprob]] | None, token_ids: Sequence[int], top: int) -> ChatLogprobs | None:
-    if entries is None:
-        return None
-    content: list[TokenLogprob] = []
-    for token_id, entry in zip(token_ids, entries, strict=True):
-        own = top_logprob(entry[token_id])
-        content.append(TokenLogprob(own.token, own.logprob, own.bytes, [top_logprob(e) for e in ranked(entry, top)]))
-    return ChatLogprobs(content)
+class _Formatter:
+    """Shows outputs of one request. top: how many of the likeliest tokens are told besides each token."""
 
+    def __init__(self, tokenizer: Tokenizer, top: int) -> None:
+        self._tokenizer = tokenizer
+        self._top = top
 
-def _choice(completion: CompletionOutput, top: int) -> ChatChoice:
-    return ChatChoice(
-        index=completion.index,
-        message=AssistantMessage(content=completion.text),
-        logprobs=_logprobs(completion.logprobs, completion.token_ids, top),
-        finish_reason=completion.finish_reason or "abort",
-        stop_reason=completion.stop_reason,
-    )
+    def logprobs(self, entries: Sequence[dict[int, Logprob]] | None, token_ids: Sequence[int]) -> ChatLogprobs | None:
+        if entries is None:
+            return None
+        return ChatLogprobs([self._token(i, entry) for i, entry in zip(token_ids, entries, strict=True)])
+
+    def _token(self, token_id: int, entry: dict[int, Logprob]) -> TokenLogprob:
+        own = self._one(token_id, entry[token_id])
+        top = [self._one(i, logprob) for i, logprob in ranked(entry, self._top)]
+        return TokenLogprob(own.token, own.logprob, own.bytes, top)
+
+    def _one(self, token_id: int, logprob: Logprob) -> TopLogprob:
+        return TopLogprob(
+            logprob.decoded_token or "", finite(logprob.logprob), list(self._tokenizer.token_bytes(token_id))
+        )
+
+    def choice(self, completion: CompletionOutput) -> ChatChoice:
+        return ChatChoice(
+            index=completion.index,
+            message=AssistantMessage(content=completion.text),
+            logprobs=self.logprobs(completion.logprobs, completion.token_ids),
+            finish_reason=completion.finish_reason or "abort",
+            stop_reason=completion.stop_reason,
+        )
+
+    def new_of_choice(self, completion: CompletionOutput) -> ChatChunkChoice:
+        return ChatChunkChoice(
+            completion.index,
+            Delta(content=completion.text or None),
+            self.logprobs(completion.logprobs or None, completion.token_ids),
+            completion.finish_reason,
+            completion.stop_reason,
+        )
 
 
 async def _complete(
-    state: ServerState, context: RequestContext, job: Job, salt: str, head: Head, top: int
+    state: ServerState, context: RequestContext, job: Job, salt: str, head: Head, formatter: _Formatter
 ) -> ChatCompletion:
     counter = UsageCounter(len(job.prompt_token_ids))
     choices: dict[int, ChatChoice] = {}
@@ -123,7 +146,7 @@ async def _complete(
     async with aclosing(generation.generate(state, context, [job], salt)) as outputs:
         async for index, output in outputs:
             counter.add(index, output)
-            choices.update((c.index, _choice(c, top)) for c in output.outputs)
+            choices.update((c.index, formatter.choice(c)) for c in output.outputs)
             prompt = output.prompt_logprobs or prompt
     return ChatCompletion(
         id=head.id,
@@ -143,7 +166,7 @@ async def _stream(
     job: Job,
     salt: str,
     head: Head,
-    top: int,
+    formatter: _Formatter,
 ) -> AsyncGenerator[bytes, None]:
     options = request.stream_options
     continuous = options is not None and options.continuous_usage_stats
@@ -169,14 +192,7 @@ async def _stream(
                     begun.add(completion.index)
                     chunks.append(chunk([ChatChunkChoice(completion.index, Delta(role="assistant", content=""))]))
                 if completion.text or completion.logprobs or completion.finish_reason:
-                    choice = ChatChunkChoice(
-                        completion.index,
-                        Delta(content=completion.text or None),
-                        _logprobs(completion.logprobs or None, completion.token_ids, top),
-                        completion.finish_reason,
-                        completion.stop_reason,
-                    )
-                    chunks.append(chunk([choice]))
+                    chunks.append(chunk([formatter.new_of_choice(completion)]))
             if chunks:
                 yield frame(chunks)
     if options is not None and options.include_usage:

@@ -12,7 +12,7 @@ from sapwood.engine.outputs import Logprob, RequestOutput
 from sapwood.serve import sse
 from sapwood.serve.context import RequestContext, ServerState
 from sapwood.serve.errors import ApiError, Family, bad_request, render
-from sapwood.serve.openai.protocol import PromptLogprob, PromptTokensDetails, SamplingFields, TopLogprob, Usage
+from sapwood.serve.openai.protocol import PromptLogprob, PromptTokensDetails, SamplingFields, Usage
 
 _LEAST_LOGPROB = -9999.0  # JSON has no infinity; OpenAI writes this
 
@@ -101,15 +101,10 @@ def finite(logprob: float) -> float:
     return max(logprob, _LEAST_LOGPROB)
 
 
-def top_logprob(entry: Logprob) -> TopLogprob:
-    token = entry.decoded_token or ""
-    return TopLogprob(token, finite(entry.logprob), list(token.encode("utf-8", "replace")))
-
-
-def ranked(entries: dict[int, Logprob], count: int) -> list[Logprob]:
-    """The `count` likeliest of one position, most likely first."""
-    found = [entry for entry in entries.values() if entry.rank is not None and entry.rank <= count]
-    return sorted(found, key=lambda entry: entry.rank or 0)
+def ranked(entries: dict[int, Logprob], count: int) -> list[tuple[int, Logprob]]:
+    """The `count` likeliest tokens of one position, most likely first."""
+    found = [(i, entry) for i, entry in entries.items() if entry.rank is not None and entry.rank <= count]
+    return sorted(found, key=lambda item: item[1].rank or 0)
 
 
 def prompt_logprobs(

@@ -230,7 +230,7 @@ class _Answer:
             token = (own.decoded_token if own is not None else None) or self._decode([token_id])
             logprobs.tokens.append(token)
             logprobs.token_logprobs.append(None if own is None else finite(own.logprob))
-            top = [] if entry is None else ranked(entry, count)
+            top = [] if entry is None else [lp for _, lp in ranked(entry, count)]
             if own is not None and own not in top:
                 top.append(own)
             logprobs.top_logprobs.append(
