@@ -7,6 +7,7 @@ import itertools
 import math
 from typing import Any
 
+import msgspec
 import pytest
 from engine_fakes import make_tokenizer
 from hypothesis import given, settings
@@ -234,6 +235,57 @@ def test_one_text_that_cannot_be_decoded_takes_no_other_along(monkeypatch: pytes
     )
     assert touched == [bad, good] and stopped == [bad.texts[0].text_id]
     assert bad.error is not None and bad.finished and good.error is None and good.finished
+
+
+ENTRIES = st.lists(
+    st.builds(
+        LogprobEntry,
+        st.integers(-(2**63), 2**64 - 1),
+        st.floats(),
+        st.lists(st.tuples(st.integers(-5, 2**33), st.floats()), max_size=3),
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.builds(
+                TokenDelta,
+                request_id=st.integers(0, 3).map(str) | st.just("stranger"),
+                token_ids=st.lists(st.integers(0, 400) | st.integers(-(2**63), 2**64 - 1), max_size=4),
+                logprobs=ENTRIES,
+                prompt_logprobs=st.none() | ENTRIES,
+                finish_reason=st.sampled_from([None, None, "stop", "length", "abort", "weird"]),
+                stop_token_id=st.none() | st.integers(),
+                error=st.none() | st.text(max_size=3),
+                num_cached_tokens=st.none() | st.integers(),
+            ),
+            max_size=5,
+        ),
+        max_size=6,
+    )
+)
+def test_no_delta_raises_or_leaves_a_text_behind(steps: list[list[TokenDelta]]) -> None:
+    processor = OutputProcessor(TOKENIZER)
+    params = SamplingParams(n=2, stop=["a", "bcd"], logprobs=1, prompt_logprobs=0, output_kind=DELTA)
+    states = [processor.add_request(name, PROMPT, params) for name in ("p", "q")]
+    ids = [text.text_id for state in states for text in state.texts]
+    for step in steps:
+        names = {str(i): text_id for i, text_id in enumerate(ids)}
+        touched, stopped = processor.process(
+            [msgspec.structs.replace(d, request_id=names.get(d.request_id, "stranger")) for d in step]
+        )
+        assert {*stopped} <= {*ids}
+        for state in touched:
+            state.take()
+    assert processor.num_texts == sum(state.unfinished for state in states)
+    for state in states:
+        left = [text.text_id for text in state.texts if text.finish_reason is None]
+        assert state.finished == (not left) and processor.abort(state.request_id)[1] == left
+    assert processor.num_texts == processor.num_requests == 0
 
 
 def test_times_and_cached_tokens() -> None:

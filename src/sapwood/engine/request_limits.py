@@ -28,9 +28,10 @@ class RequestLimits:
         if count == 0:
             raise ValueError("the prompt is empty; allowed: at least one token")
         # Looked at as a whole first: prompts are long, and this runs where many clients wait.
-        if {*map(type, prompt_token_ids)} != {int} or not 0 <= min(prompt_token_ids) <= max(prompt_token_ids) < (
-            self.vocab_size
-        ):
+        if {*map(type, prompt_token_ids)} != {int}:
+            self._refuse_tokens(prompt_token_ids)
+        distinct = {*prompt_token_ids}
+        if min(distinct) < 0 or max(distinct) >= self.vocab_size:
             self._refuse_tokens(prompt_token_ids)
         self._check_params(params)
         room = self.max_model_len - count

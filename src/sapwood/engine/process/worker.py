@@ -42,6 +42,7 @@ from sapwood.engine.process.messages import (
 from sapwood.engine.process.warm_up import warm_up
 from sapwood.engine.scheduler import DuplicateRequestError, RequestTooLargeError, SchedulerConfig
 from sapwood.models.registry import load_model_config
+from sapwood.targets.errors import UnsupportedPlatform
 
 #: beyond this the front end does not keep up, and the next step waits until it does
 MAX_PENDING_BYTES = 64 * 1024 * 1024
@@ -136,10 +137,11 @@ class EngineWorker:
                 warm_up(core.runner)
         except Exception as error:
             # ValueError is what everything that reads a model or an option raises about it.
-            user_error = isinstance(error, ValueError | MemoryError)
+            user_error = isinstance(error, ValueError | UnsupportedPlatform | MemoryError)
             if not user_error:
                 logger.exception("the engine cannot be built")
-            message = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            plain = isinstance(error, ValueError | UnsupportedPlatform)
+            message = str(error) if plain else f"{type(error).__name__}: {error}"
             self._socket.send(StartFailed(message, user_error))
             self._done, self._status = True, 1
             while self._socket.num_pending_bytes and not self._socket.closed:
