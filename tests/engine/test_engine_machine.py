@@ -36,9 +36,23 @@ from sapwood.engine.scheduler import (
     SchedulerOutput,
 )
 
-BUDGET, SEQS, LENGTH, BLOCKS, SIZE, ROWS, VOCABULARY = 12, 4, 40, 14, 4, 5, 50
+LENGTH, VOCABULARY = 40, 50
 EOS = frozenset({0})
 SALTS = ("", "tenant")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Token budget of a step, running requests, blocks, tokens of a block, rows of logits."""
+
+    budget: int = 12
+    seqs: int = 4
+    blocks: int = 14
+    block: int = 4
+    rows: int = 5
+
+
+SIZES = [Sizes(), Sizes(4, 4, 10, 4, 4), Sizes(64, 8, 45, 1, 1000), Sizes(7, 2, 8, 5, 2), Sizes(40, 6, 10, 4, 40)]
 
 
 class Broken(RuntimeError):
@@ -53,6 +67,7 @@ class Expected:
     prompt: list[int]
     params: SamplingParams
     salt: str
+    block: int
     answer: list[int] = field(default_factory=list)
     reason: str | None = None
     stop_token_id: int | None = None
@@ -82,7 +97,7 @@ class Expected:
         assert len(delta.logprobs) == (0 if self.params.logprobs is None else len(delta.token_ids))
         assert (delta.num_cached_tokens is not None) == (delta.scheduled is not None) == first
         if delta.num_cached_tokens is not None:
-            assert delta.num_cached_tokens % SIZE == 0 and delta.num_cached_tokens < len(self.prompt)
+            assert delta.num_cached_tokens % self.block == 0 and delta.num_cached_tokens < len(self.prompt)
             assert self.params.prompt_logprobs is None or delta.num_cached_tokens == 0
         assert (delta.prompt_logprobs is not None) == (first and self.params.prompt_logprobs is not None)
         if delta.prompt_logprobs is not None:
@@ -118,21 +133,25 @@ class EngineMachine(RuleBasedStateMachine):
 
     operations = 0
 
-    @initialize(caching=st.sampled_from([True, True, True, False]), step_seconds=st.sampled_from([None, 0.25]))
-    def start(self, caching: bool, step_seconds: float | None) -> None:
-        self.caching = caching
+    @initialize(
+        caching=st.sampled_from([True, True, True, False]),
+        step_seconds=st.sampled_from([None, 0.25]),
+        sizes=st.sampled_from(SIZES),
+    )
+    def start(self, caching: bool, step_seconds: float | None, sizes: Sizes) -> None:
+        self.caching, self.sizes = caching, sizes
         self.now = 0.0
         self.runner = FakeRunner(
             vocab_size=VOCABULARY,
             max_model_len=LENGTH,
-            block_size=SIZE,
-            num_blocks=BLOCKS,
-            max_num_batched_tokens=BUDGET,
-            max_logit_rows=ROWS,
+            block_size=sizes.block,
+            num_blocks=sizes.blocks,
+            max_num_batched_tokens=sizes.budget,
+            max_logit_rows=sizes.rows,
         )
         self.core = EngineCore(
             self.runner,
-            SchedulerConfig(BUDGET, SEQS, LENGTH, enable_prefix_caching=caching),
+            SchedulerConfig(sizes.budget, sizes.seqs, LENGTH, enable_prefix_caching=caching),
             eos_token_ids=EOS,
             step_seconds=step_seconds,
             clock=lambda: self.now,
@@ -147,7 +166,7 @@ class EngineMachine(RuleBasedStateMachine):
 
         def schedule(budget: int | None = None) -> SchedulerOutput:
             self.scheduled = original(budget)
-            self.check_step(self.scheduled, BUDGET if budget is None else budget)
+            self.check_step(self.scheduled, sizes.budget if budget is None else budget)
             return self.scheduled
 
         self.scheduler.schedule = schedule  # type: ignore[method-assign]
@@ -161,7 +180,7 @@ class EngineMachine(RuleBasedStateMachine):
                 self.core.add_request(name, prompt, params, salt)
             return
         self.core.add_request(name, prompt, params, salt)
-        new = Expected(name, prompt, params, salt)
+        new = Expected(name, prompt, params, salt, self.sizes.block)
         self.all.append(new)
         self.live[name] = new
 
@@ -222,7 +241,7 @@ class EngineMachine(RuleBasedStateMachine):
                 self.abort([self.scheduled.slices[0].request.request_id])
             for s in self.scheduled.batch.slices:  # whatever it was writing is garbage now
                 for position in range(s.start, s.start + len(s.token_ids)):
-                    place = (s.block_table[position // SIZE], position % SIZE)
+                    place = (s.block_table[position // self.sizes.block], position % self.sizes.block)
                     self.runner.cache[place] = (position, -1, -1)
             raise Broken
 
@@ -287,7 +306,7 @@ class EngineMachine(RuleBasedStateMachine):
         for gone in self.live.values():
             gone.ended = True
         self.live = {}
-        assert self.manager.block_pool.num_free_blocks == BLOCKS and len(self.manager.block_pool.index) == 0
+        assert self.manager.block_pool.num_free_blocks == self.sizes.blocks and len(self.manager.block_pool.index) == 0
 
     @rule(data=st.data(), what=st.sampled_from(["leak", "reference", "lost", "name", "free list", "freed"]))
     def corrupt_and_check(self, data: st.DataObject, what: str) -> None:
@@ -365,8 +384,8 @@ class EngineMachine(RuleBasedStateMachine):
                 del self.live[delta.request_id]
 
     def check_step(self, output: SchedulerOutput, budget: int) -> None:
-        assert output.total_num_scheduled_tokens == output.batch.num_tokens <= budget <= BUDGET
-        assert output.batch.num_logit_rows <= ROWS
+        assert output.total_num_scheduled_tokens == output.batch.num_tokens <= budget <= self.sizes.budget
+        assert output.batch.num_logit_rows <= self.sizes.rows
         # nobody who runs is left out of a step
         scheduled = [s.request for s in output.slices]
         assert len({id(r) for r in scheduled}) == len(scheduled)
@@ -382,7 +401,7 @@ class EngineMachine(RuleBasedStateMachine):
         assert self.core.stats().num_leaked_blocks == self.leaks  # nothing was repaired but what a rule broke
         assert set(self.manager.holders()) == {r.request_id for r in self.scheduler.running}
         if not self.live:
-            assert self.manager.block_pool.num_free_blocks == BLOCKS and self.manager.usage == 0
+            assert self.manager.block_pool.num_free_blocks == self.sizes.blocks and self.manager.usage == 0
         assert all(block.block_hash is None for block in self.manager.block_pool.blocks) or self.caching
 
     @invariant()
@@ -390,16 +409,17 @@ class EngineMachine(RuleBasedStateMachine):
         """Only full, computed blocks have a name, and it is that of exactly what they hold."""
         for expected in self.all:
             tokens = expected.prompt + expected.tokens
-            names = hash_blocks(tokens, numerics_id="fake", block_size=SIZE, cache_salt=expected.salt)
+            names = hash_blocks(tokens, numerics_id="fake", block_size=self.sizes.block, cache_salt=expected.salt)
             for i, name in enumerate(names):
-                self.contents.setdefault(name, (tokens[: (i + 1) * SIZE], i))
+                self.contents.setdefault(name, (tokens[: (i + 1) * self.sizes.block], i))
         for name, block in self.manager.block_pool.index.entries():
             tokens, index = self.contents[name]
             digest = 0
             for position, token_id in enumerate(tokens):
                 digest = chained(digest, position, token_id)
-                if position >= index * SIZE:
-                    assert self.runner.cache[block.block_id, position % SIZE] == (position, token_id, digest)
+                if position >= index * self.sizes.block:
+                    found = self.runner.cache[block.block_id, position % self.sizes.block]
+                    assert found == (position, token_id, digest)
 
     @invariant()
     def tables_are_private_or_named(self) -> None:
@@ -409,7 +429,7 @@ class EngineMachine(RuleBasedStateMachine):
         for request in self.scheduler.running:
             expected = self.live[request.request_id]
             tokens = expected.prompt + expected.tokens
-            names = hash_blocks(tokens, numerics_id="fake", block_size=SIZE, cache_salt=expected.salt)
+            names = hash_blocks(tokens, numerics_id="fake", block_size=self.sizes.block, cache_salt=expected.salt)
             full = self.manager.num_named_blocks(request.request_id)
             for i, block_id in enumerate(self.manager.get_block_ids(request.request_id)):
                 if i < full:
@@ -424,7 +444,7 @@ class EngineMachine(RuleBasedStateMachine):
         assert {r.request_id for r in running + waiting} == set(self.live) == set(self.scheduler.requests)
         for queue in (running, waiting):
             assert [r.arrival for r in queue] == sorted(r.arrival for r in queue)
-        assert len(running) <= SEQS and all(r.status is RequestStatus.RUNNING for r in running)
+        assert len(running) <= self.sizes.seqs and all(r.status is RequestStatus.RUNNING for r in running)
         assert all(r.num_computed_tokens == 0 and not r.status.is_finished for r in waiting)
         stats = self.core.stats()
         assert (stats.num_running, stats.num_waiting) == (len(running), len(waiting))

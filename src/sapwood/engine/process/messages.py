@@ -133,6 +133,8 @@ class EngineStats(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot after a step. Totals count since the process began.
 
     kv_cache_usage: share of blocks that requests hold, 0 to 1. last_step_at: CLOCK_MONOTONIC seconds.
+    prefix_cache_queries, prefix_cache_hits: tokens of admitted requests that may read the cache, and those found there.
+    tokens_per_second, step_seconds: of the last step.
     """
 
     num_running: int = 0
