@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,7 +77,7 @@ def test_sizes(text: str, size: int) -> None:
         (["--api-key-file", "/nowhere"], "--api-key-file /nowhere: cannot be read: "),
         (["--dtype", "int3"], "--dtype is 'int3'; allowed: auto, "),
         (["--max-model-len", "100000"], "--max-model-len is 100000; allowed: at most 1024"),
-        (["--max-num-batched-tokens", "16"], "--max-num-batched-tokens is 16; allowed: at least max_num_seqs"),
+        (["--max-num-batched-tokens", "16"], "--max-num-batched-tokens is 16; allowed: at least --max-num-seqs"),
         (["/nowhere/at/all"], "there is no such directory"),
         (["no-one/no-model", "--offline"], "HF_HUB_OFFLINE is set"),
     ],
@@ -90,6 +88,12 @@ def test_mistakes(run: Any, monkeypatch: pytest.MonkeyPatch, argv: list[str], er
     assert result.status == 2 and result.out == ""
     assert result.err.startswith("sapwood serve: ") and error in result.err
     assert result.err.count("\n") == 1
+
+
+def test_mistakes_that_the_engine_finds(run: Any) -> None:
+    result = run("serve", "--port=0", "--num-kv-blocks=2000000000")
+    assert result.status == 2 and result.out == ""
+    assert "not enough memory" in result.err and "lower --num-kv-blocks to at most" in result.err
 
 
 def test_keys_come_from_options_files_and_the_environment(
@@ -115,10 +119,17 @@ def test_names(tmp_path: Path) -> None:
     assert config("owner/name", "--served-model-name", "a", "--served-model-name", "b").served_model_names == ("a", "b")
 
 
-def test_a_dry_run_prints_the_memory_plan_and_ends() -> None:
-    code = "import sys; from sapwood.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "serve", "--dry-run", "--num-kv-blocks", "100", "--max-num-seqs", "3"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    assert result.returncode == 0, result.stderr
-    assert "100 blocks of 16, 1600 tokens" in result.stdout
-    assert "at most 3 at once; the cache holds 1 of full length" in result.stdout
+def test_a_dry_run_prints_the_memory_plan_and_ends(run: Any) -> None:
+    result = run("serve", "--dry-run", "--num-kv-blocks", "100", "--max-num-seqs", "3", "--max-model-len", "800")
+    assert (result.status, result.err) == (0, "")
+    words = [line.split() for line in result.out.splitlines()]
+    assert [line[0] for line in words] == ["memory", "weights", "working", "process", "KV", "concurrency"]
+    assert "100 blocks of 16 tokens" in result.out and "2.0 requests of 800 tokens" in result.out
+    assert "steps of 2048 tokens, 3 sequences" in result.out
+
+
+def test_a_dry_run_says_when_it_does_not_fit(run: Any) -> None:
+    result = run("serve", "--dry-run", "--kv-cache-memory", "1000T")
+    assert result.status == 2 and result.out == ""
+    assert "not enough memory" in result.err and "lower --kv-cache-memory to at most" in result.err
+    assert result.err.count("\n") == 1

@@ -11,7 +11,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from sapwood.cli.model_options import waiting
 
 if TYPE_CHECKING:
     from sapwood.engine.client import EngineClient
+    from sapwood.engine.model_assets import EngineOptions
     from sapwood.engine.process.messages import Ready
     from sapwood.serve.config import ServerConfig
 
@@ -171,24 +172,24 @@ def run(options: argparse.Namespace) -> int:
     try:
         with _option_errors():
             if options.dry_run:
-                return asyncio.run(_dry_run(start_engine, numbers["max_num_seqs"]))
+                return dry_run(engine_options)
             return asyncio.run(run_server(start_engine, config, run_options, bind(config.host, config.port), ready))
     except ServerStartError as error:
         raise CommandError(str(error)) from None
     except EngineStartError as error:
         if error.user_error:
-            raise CommandError(str(error)) from None
+            raise CommandError(_with_option_names(str(error))) from None
         print(f"sapwood serve: the engine could not be started: {error}", file=sys.stderr)
         return 1
 
 
-async def _dry_run(start_engine: Callable[[], Coroutine[Any, Any, EngineClient]], max_num_seqs: int) -> int:
-    engine = await start_engine()
-    try:
-        assert engine.ready is not None
-        print(describe_memory(engine.ready, max_num_seqs))
-    finally:
-        await engine.close()
+def dry_run(options: EngineOptions) -> int:
+    """Print the memory plan: no weight is read and nothing compiled. Raises ValueError, as the engine would."""
+    from sapwood.engine.memory_plan import plan_memory
+    from sapwood.engine.model_assets import load_model_assets, runner_spec
+
+    assets = load_model_assets(options)
+    print("\n".join(plan_memory(runner_spec(assets.engine_config, assets.config)).lines()))
     return 0
 
 
@@ -215,20 +216,17 @@ def _default_names(model: str | None) -> list[str]:
 
 
 def describe_memory(ready: Ready, max_num_seqs: int) -> str:
-    """The memory plan, a line for each thing: bytes, blocks, tokens, and how many sequences they hold."""
+    """What the engine took: bytes, blocks, and how many sequences they hold."""
     memory = ready.memory
     tokens = memory.num_blocks * memory.block_size
-    whole = tokens // ready.max_model_len
-    total = memory.weights_bytes + memory.arena_bytes + memory.kv_bytes
     lines = {
         "weights": _bytes(memory.weights_bytes),
-        "arena": _bytes(memory.arena_bytes),
-        "KV cache": f"{_bytes(memory.kv_bytes)}: {memory.num_blocks} blocks of {memory.block_size}, {tokens} tokens",
-        "together": _bytes(total),
-        "context": f"{ready.max_model_len} tokens",
-        "sequences": f"at most {max_num_seqs} at once; the cache holds {whole} of full length",
+        "working memory": _bytes(memory.arena_bytes),
+        "KV cache": f"{_bytes(memory.kv_bytes)}: {memory.num_blocks} blocks of {memory.block_size} tokens",
+        "concurrency": f"{tokens / ready.max_model_len:.1f} requests of {ready.max_model_len} tokens, at most "
+        f"{max_num_seqs} at once",
     }
-    return "\n".join(f"{name:<10} {text}" for name, text in lines.items())
+    return "\n".join(f"{name:<15} {text}" for name, text in lines.items())
 
 
 def _one_of(name: str, word: str, allowed: tuple[str, ...]) -> None:
@@ -249,17 +247,19 @@ _FIELDS = {
 }
 
 
+def _with_option_names(message: str) -> str:
+    """The message with the fields that it names, at its beginning or with a _ in them, as the options that they are."""
+    first, rest = re.match(r"(\w*)(.*)", message, re.DOTALL).groups()  # type: ignore[union-attr]  # it always matches
+    return _FIELDS.get(first, first) + re.sub(r"[a-z]+_[a-z_]+", lambda m: _FIELDS.get(m.group(), m.group()), rest)
+
+
 @contextmanager
 def _option_errors() -> Iterator[None]:
-    """Inside, a ValueError is about an option; the field that it names first becomes the option's name."""
+    """Inside, a ValueError is about options."""
     try:
         yield
     except ValueError as error:
-        message = str(error)
-        name = re.match(r"\w+", message)
-        if name is not None and name.group() in _FIELDS:
-            message = _FIELDS[name.group()] + message[name.end() :]
-        raise CommandError(message) from None
+        raise CommandError(_with_option_names(str(error))) from None
 
 
 def api_keys(options: argparse.Namespace) -> list[str]:

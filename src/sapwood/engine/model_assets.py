@@ -179,9 +179,9 @@ def load_model_assets(options: EngineOptions) -> ModelAssets:
     )
 
 
-def build_runner(engine: EngineConfig, config: ModelConfig, factory: RunnerFactory | None = None) -> ModelRunner:
-    """The runner of an engine: by default the one that compiles the model. Raises WeightsError and ValueError."""
-    spec = RunnerSpec(
+def runner_spec(engine: EngineConfig, config: ModelConfig) -> RunnerSpec:
+    """What the runner of an engine is made from."""
+    return RunnerSpec(
         directory=Path(engine.directory),
         config=config,
         dtype=engine.dtype,
@@ -192,7 +192,11 @@ def build_runner(engine: EngineConfig, config: ModelConfig, factory: RunnerFacto
         num_blocks=engine.num_blocks,
         kv_cache_memory_bytes=engine.kv_cache_memory_bytes,
     )
-    return (factory or compiled_runner)(spec)
+
+
+def build_runner(engine: EngineConfig, config: ModelConfig, factory: RunnerFactory | None = None) -> ModelRunner:
+    """The runner of an engine: by default the one that compiles the model. Raises WeightsError and ValueError."""
+    return (factory or compiled_runner)(runner_spec(engine, config))
 
 
 def compiled_runner(spec: RunnerSpec) -> ModelRunner:
