@@ -11,6 +11,7 @@ import httpx2
 
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
+MESSAGES = "/v1/messages"
 CONTEXT = 256  # of the model that they are sent to
 
 
@@ -203,6 +204,7 @@ def _features(model: str) -> Iterator[Hostile]:
     tool = {"type": "function", "function": {"name": "f", "parameters": {"$ref": "#"}}}
     yield Hostile("tools", CHAT, chat(model, tools=[tool]), param="tools")
     yield Hostile("many tools", CHAT, chat(model, tools=[tool] * 10**4), param="tools")
+    yield Hostile("tool choice", CHAT, chat(model, tool_choice="required"), param="tool_choice")
     schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"$ref": "http://169.254.169.254/"}}}
     for value in (schema, {"type": "json_object"}, {}, {"type": None}):
         yield Hostile(f"response_format {str(value)[:30]}", CHAT, chat(model, response_format=value))
@@ -245,10 +247,44 @@ def _frames(model: str) -> Iterator[Hostile]:
     yield Hostile("method", "/v1/models", body, 405)
 
 
+def _anthropic(model: str) -> Iterator[Hostile]:
+    """The same for /v1/messages; its errors name the field in their text."""
+    for hostile in _bodies(model):
+        yield Hostile(f"messages {hostile.name}", MESSAGES, hostile.body)
+    for hostile in _frames(model):
+        if hostile.path == CHAT:
+            yield Hostile(f"messages {hostile.name}", MESSAGES, hostile.body, hostile.status, headers=hostile.headers)
+    for name in ("max_tokens", "temperature", "top_p", "top_k"):
+        for literal in ("NaN", "1e400", "-1", "true", '"1"', "[]", "9223372036854775808"):
+            text = json.dumps({k: v for k, v in chat(model).items() if k != name})
+            yield Hostile(f"messages {name}={literal}", MESSAGES, f'{text[:-1]}, "{name}": {literal}}}'.encode())
+    user = {"role": "user"}
+    for value in (
+        [],
+        [{}],
+        [user],
+        [user | {"content": None}],
+        [user | {"content": []}],
+        [user | {"content": [{"type": "image", "source": {"type": "url", "url": "http://169.254.169.254/"}}]}],
+        [user | {"content": [{"type": "tool_result", "tool_use_id": "x"}]}],
+        [{"role": "superuser", "content": "x"}],
+        [user | {"content": "x"}, {"role": "assistant", "content": "x"}],
+        [user | {"content": "x "} | {"content": "x " * CONTEXT}],
+    ):
+        yield Hostile(f"messages {str(value)[:60]}", MESSAGES, chat(model, messages=value))
+    yield Hostile("messages without max_tokens", MESSAGES, {"model": model, "messages": chat(model)["messages"]})
+    yield Hostile("messages of another model", MESSAGES, chat("other"), 404)
+    yield Hostile("messages with tools", MESSAGES, chat(model, tools=[{"name": "f", "input_schema": {"$ref": "#"}}]))
+    yield Hostile("messages with thinking", MESSAGES, chat(model, thinking={"type": "enabled", "budget_tokens": 9}))
+    yield Hostile("messages with stops", MESSAGES, chat(model, stop_sequences=["x"] * 10**4))
+    yield Hostile("messages with an empty stop", MESSAGES, chat(model, stop_sequences=[""]))
+    yield Hostile("path below messages", f"{MESSAGES}/batches", chat(model), 404)
+
+
 def hostile_requests(model: str) -> dict[str, list[Hostile]]:
     """All of them, by kind."""
     kinds = {"body": _bodies, "number": _numbers, "string": _strings, "prompt": _prompts}
-    kinds |= {"feature": _features, "frame": _frames}
+    kinds |= {"feature": _features, "frame": _frames, "anthropic": _anthropic}
     return {name: list(make(model)) for name, make in kinds.items()}
 
 
@@ -257,7 +293,11 @@ def problem(hostile: Hostile, response: httpx2.Response) -> str | None:
     said = f"{hostile.name}: {response.status_code} {response.text[:300]}"
     if response.status_code != hostile.status or response.headers["content-type"] != "application/json":
         return said
-    error = response.json()["error"]
+    answer = response.json()
+    error = answer["error"]
+    if hostile.path.startswith(MESSAGES):
+        wrong = answer["type"] != "error" or set(error) != {"type", "message"} or not error["message"]
+        return said if wrong or len(response.content) > 1000 or "Traceback" in response.text else None
     if set(error) != {"message", "type", "param", "code"} or not error["message"]:
         return said
     if len(response.content) > 1000 or "Traceback" in response.text:

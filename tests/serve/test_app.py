@@ -127,6 +127,7 @@ def test_nothing_else_does(locked: httpx2.Client, headers: dict[str, str]) -> No
 
 
 def test_no_key_is_repeated(locked: httpx2.Client) -> None:
+    assert KEYS[0] not in repr(ServerConfig(served_model_names=(MODEL,), api_keys=KEYS))
     response = locked.get("/v1/models", headers={"authorization": "Bearer secret-that-is-wrong"})
     assert "secret" not in response.text
 
@@ -341,6 +342,24 @@ def test_no_log_has_a_prompt(server: RunningServer, http: httpx2.Client, caplog:
         server.client.fail = _raises(RuntimeError(words))
         http.post(CHAT, json=chat(MODEL))
     assert "RuntimeError" in caplog.text and words not in caplog.text
+
+
+# -- the page --------------------------------------------------------------------------------------------
+
+
+def test_the_page(http: httpx2.Client, locked: httpx2.Client) -> None:
+    page = http.get("/")
+    assert page.status_code == 200 and page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+    assert http.get("/", headers={"if-none-match": page.headers["etag"]}).status_code == 304
+    assert http.get("/index.html").content == page.content
+    for path in ("/../app.py", "/%2e%2e/app.py", "/static/../app.py", "/..%2fapp.py", "/__init__.py", "/app.py"):
+        assert http.get(path).status_code == 404
+    assert http.post("/", json={}).status_code == 405
+    asked = locked.get("/")
+    assert asked.status_code == 401 and asked.headers["www-authenticate"].startswith("Basic ")
+    assert locked.get("/", headers={"authorization": _basic(KEYS[1])}).content == page.content
 
 
 # -- time ------------------------------------------------------------------------------------------------

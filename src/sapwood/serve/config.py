@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 DEFAULT_PORT = 8000
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -42,7 +42,7 @@ class ServerConfig:
     served_model_names: tuple[str, ...]
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    api_keys: tuple[str, ...] = ()
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
     allowed_hosts: tuple[str, ...] = ()
     allow_any_host_without_keys: bool = False
     isolate_prefix_cache: bool = True

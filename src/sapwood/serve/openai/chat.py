@@ -59,6 +59,8 @@ async def prepare(state: ServerState, request: ChatCompletionRequest) -> Job:
     generation.check_model(state, request.model)
     if request.tools and request.tool_choice != "none":
         raise bad_request("Tool calls are not supported yet; leave tools out or set tool_choice to 'none'.", "tools")
+    if request.tool_choice not in (None, "none", "auto"):
+        raise bad_request("Tool calls are not supported yet; allowed for tool_choice: 'none', 'auto'.", "tool_choice")
     check_choices(state, request)
     if request.top_logprobs and not request.logprobs:
         raise bad_request("top_logprobs is only allowed with logprobs.", "top_logprobs")
