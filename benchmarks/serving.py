@@ -8,8 +8,13 @@ peers: both servers in turn on the same weights, 8 clients, 128 tokens in and 64
 overhead: the same closed loop on `LLMEngine` in one process and over HTTP; the difference per request and token.
 overload: peak goodput over a sweep of rates, then three times the capacity: goodput, and how quickly it refuses.
 
-Every part is a process of its own, rounds are interleaved, and figures are medians over rounds. `peers` needs the
-`gguf` package and a llama-server that was built for this machine (docs: benchmarks/RESULTS.md).
+Every part is a process of its own, rounds are interleaved, and figures are medians over rounds. On a quiet machine
+each command takes less than ten minutes. `peers` needs the `gguf` package and llama.cpp's server, built natively:
+
+    pip download --no-deps --no-binary :all: llama-cpp-python==0.3.36 && tar xzf llama_cpp_python-0.3.36.tar.gz
+    cd llama_cpp_python-0.3.36/vendor/llama.cpp
+    cmake -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DLLAMA_BUILD_UI=OFF -DLLAMA_OPENSSL=OFF
+    ninja -C build llama-server     # build/bin/llama-server
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import argparse
 import datetime
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -354,6 +360,7 @@ def main() -> None:
     if o.inside:
         print(json.dumps(bare_engine(o)))
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are ended with it
     heading(o)
     begin = time.monotonic()
     found = {"peers": peers, "overhead": overhead, "overload": overload}[o.mode](o)
