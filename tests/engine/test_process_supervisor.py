@@ -170,7 +170,7 @@ def test_a_start_that_fails_says_how(model: Path, command: list[str], text: str)
 
 
 def test_an_engine_that_cannot_start_again_is_given_up(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     flag = tmp_path / "flag"
     monkeypatch.setenv(FAIL_START, str(flag))
@@ -182,10 +182,11 @@ def test_an_engine_that_cannot_start_again_is_given_up(
             assert llm.ready is not None
             flag.touch()
             os.kill(llm.ready.pid, signal.SIGKILL)
-            await eventually(lambda: "failed 2 times" in llm.health().detail)
-            assert llm.health().state == "dead" and "made to fail" in llm.health().detail
-            with pytest.raises(EngineDeadError, match="failed 2 times"):
+            await eventually(lambda: "2 times" in llm.health().detail)
+            assert llm.health().state == "dead" and "made to fail" in caplog.text
+            with pytest.raises(EngineDeadError, match="could not be started again, 2 times") as found:
                 await collect(llm, [5])
+            assert "made to fail" not in str(found.value)  # it may name files, which are no business of a client
         finally:
             await llm.close()
 
@@ -201,7 +202,7 @@ def test_a_start_that_failed_once_is_tried_again(model: Path, tmp_path: Path, mo
             assert llm.ready is not None
             flag.touch()
             os.kill(llm.ready.pid, signal.SIGKILL)
-            await eventually(lambda: "made to fail" in llm.health().detail)
+            await eventually(lambda: "could not be started" in llm.health().detail)
             flag.unlink()
             await works_again(llm, 2)
 

@@ -135,10 +135,12 @@ class EngineSupervisor:
                     first.set_exception(error)
                     return
                 failed_starts += 1
-                reason = str(error)
+                # Clients see the health; the message may name files, and goes to the log only.
+                logger.error("the engine could not be started again: %s", error)
+                reason = "the engine could not be started again"
                 if failed_starts >= _MAX_FAILED_STARTS:
-                    self._health = Health("dead", f"starting the engine failed {failed_starts} times: {reason}")
-                    logger.error("%s; giving up", self._health.detail)
+                    self._health = Health("dead", f"{reason}, {failed_starts} times; the log says why")
+                    logger.error("giving up after %d attempts", failed_starts)
                     return
             else:
                 failed_starts = 0
