@@ -249,6 +249,23 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(model: Path) ->
     run(main())
 
 
+def test_a_wait_that_would_be_too_long_is_refused_at_once(model: Path) -> None:
+    async def main() -> None:
+        async with fake_engine(model, {"max_num_seqs": 2}, max_num_queued_reqs=1000, max_queue_seconds=1) as llm:
+            prompts = [[5, SLOW]] + [[5, 6]] * 199
+            tasks = [asyncio.create_task(collect(llm, p, LONG, request_id=str(i))) for i, p in enumerate(prompts)]
+            await eventually(lambda: llm._admission.estimated_wait(llm._load()) > 1)
+            with pytest.raises(EngineOverloadedError, match=r"would wait about .* s; allowed: 1 s") as found:
+                await collect(llm, [5])
+            assert found.value.retry_after >= 1 and not all(task.done() for task in tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            assert (await collect(llm, [5]))[-1].finished
+
+    run(main())
+
+
 def test_an_idle_engine_takes_a_request_of_more_texts_than_the_queue_holds(model: Path) -> None:
     async def main() -> None:
         async with fake_engine(model, {"max_num_seqs": 2}, max_num_queued_reqs=0) as llm:
