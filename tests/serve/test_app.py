@@ -447,6 +447,66 @@ def test_many_clients_leave_at_once(server: RunningServer, http: httpx2.Client, 
     assert http.post(CHAT, json=chat(MODEL)).status_code == 200
 
 
+class _Held:
+    """Stands for a tokenizer: encoding texts of at least `least` characters waits until `released`."""
+
+    def __init__(self, inner: Any, least: int) -> None:
+        self.inner, self.least = inner, least
+        self.entered, self.released = threading.Semaphore(0), threading.Event()
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+        if len(text) >= self.least:
+            self.entered.release()
+            assert self.released.wait(30)
+        return self.inner.encode(text, add_special_tokens)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+@pytest.fixture
+def held(server: RunningServer) -> Iterator[Callable[[int], _Held]]:
+    inner = server.client.tokenizer
+    made: list[_Held] = []
+
+    def hold(least: int) -> _Held:
+        made.append(_Held(inner, least))
+        server.client.tokenizer = made[-1]
+        return made[-1]
+
+    yield hold
+    for one in made:
+        one.released.set()
+    server.client.tokenizer = inner
+
+
+def test_leaving_while_the_prompt_is_tokenised(
+    server: RunningServer, http: httpx2.Client, held: Callable[[int], _Held]
+) -> None:
+    tokenizer = held(1)
+    prompts = len(server.client.prompts)
+    with _connection(server, completion(MODEL), COMPLETIONS):
+        assert tokenizer.entered.acquire(timeout=20)
+    time.sleep(0.05)  # the server sees the end of the connection while the tokenizer works
+    tokenizer.released.set()
+    assert http.post(COMPLETIONS, json=completion(MODEL)).status_code == 200
+    assert len(server.client.prompts) == prompts + 1
+
+
+def test_small_prompts_do_not_wait_for_large_ones(
+    server: RunningServer, http: httpx2.Client, held: Callable[[int], _Held]
+) -> None:
+    tokenizer = held(100_000)
+    large = [_connection(server, completion(MODEL, prompt="x" * 100_000), COMPLETIONS) for _ in range(5)]
+    assert tokenizer.entered.acquire(timeout=20)
+    assert http.post(COMPLETIONS, json=completion(MODEL)).status_code == 200
+    assert http.get("/health").status_code == 200
+    tokenizer.released.set()
+    for connection in large:
+        assert connection.recv(10_000).startswith(b"HTTP/1.1 400 ")
+        connection.close()
+
+
 # -- what reaches the engine -----------------------------------------------------------------------------
 
 
