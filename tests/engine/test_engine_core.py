@@ -401,6 +401,19 @@ def test_a_leak_is_logged_counted_and_repaired(caplog: pytest.LogCaptureFixture)
         strict.check()
 
 
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_leak_that_leaves_no_room_for_the_only_request_is_found_before_the_step(counted: bool) -> None:
+    """Found by the state machine: nothing was scheduled, so no step ended, and only the end of a step looked."""
+    core = make(strict=False, length=40, blocks=10)
+    pool = core.scheduler.kv_cache_manager.block_pool
+    pool.get_new_blocks(1)
+    if not counted:  # the counts agree with each other: only a look at every block finds it
+        pool.num_references -= 1
+    core.add_request("a", list(range(38)), SamplingParams(temperature=0, max_tokens=2, ignore_eos=True))
+    assert len(tokens(core.step() + core.step())) == 1 and core.stats().num_leaked_blocks > 0
+    assert len(tokens(finish(core)["a"])) == 1
+
+
 def test_the_look_at_every_block_is_for_idle_times_and_seldom() -> None:
     clock = Clock()
     core = make(strict=False, clock=clock)
