@@ -94,7 +94,7 @@ class ScriptedServer:
                     await self.handler(self, path, body, write)
                 finally:
                     self.under_way -= 1
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             writer.transport.abort()
 
 

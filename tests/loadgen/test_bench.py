@@ -190,6 +190,29 @@ def test_server_that_goes_away():
     assert (m.summary["completed"], m.summary["errors"]) == (1, {"connect": 5})
 
 
+@pytest.mark.parametrize("kind", ["concurrency", "rate"])
+def test_a_run_that_is_interrupted_tells_what_has_ended(kind):
+    async def stops(server, path, body, write):
+        if path != "/tokenize" and len(server.completions()) > 3:
+            task.cancel()
+            await _forever()
+        await well_behaved(server, path, body, write)
+
+    async def go():
+        nonlocal task
+        async with running(stops) as server:
+            options = LoadOptions(url=server.url, random=SHORT, num_prompts=10, warmups=0)
+            task = asyncio.create_task(sweep(options, kind, [20, 5] if kind == "rate" else [1, 5]))
+            return await task
+
+    task: asyncio.Task = None  # type: ignore[assignment]
+    bench, runs = asyncio.run(go())
+    assert bench.interrupted
+    assert [m.summary["completed"] for m in runs] == [2]
+    assert runs[0].summary["failed"] == 0
+    assert "interrupted after" in report.table(bench, runs[0])
+
+
 def test_nobody_listens():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

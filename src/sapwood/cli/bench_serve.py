@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
+import resource
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
     for path in (options.json, options.picture):
         if path is not None and str(path) != "-" and not path.parent.is_dir():
             raise CommandError(f"{path}: there is no directory {path.parent}")
+    _raise_file_limit()
     try:
         bench, runs = asyncio.run(sweep(load, kind, values, None if options.quiet else _progress()))
     except (ServerError, VocabularyError, WorkloadError) as error:
@@ -93,7 +96,16 @@ def run(options: argparse.Namespace) -> int:
         if not options.quiet and sys.stderr.isatty():
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     _write(options, bench, runs)
+    if bench.interrupted:
+        return 130
     return 0 if any(m.summary["completed"] for m in runs) else 1
+
+
+def _raise_file_limit() -> None:
+    """As many connections as this process may have at all: a client needs one each."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
 
 
 def _write(options: argparse.Namespace, bench: Any, runs: list[Any]) -> None:

@@ -78,7 +78,10 @@ Watch = Callable[[Progress], None]
 
 
 class Bench:
-    """A server that was probed, and runs against it. Use as an asynchronous context manager."""
+    """A server that was probed, and runs against it. Use as an asynchronous context manager.
+
+    notes: what a reader of the figures must know. interrupted: whether a run was cancelled, so that figures are partial.
+    """
 
     def __init__(self, options: LoadOptions) -> None:
         self.options = options
@@ -94,6 +97,7 @@ class Bench:
         self.target = Target(self.client, self.model)
         self._source: Iterator[Conversation] = iter(())
         self._recorded = 0
+        self.interrupted = False
 
     async def __aenter__(self) -> Bench:
         try:
@@ -172,12 +176,21 @@ class Bench:
         run = Run(self.target.send, self.clock, o.duration, o.think_time)
         cpu, again = time.process_time(), self.client.sent_again
         self.clock.restart()
-        async with _watching(Progress(run, total), watch):
-            if request_rate is not None:
-                times = arrival_times(request_rate, o.burstiness, random.Random(o.seed))
-                await run.open_loop(self._conversations(False), times)
-            else:
-                await run.closed_loop(self._conversations(False), concurrency or 1)
+        try:
+            async with _watching(Progress(run, total), watch):
+                if request_rate is not None:
+                    times = arrival_times(request_rate, o.burstiness, random.Random(o.seed))
+                    await run.open_loop(self._conversations(False), times)
+                else:
+                    await run.closed_loop(self._conversations(False), concurrency or 1)
+        except asyncio.CancelledError:  # Ctrl-C: what has ended still counts
+            run.records = [record for record in run.records if record.end]
+            task = asyncio.current_task()
+            if not run.records or task is None:
+                raise
+            task.uncancel()
+            self.interrupted = True
+            self.notes.append(f"interrupted after {self.clock.now():.1f} s; requests under way then are left out")
         cpu = time.process_time() - cpu
         summary = summarize(run.records, o.goodput)
         seconds = summary["duration_s"]
@@ -212,10 +225,15 @@ async def _watching(progress: Progress, watch: Watch | None) -> AsyncIterator[No
 async def sweep(
     options: LoadOptions, kind: str, values: Iterable[float], watch: Watch | None = None
 ) -> tuple[Bench, list[Measurement]]:
-    """One run for each value of "rate" or "concurrency", in order, on one probed server."""
+    """One run for each value of "rate" or "concurrency", in order, on one probed server.
+
+    When its task is cancelled in a run of which some requests have ended, it returns with those; see bench.interrupted.
+    """
     async with Bench(replace(options)) as bench:
         out = []
         for value in values:
+            if bench.interrupted:
+                break
             if kind == "rate":
                 out.append(await bench.measure(request_rate=value, watch=watch))
             else:
