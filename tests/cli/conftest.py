@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from engine_fakes import fake_factory, write_model
+from engine_fakes import fake_factory, hashed, write_model
 
 from sapwood.cli import main
 
@@ -34,6 +34,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A model directory whose runner is a fake that hashes the prefix."""
-    monkeypatch.setattr("sapwood.engine.model_assets.compiled_runner", fake_factory())
+    """A model directory whose runner is a fake that hashes the prefix, and never says an end token."""
+    factory = fake_factory(next_token=lambda prefix, sampling: 10 + hashed(prefix, sampling) % 200)
+    monkeypatch.setattr("sapwood.engine.model_assets.compiled_runner", factory)
     return str(write_model(tmp_path / "model"))
