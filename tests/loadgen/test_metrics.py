@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sapwood.loadgen.metrics import concurrency, distribution, percentile, summarize
@@ -104,6 +104,7 @@ def test_goodput(limits, good):
     assert s["goodput"]["request_goodput"] == pytest.approx(good / 4.0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0, 100))
 def test_percentile_is_numpys(values, share):
     import numpy as np

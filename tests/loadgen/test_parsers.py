@@ -6,7 +6,7 @@ import itertools
 
 import h11
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_server import DONE, STREAM_HEAD, answer, chunk, chunked, plain, usage
 
@@ -56,6 +56,7 @@ def test_response_split_at_every_byte(data):
         assert (parser.status, body, parser.done) == (*expected, True)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(RESPONSES), st.lists(st.integers(0, 2000), max_size=30))
 def test_response_in_pieces(data, cuts):
     parser = ResponseParser()
@@ -94,6 +95,7 @@ def test_what_is_not_http_is_refused(data):
         ResponseParser().feed(data)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
 def test_any_bytes_raise_nothing_else(noise, cuts):
     parser = ResponseParser()
@@ -137,6 +139,7 @@ ALPHABET = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(ALPHABET.map(b"".join), st.lists(st.integers(0, 200), max_size=30))
 def test_events_in_pieces(stream, cuts):
     stream += b"\n\n."  # what comes after a "\r" at the very end decides what it meant
@@ -169,6 +172,7 @@ def test_answers_split_at_every_byte(stream, chat, text):
         assert record.finish_reason == "stop"
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5000), max_size=40))
 def test_whole_exchange_in_pieces(cuts):
     record = RequestRecord()

@@ -80,7 +80,7 @@ Watch = Callable[[Progress], None]
 class Bench:
     """A server that was probed, and runs against it. Use as an asynchronous context manager.
 
-    notes: what a reader of the figures must know. interrupted: whether a run was cancelled, so that figures are partial.
+    notes: what a reader of the figures must know. interrupted: whether a run was cancelled: its figures are partial.
     """
 
     def __init__(self, options: LoadOptions) -> None:
