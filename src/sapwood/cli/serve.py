@@ -189,6 +189,8 @@ def dry_run(options: EngineOptions) -> int:
     from sapwood.engine.model_assets import load_model_assets, runner_spec
 
     assets = load_model_assets(options)
+    if options.num_threads:
+        os.environ["SAPWOOD_NUM_THREADS"] = str(options.num_threads)  # as an engine process gets it
     print("\n".join(plan_memory(runner_spec(assets.engine_config, assets.config)).lines()))
     return 0
 
