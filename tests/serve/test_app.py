@@ -85,7 +85,7 @@ PATHS = [(o.method, o.path.replace("{model:path}", MODEL)) for o in OPERATIONS i
 def test_every_route_asks_for_a_key(locked: httpx2.Client, method: str, path: str) -> None:
     response = locked.request(method, path)
     assert response.status_code == 401
-    assert response.json()["error"]["code"] == "invalid_api_key"
+    assert "API key" in response.json()["error"]["message"]
     assert response.headers["www-authenticate"].startswith(("Bearer", "Basic"))
 
 
@@ -397,6 +397,31 @@ def test_a_body_that_comes_slowly() -> None:
     with serving(body_timeout=0.3) as (server, _):
         answer = server.raw(_head(99) + b"{")
         assert answer.startswith(b"HTTP/1.1 408 ") and b'"body_timeout"' in answer
+
+
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+@pytest.mark.parametrize("kind", ["application/json", "text/plain"])
+def test_an_early_refusal_arrives_while_the_body_is_sent(http: httpx2.Client, connection: str, kind: str) -> None:
+    """A connection that is closed with unread input is reset, and then the client has no answer."""
+    headers = {"connection": connection, "content-type": kind}
+    for _ in range(5):
+        response = http.post(CHAT, content=b" " * (6 << 20), headers=headers)
+        assert response.status_code == (413 if kind == "application/json" else 415)
+        assert response.json()["error"]["message"]
+
+
+def test_a_client_that_asks_first_need_not_send_its_body(server: RunningServer) -> None:
+    head = _head(99 << 20).removesuffix(b"\r\n") + b"Expect: 100-continue\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head)
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+    body = json.dumps(chat(MODEL)).encode()
+    head = _head(len(body)).removesuffix(b"\r\n") + b"Expect: 100-continue\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head)
+        assert connection.recv(25).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(body)
+        assert b"HTTP/1.1 200 " in connection.recv(1000)
 
 
 # -- clients that leave ----------------------------------------------------------------------------------

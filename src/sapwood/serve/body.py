@@ -17,6 +17,8 @@ from sapwood.serve.errors import ApiError, bad_request
 MAX_DEPTH = 64
 MAX_BRACKETS = 100_000  # objects and arrays, counted by both of their brackets
 MAX_DIGITS = 40
+DISCARD_BYTES = 64 << 20
+DISCARD_SECONDS = 10.0
 MAX_MESSAGE = 400
 THREAD_BYTES = 64 << 10  # larger bodies are decoded in a thread
 
@@ -81,9 +83,24 @@ async def read_body(scope: Scope, receive: Receive, limit: int, timeout: float) 
 
 
 def _too_large(limit: int) -> ApiError:
-    return ApiError(
-        413, f"The request body is larger than {limit} bytes, the most allowed.", code="body_too_large", close=True
-    )
+    return ApiError(413, f"The request body is larger than {limit} bytes, the most allowed.", code="body_too_large")
+
+
+async def discard_body(receive: Receive) -> None:
+    """Read and forget what a client still sends, within limits.
+
+    Closing a connection with unread input resets it, and the client loses the answer that was sent before.
+    """
+    left = DISCARD_BYTES
+    try:
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while left > 0:
+                message = await receive()
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    return
+                left -= len(message.get("body", b"")) + 1
+    except TimeoutError:
+        return
 
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # an unfinished one ends with the text

@@ -11,10 +11,17 @@ from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sapwood.engine.client import EngineError
-from sapwood.serve.body import ClientDisconnected, check_content_type, decode_json_body, read_body
+from sapwood.serve.body import (
+    ClientDisconnected,
+    check_content_type,
+    decode_json_body,
+    discard_body,
+    header,
+    read_body,
+)
 from sapwood.serve.context import RequestContext, ServerState, context_of
 from sapwood.serve.disconnect import run_while_connected
 from sapwood.serve.errors import ApiError, from_engine_error, render, status_for
@@ -153,7 +160,7 @@ async def send_error(send: Send, error: ApiError, context: RequestContext) -> No
 class ErrorMiddleware:
     """Answers with what was raised. A client that has gone gets nothing; an answer that began is cut off."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -161,18 +168,36 @@ class ErrorMiddleware:
             await self._app(scope, receive, send)
             return
         started = False
+        body_read = False
 
-        async def watched(message: Any) -> None:
+        async def watched_send(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)
 
+        async def watched_receive() -> Message:
+            nonlocal body_read
+            message = await receive()
+            body_read = body_read or not message.get("more_body", False)
+            return message
+
+        async def send_and_discard(message: Message) -> None:
+            """The answer is complete by its length; it ends after the body that it did not wait for."""
+            if message["type"] == "http.response.body":
+                await send({**message, "more_body": True})
+                await discard_body(receive)
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
+            await send(message)
+
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, watched_receive, watched_send)
         except ClientDisconnected:
             return
         except Exception as error:
             context = context_of(scope)
             answer = to_api_error(error, context)
             if not started:
-                await send_error(send, answer, context)
+                # A client that waits for "100 Continue" has not begun to send its body, and gets a final status.
+                expects = header(scope, b"expect") is not None
+                whole = body_read or answer.close or expects
+                await send_error(send if whole else send_and_discard, answer, context)
