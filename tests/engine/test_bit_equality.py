@@ -55,8 +55,9 @@ class RandomBudget:
 class Model:
     """A model, jobs for it, and what each of them gives alone."""
 
-    def __init__(self, directory: Path) -> None:
-        self.llm = LLM(directory, max_model_len=CONTEXT, max_num_batched_tokens=BUDGET, max_num_seqs=SEQS)
+    def __init__(self, directory: Path, dtype: str) -> None:
+        limits = {"max_model_len": CONTEXT, "max_num_batched_tokens": BUDGET, "max_num_seqs": SEQS}
+        self.llm = LLM(directory, dtype=dtype, **limits)
         rng = random.Random(directory.name)
         vocabulary = self.llm.config.vocab_size
 
@@ -103,11 +104,19 @@ def run(engine: LLMEngine, jobs: list[Job]) -> list[Any]:
     return [seen(done[str(i)]) for i in range(len(jobs))]
 
 
-@pytest.fixture(scope="module", params=["demo", "qwen3-tiny"])
+MODELS = [
+    ("demo", "bfloat16"), ("qwen3-tiny", "bfloat16"),
+    pytest.param(("demo", "float16"), marks=pytest.mark.nightly),
+    pytest.param(("qwen3-tiny", "float32"), marks=pytest.mark.nightly),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=MODELS, ids="-".join)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
-    if request.param == "demo":
-        return Model(demo_model())
-    return Model(write_checkpoint(tmp_path_factory.mktemp("models") / request.param, SHAPES[request.param]))
+    name, dtype = request.param
+    if name == "demo":
+        return Model(demo_model(), dtype)
+    return Model(write_checkpoint(tmp_path_factory.mktemp("models") / name, SHAPES[name]), dtype)
 
 
 def test_the_reference_is_not_trivial(model: Model):
