@@ -74,10 +74,12 @@ def test_answers_are_what_the_document_says_at_length(case: Any) -> None:
 
 
 def test_requests_reach_the_engine() -> None:
-    """The tests above are no good if everything that they send is refused."""
-    if not ANSWERS:
-        pytest.skip("runs after the tests above, in their process")
-    for label in ("POST /v1/chat/completions", "POST /v1/completions", "POST /detokenize"):
+    """The tests above are no good if everything that they send is refused. Some may have run in another process."""
+    wanted = {"POST /v1/chat/completions", "POST /v1/completions", "POST /v1/messages", "POST /detokenize"}
+    ran = {label for label, _ in ANSWERS} & wanted
+    if not ran:
+        pytest.skip("needs the tests above, in the same process")
+    for label in ran:
         assert ANSWERS[label, 200] and ANSWERS[label, 400], ANSWERS
 
 
