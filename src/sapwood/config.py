@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 DEBUG_STEPS = ("hir", "ssa", "llvm", "asm", "graph", "fused", "plan")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
 
 
 class ConfigError(ValueError):
@@ -39,6 +41,8 @@ VARIABLES = {
         Variable("SAPWOOD_CACHE_MAX_MB", "1024", "a number of at least 1", "size at which old entries are removed"),
         Variable("SAPWOOD_NUM_THREADS", "", "a number from 1 to 1024", "threads; default: affinity and cgroup"),
         Variable("SAPWOOD_DISABLE_FEATURES", "", "comma list of CPU features, LLVM's names", "do not use these"),
+        Variable("SAPWOOD_LOG_LEVEL", "info", ", ".join(LOG_LEVELS), "what `sapwood serve` logs, from this level up"),
+        Variable("SAPWOOD_LOG_FORMAT", "text", ", ".join(LOG_FORMATS), "how: key=value text, or JSON"),
         Variable("SAPWOOD_API_KEY", "", "a key", "lets requests into `sapwood serve` that bring it", secret=True),
         Variable("SAPWOOD_API_KEYS", "", "comma list of keys", "the same, for more than one", secret=True),
         Variable("SAPWOOD_TARGET", "", "a target's name", "compile for this target instead of the host's"),
@@ -115,6 +119,21 @@ def num_threads() -> int:
 
 def disable_features() -> list[str]:
     return sorted(_words("SAPWOOD_DISABLE_FEATURES"))
+
+
+def _one_of(name: str, words: tuple[str, ...]) -> str:
+    text = _read(name)
+    if text not in words:
+        raise ConfigError(name, text, VARIABLES[name].allowed)
+    return text
+
+
+def log_level() -> str:
+    return _one_of("SAPWOOD_LOG_LEVEL", LOG_LEVELS)
+
+
+def log_format() -> str:
+    return _one_of("SAPWOOD_LOG_FORMAT", LOG_FORMATS)
 
 
 def api_keys() -> list[str]:

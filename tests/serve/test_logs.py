@@ -6,6 +6,11 @@ import asyncio
 import io
 import json
 import logging
+import os
+import socket
+import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import httpx2
@@ -14,8 +19,9 @@ from scripted_engine import ScriptedEngine
 from serve_fakes import MODEL, FakeClient, make_config
 from starlette.middleware import Middleware
 
+from sapwood.config import LOG_FORMATS as FORMATS
 from sapwood.serve.app import create_app
-from sapwood.serve.logs import FORMATS, configure_logging, log_access, log_event
+from sapwood.serve.logs import configure_logging, log_access, log_event
 from sapwood.serve.metrics import Metrics
 from sapwood.serve.observe import MeteredEngine, ObserveMiddleware
 
@@ -138,3 +144,26 @@ def test_a_client_s_own_request_id_is_the_log_s(written: dict[str, io.StringIO])
     headers = {"authorization": "Bearer the-secret-key", "x-request-id": "trace-1"}
     lines = asyncio.run(_ask(written["json"], "the-secret-key", [("GET", "/v1/models", headers, None)]))
     assert lines[0]["request_id"] == "trace-1"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_engine_process_logs_in_the_same_form(form: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sapwood.engine.process.worker", str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),),
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"SAPWOOD_LOG_FORMAT": form, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        theirs.close()
+        ours.sendall(struct.pack("<I", 7) + b"garbage")
+        ours.shutdown(socket.SHUT_WR)
+        _, err = process.communicate(timeout=100)
+    (line,) = err.splitlines()
+    assert "garbage" not in line
+    if form == "json":
+        assert json.loads(line)["logger"] == "sapwood.engine.process.worker"
+    else:
+        assert " warning sapwood.engine.process.worker: " in line

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sapwood import config
 from sapwood.cli.errors import CommandError
 from sapwood.cli.model_options import waiting
 
@@ -111,8 +112,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--allowed-host", action="append", metavar="NAME", help="another name that a Host header may have without keys")
     add("--dtype", default="auto", help="auto (the checkpoint's), float32, bfloat16 or float16")
     add("--no-prefix-caching", action="store_true", help="compute every prompt from its beginning")
-    add("--log-level", default="info", metavar="LEVEL", help="debug, info, warning or error")
-    add("--log-format", default="text", metavar="FORMAT", help="text (key=value) or json; one line an event")
+    add("--log-level", metavar="LEVEL", help="debug, info, warning or error; default: SAPWOOD_LOG_LEVEL, info")
+    add("--log-format", metavar="FORMAT", help="text (key=value) or json; default: SAPWOOD_LOG_FORMAT, text")
     add("--dry-run", action="store_true", help="print the memory plan and stop")
     for option in NUMBERS:
         default = "" if option.default is None else f"; default {_default(option)}"
@@ -133,12 +134,17 @@ def run(options: argparse.Namespace) -> int:
     from sapwood.engine.process.async_llm import AsyncLLM
     from sapwood.models.hub import demo_model
     from sapwood.serve.http_protocol import ConnectionLimits, connections_allowed, raise_file_limit
-    from sapwood.serve.logs import FORMATS, LEVELS, configure_logging
+    from sapwood.serve.logs import configure_logging
     from sapwood.serve.server import RunOptions, ServerStartError, bind, run_server
 
-    _one_of("log-level", options.log_level, LEVELS)
-    _one_of("log-format", options.log_format, FORMATS)
-    configure_logging(options.log_level, options.log_format)
+    for name, word, words in (
+        ("log-level", options.log_level, config.LOG_LEVELS),
+        ("log-format", options.log_format, config.LOG_FORMATS),
+    ):
+        if word is not None:
+            _one_of(name, word, words)
+            os.environ[f"SAPWOOD_{name.upper().replace('-', '_')}"] = word  # the engine process reads it too
+    configure_logging(config.log_level(), config.log_format())
     engine_options = EngineOptions(
         model=options.model or demo_model(),
         revision=options.revision,
@@ -152,7 +158,7 @@ def run(options: argparse.Namespace) -> int:
         num_threads=numbers["threads"],
     )
     with _option_errors():
-        config = server_config(options, numbers)
+        serving = server_config(options, numbers)
         most = connections_allowed(numbers["max_connections"], raise_file_limit())
     run_options = RunOptions(connections=ConnectionLimits(max_connections=most), drain_timeout=numbers["drain_timeout"])
 
@@ -167,13 +173,13 @@ def run(options: argparse.Namespace) -> int:
     def ready(engine: EngineClient, address: str) -> None:
         if engine.ready is not None:
             print(describe_memory(engine.ready, numbers["max_num_seqs"]))
-        print(f"{config.model_name} is served at {address}", flush=True)
+        print(f"{serving.model_name} is served at {address}", flush=True)
 
     try:
         with _option_errors():
             if options.dry_run:
                 return dry_run(engine_options)
-            return asyncio.run(run_server(start_engine, config, run_options, bind(config.host, config.port), ready))
+            return asyncio.run(run_server(start_engine, serving, run_options, bind(serving.host, serving.port), ready))
     except ServerStartError as error:
         raise CommandError(str(error)) from None
     except EngineStartError as error:
@@ -266,8 +272,6 @@ def _option_errors() -> Iterator[None]:
 
 def api_keys(options: argparse.Namespace) -> list[str]:
     """Keys from the options, the files that they name, and the environment, each once."""
-    from sapwood import config
-
     keys = list(options.api_key or ())
     if keys:
         print(

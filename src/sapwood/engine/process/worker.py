@@ -18,7 +18,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sapwood import config
 from sapwood.engine.engine_core import EngineCore
+from sapwood.engine.logs import configure_logging
 from sapwood.engine.model_assets import build_runner
 from sapwood.engine.model_runner import ModelRunner, RunnerFactory
 from sapwood.engine.process.framing import MessageError, MessageSocket
@@ -50,7 +52,7 @@ MAX_PENDING_BYTES = 64 * 1024 * 1024
 STEP_SECONDS = 0.25
 _PR_SET_PDEATHSIG = 1
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("sapwood.engine.process.worker")  # this module runs as __main__
 
 
 class EngineWorker:
@@ -229,9 +231,7 @@ def main(arguments: Sequence[str], runner_factory: RunnerFactory | None = None) 
     _end_with_parent()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s engine[%(process)d] %(message)s"
-    )
+    configure_logging(config.log_level(), config.log_format())
     with socket.socket(fileno=int(arguments[0])) as sock:
         return EngineWorker(sock, runner_factory).run()
 
