@@ -102,21 +102,21 @@ def _tokens(s: dict[str, Any]) -> str:
     return f"{s['prompt_tokens']} in{cached}, {s['output_tokens']} out"
 
 
-def notes(bench: Bench, m: Measurement) -> list[str]:
-    """What a reader must know to trust the figures."""
+def notes(bench: Bench, m: Measurement, *, numbers: bool = True) -> list[str]:
+    """What a reader must know to trust the figures. numbers: with those of this run, not only what holds of several."""
     s = m.summary
     out = list(bench.notes)
     if s["completed"] and not s["with_usage"]:
         out.append("the server sends no usage: output tokens are chunks, prompt tokens are unknown")
     elif not s["chunks_equal_tokens"]:
-        out.append(
-            f"tokens by usage are {s['output_tokens']}, chunks with output are {s['chunks']}: ITL is between chunks, "
-            f"TPOT by usage"
-        )
+        counts = f" ({s['output_tokens']} and {s['chunks']})" if numbers else ""
+        out.append(f"tokens by usage and chunks with output differ{counts}: ITL is between chunks, TPOT by usage")
     if s["sent_again"]:
-        out.append(f"{s['sent_again']} requests met an idle connection that the server had closed, and were sent again")
+        count = f"{s['sent_again']} " if numbers else ""
+        out.append(f"{count}requests met an idle connection that the server had closed, and were sent again")
     if s["client_cpu_share"] > 0.7 and s["duration_s"] > 1:
-        out.append(f"the client was busy {100 * s['client_cpu_share']:.0f}% of the time: figures may be its own")
+        share = f"{100 * s['client_cpu_share']:.0f}%" if numbers else "more than 70%"
+        out.append(f"the client was busy {share} of the time: figures may be its own")
     if s["send_lag_ms"] and s["send_lag_ms"]["p99"] > 20:
         out.append("requests were sent late: the client did not keep up with its own schedule")
     return out
@@ -137,7 +137,7 @@ def sweep_table(bench: Bench, runs: Sequence[Measurement]) -> str:
             cells += [f"{s[key][c]:.1f}" if s[key] else "-" for c in ("median", "p99")]
         cells.append(str(s["failed"]))
         out.append("".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
-    seen = dict.fromkeys(note for m in runs for note in notes(bench, m))
+    seen = dict.fromkeys(note for m in runs for note in notes(bench, m, numbers=False))
     errors = dict(item for m in runs for item in m.summary["error_messages"].items())
     out += ["", *(f"error: {kind}: {text}" for kind, text in errors.items()), *(f"note: {note}" for note in seen)]
     return "\n".join(out).rstrip()
