@@ -67,6 +67,9 @@ class ScriptedEngine:
     def health(self) -> Health:
         return Health("draining" if self.draining else "ok")
 
+    def check_admission(self) -> None:
+        pass
+
     def check_prompt(self, prompt_token_ids: Sequence[int], params: SamplingParams) -> None:
         for item in self.script(prompt_token_ids, params):
             if isinstance(item, ValueError):

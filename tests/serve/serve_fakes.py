@@ -48,6 +48,7 @@ class FakeClient:
         self.prompts: list[list[int]] = []
         self.params: list[SamplingParams] = []
         self.num_aborted = 0
+        self.refusal: Exception | None = None
         self.cached_tokens = 3
         self.state = Health("ok")
         self.num_restarts = 0
@@ -79,6 +80,10 @@ class FakeClient:
             memory=memory,
             load_seconds=0.0,
         )
+
+    def check_admission(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
 
     def check_prompt(self, prompt_token_ids: Sequence[int], params: SamplingParams) -> None:
         vocab_size = self.config.vocab_size

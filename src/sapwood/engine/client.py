@@ -82,6 +82,13 @@ class EngineClient(Protocol):
         """What the running engine said of itself; None while there is none."""
         ...
 
+    def check_admission(self) -> None:
+        """Raise what `generate` would raise now for whatever prompt, so that it need not be tokenised for that.
+
+        EngineOverloadedError, EngineDeadError, EngineDrainingError.
+        """
+        ...
+
     def check_prompt(self, prompt_token_ids: Sequence[int], params: SamplingParams) -> None:
         """Raise ValueError or RequestTooLargeError for what `generate` would refuse, without queueing anything."""
         ...

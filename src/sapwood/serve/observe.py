@@ -109,6 +109,13 @@ class MeteredEngine:
     async def close(self) -> None:
         await self._engine.close()
 
+    def check_admission(self) -> None:
+        try:
+            self._engine.check_admission()
+        except Exception as error:
+            self._rejected(error)
+            raise
+
     def check_prompt(self, prompt_token_ids: Sequence[int], params: SamplingParams) -> None:
         try:
             self._engine.check_prompt(prompt_token_ids, params)

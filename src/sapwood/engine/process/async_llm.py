@@ -157,6 +157,13 @@ class AsyncLLM:
 
     # -- requests --------------------------------------------------------------------------------------------
 
+    def check_admission(self, num_texts: int = 1) -> None:
+        if self._draining:
+            raise EngineDrainingError("the server is shutting down and takes no new requests")
+        if self._supervisor.ready is None:
+            raise EngineDeadError(f"{self.health().detail or 'the engine is not running'}; try again in a few seconds")
+        self._admission.check(num_texts, self._load())
+
     def check_prompt(self, prompt_token_ids: Sequence[int], params: SamplingParams) -> None:
         self._limits.check(prompt_token_ids, params)
 
@@ -194,12 +201,8 @@ class AsyncLLM:
     ) -> _Waiter:
         """Check, admit and send a request. Without any wait, so that it happens as a whole or not at all."""
         arrival = time.monotonic()
-        if self._draining:
-            raise EngineDrainingError("the server is shutting down and takes no new requests")
         self._limits.check(prompt_token_ids, params)
-        if self._supervisor.ready is None:
-            raise EngineDeadError(f"{self.health().detail or 'the engine is not running'}; try again in a few seconds")
-        self._admission.check(params.n, self._load())
+        self.check_admission(params.n)
         state = self._outputs.add_request(request_id, prompt_token_ids, params, prompt=prompt, arrival=arrival)
         waiter = self._waiters[request_id] = _Waiter(state)
         self._num_queued_tokens += len(state.prompt_token_ids)
