@@ -6,7 +6,8 @@
 
 peers: both servers in turn on the same weights, 8 clients, 128 tokens in and 64 out, by `sapwood bench serve`.
 overhead: the same closed loop on `LLMEngine` in one process and over HTTP; the difference per request and token.
-overload: peak goodput over a sweep of rates, then three times the capacity: goodput, and how quickly it refuses.
+overload: peak goodput over a sweep of rates, then three times the capacity: goodput, and how quickly it refuses. The
+queue is short, because a request that waits for a place keeps no limit on its first token.
 
 Every part is a process of its own, rounds are interleaved, and figures are medians over rounds. On a quiet machine
 each command takes less than ten minutes. `peers` needs the `gguf` package and llama.cpp's server, built natively:
@@ -288,10 +289,7 @@ def overhead(o: argparse.Namespace) -> dict[str, Any]:
 def overload(o: argparse.Namespace) -> dict[str, Any]:
     model = model_directory(o.shape)
     limits = ["--goodput", f"ttft:{o.ttft}", f"tpot:{o.tpot}"]
-    more = o.server_arguments
-    if more is None:
-        more = f"--max-queue-seconds {o.ttft / 2000:g}"
-    arguments = ["--max-num-seqs", str(o.streams), *more.split()]
+    arguments = ["--max-num-seqs", str(o.streams), *o.server_arguments.split()]
     with sapwood_server(o, model, *arguments) as server:
         server.wait_ready(o.start_timeout)
         closed = ("--concurrency", o.streams, "--duration", o.seconds, "--warmups", o.streams)
@@ -344,7 +342,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="a rate, of overload; default 20")
     parser.add_argument("--ttft", type=float, default=1000.0, help="ms of a good request; default 1000")
     parser.add_argument("--tpot", type=float, default=50.0, help="ms of a good request; default 50")
-    parser.add_argument("--server-arguments", help="of overload; default: --max-queue-seconds of half the TTFT limit")
+    parser.add_argument("--server-arguments", default="--max-queued-requests 4", help="of overload; default: %(default)s")
     parser.add_argument("--server-command", help="instead of the `sapwood` of this Python")
     parser.add_argument("--llama-server", help="path of llama.cpp's server")
     parser.add_argument(
