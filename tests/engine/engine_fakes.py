@@ -132,7 +132,7 @@ class FakeRunner:
         token_id = self.next_token(prefix, sampling) % self.vocab_size
         adjustments = sampling.adjustments
         if adjustments is not None:
-            history = adjustments.prompt_token_ids + adjustments.output_token_ids
+            history = [*adjustments.prompt_token_ids, *adjustments.output_token_ids]
             assert history in ([], prefix), "penalties see another history than the cache"
             while token_id in adjustments.banned_token_ids:
                 token_id = (token_id + 1) % self.vocab_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from array import array
 from typing import Any
 
 import pytest
@@ -286,10 +287,12 @@ def test_what_changes_logits_comes_with_its_history() -> None:
     assert adjustments(core, [1, 2], SamplingParams(max_tokens=2, seed=1)) == [None, None]
     penal = SamplingParams(max_tokens=2, temperature=0, frequency_penalty=0.5, logit_bias={5: 1.5}, ignore_eos=True)
     first, second = adjustments(core, [1, 2], penal)
-    assert first == LogitAdjustments([1, 2], [], 1.0, 0.0, 0.5, {5: 1.5}, frozenset())
-    assert second is not None and second.prompt_token_ids == [1, 2] and len(second.output_token_ids) == 1
+    none = array("i")  # arrays: for every token of every request the sampler takes the whole history
+    assert first == LogitAdjustments(array("i", [1, 2]), none, 1.0, 0.0, 0.5, {5: 1.5}, frozenset())
+    assert second is not None and second.prompt_token_ids == array("i", [1, 2]) and len(second.output_token_ids) == 1
+    assert isinstance(second.output_token_ids, array)
     biased = SamplingParams(max_tokens=1, temperature=0, logit_bias={5: 1.5})
-    assert adjustments(core, [1, 2], biased) == [LogitAdjustments([], [], 1.0, 0.0, 0.0, {5: 1.5}, frozenset())]
+    assert adjustments(core, [1, 2], biased) == [LogitAdjustments(none, none, 1.0, 0.0, 0.0, {5: 1.5}, frozenset())]
 
 
 def test_min_tokens_bans_what_would_end_the_text() -> None:

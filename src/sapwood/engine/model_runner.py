@@ -6,7 +6,7 @@ which block belongs to whom; it knows nothing of tensors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -20,12 +20,13 @@ class LogitAdjustments:
 
     Order: repetition penalty, frequency and presence penalty, logit_bias, then banned_token_ids get -inf. Where that
     would leave nothing at all, the row is sampled as it is.
-    prompt_token_ids, output_token_ids: the whole history of the sequence; empty when there are no penalties.
+    prompt_token_ids, output_token_ids: the whole history of the sequence; empty when there are no penalties. Best
+    an array("i"), which the sampler copies as a block.
     Logprobs are reported from the unchanged row.
     """
 
-    prompt_token_ids: list[int]
-    output_token_ids: list[int]
+    prompt_token_ids: Sequence[int]
+    output_token_ids: Sequence[int]
     repetition_penalty: float
     presence_penalty: float
     frequency_penalty: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from array import array
 from collections.abc import Sequence
 
 from sapwood.engine.model_runner import LogitAdjustments, SamplingState, TokenLogprobs
@@ -29,6 +30,7 @@ class RequestStatus(enum.IntEnum):
         return _FINISH_REASONS.get(self)
 
 
+_NO_TOKENS = array("i")
 _FINISH_REASONS = {
     RequestStatus.FINISHED_STOPPED: "stop",
     RequestStatus.FINISHED_LENGTH_CAPPED: "length",
@@ -55,6 +57,7 @@ class Request:
     """
 
     __slots__ = (
+        "_penalised",
         "_token_ids",
         "arrival",
         "block_hashes",
@@ -116,6 +119,13 @@ class Request:
         self.queued: float | None = None
         self.scheduled: float | None = None
         self._token_ids = list(prompt_token_ids)
+        penalised = (
+            sampling_params.repetition_penalty != 1
+            or sampling_params.presence_penalty != 0
+            or sampling_params.frequency_penalty != 0
+        )
+        # The same tokens once more, as the sampler takes them: it wants all of them for every token.
+        self._penalised = array("i", prompt_token_ids) if penalised else None
 
     def __repr__(self) -> str:
         return (
@@ -131,11 +141,6 @@ class Request:
     @property
     def num_output_tokens(self) -> int:
         return len(self._token_ids) - self.num_prompt_tokens
-
-    @property
-    def max_num_slots(self) -> int:
-        """KV slots that the longest possible run needs. The last token is returned, never computed."""
-        return self.num_prompt_tokens + self.max_tokens - 1
 
     @property
     def prompt_token_ids(self) -> list[int]:
@@ -172,7 +177,7 @@ class Request:
         return range(max(start, self.num_prompt_logprobs), min(end, self.num_prompt_tokens - 1))
 
     def sampling_state(self) -> SamplingState:
-        """How to sample the next token. O(1) but for penalties, whose whole history goes along."""
+        """How to sample the next token. O(1) but for penalties, for which four bytes of each token are copied."""
         params = self.sampling_params
         return SamplingState(
             temperature=params.temperature,
@@ -190,12 +195,12 @@ class Request:
         banned: frozenset[int] = frozenset()
         if self.num_output_tokens < params.min_tokens:
             banned = self.eos_token_ids | self.stop_token_ids
-        penalties = params.repetition_penalty != 1 or params.presence_penalty != 0 or params.frequency_penalty != 0
-        if not (penalties or params.logit_bias or banned):
+        history = self._penalised
+        if history is None and not params.logit_bias and not banned:
             return None
         return LogitAdjustments(
-            prompt_token_ids=self.prompt_token_ids if penalties else [],
-            output_token_ids=self.output_token_ids if penalties else [],
+            prompt_token_ids=_NO_TOKENS if history is None else history[: self.num_prompt_tokens],
+            output_token_ids=_NO_TOKENS if history is None else history[self.num_prompt_tokens :],
             repetition_penalty=params.repetition_penalty,
             presence_penalty=params.presence_penalty,
             frequency_penalty=params.frequency_penalty,
@@ -206,6 +211,8 @@ class Request:
     def append_output_token(self, token_id: int) -> None:
         """Add a sampled token and settle whether it ends the request (`status`, `stop_token_id`)."""
         self._token_ids.append(token_id)
+        if self._penalised is not None:
+            self._penalised.append(token_id)
         if token_id in self.eos_token_ids:
             self.status = RequestStatus.FINISHED_STOPPED
         elif token_id in self.stop_token_ids:

@@ -147,10 +147,10 @@ def _gather(a: LogitAdjustments, ids: array[int], biases: array[float]) -> tuple
     start = len(ids)
     try:
         if a.repetition_penalty != 1.0:
-            ids.fromlist(a.prompt_token_ids)
+            ids.extend(a.prompt_token_ids)
         output = len(ids)
         if a.repetition_penalty != 1.0 or a.presence_penalty or a.frequency_penalty:
-            ids.fromlist(a.output_token_ids)
+            ids.extend(a.output_token_ids)
         bias, first = len(ids), len(biases)
         if a.logit_bias:
             ids.fromlist(list(a.logit_bias))
