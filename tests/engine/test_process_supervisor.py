@@ -182,7 +182,8 @@ def test_an_engine_that_cannot_start_again_is_given_up(
             assert llm.ready is not None
             flag.touch()
             os.kill(llm.ready.pid, signal.SIGKILL)
-            await eventually(lambda: "2 times" in llm.health().detail)
+            await asyncio.wait_for(llm.wait_ended(), 60)
+            assert "2 times" in llm.health().detail
             assert llm.health().state == "dead" and "made to fail" in caplog.text
             with pytest.raises(EngineDeadError, match="could not be started again, 2 times") as found:
                 await collect(llm, [5])

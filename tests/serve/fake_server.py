@@ -22,6 +22,8 @@ from sapwood.serve.server import RunOptions, bind, run_server
 class DrainingClient(FakeClient):
     """Waits in `drain`, and fails what runs when it is closed, as the real one does."""
 
+    closed = False
+
     async def drain(self, timeout: float) -> bool:
         self.state = Health("draining", "the server is shutting down")
         end = asyncio.get_running_loop().time() + timeout
@@ -30,8 +32,9 @@ class DrainingClient(FakeClient):
         return not self.active
 
     async def close(self) -> None:
-        if self.state.state != "dead":
+        if not self.closed:
             print("engine closed", flush=True)
+        self.closed = True
         self.state = Health("dead")
 
         def fail(request_id: str, count: int) -> None:
@@ -52,6 +55,9 @@ def main(options: dict[str, Any]) -> int:
 
     def ready(engine: Any, address: str) -> None:
         print(address, flush=True)
+        if options.get("give_up"):
+            client.state = Health("dead", "it could not be started, 5 times")
+            client.ended.set()
 
     config = ServerConfig(served_model_names=(MODEL,), **options.get("config", {}))
     run_options = RunOptions(drain_timeout=options.get("drain_timeout", 30.0), connections=ConnectionLimits())

@@ -93,6 +93,9 @@ class ScriptedEngine:
         finally:
             self.running -= 1
 
+    async def wait_ended(self) -> None:
+        await asyncio.Event().wait()
+
     async def drain(self, timeout: float) -> bool:
         self.draining = True
         end = asyncio.get_running_loop().time() + timeout

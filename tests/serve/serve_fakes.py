@@ -52,6 +52,7 @@ class FakeClient:
         self.cached_tokens = 3
         self.state = Health("ok")
         self.num_restarts = 0
+        self.ended = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
         self.config = ModelConfig(
@@ -172,6 +173,9 @@ class FakeClient:
 
     def health(self) -> Health:
         return self.state
+
+    async def wait_ended(self) -> None:
+        await self.ended.wait()
 
     async def drain(self, timeout: float) -> bool:
         self.state = Health("draining")

@@ -169,6 +169,15 @@ def test_an_engine_that_cannot_start_ends_the_process() -> None:
         assert server.process.returncode == 1 and out == "" and "cannot start" in err
 
 
+def test_an_engine_that_cannot_start_again_ends_the_process() -> None:
+    """A service manager starts the server again; one that stayed would refuse every request for ever."""
+    with process(give_up=True) as server:
+        server.wait_ready()
+        status, out, log = server.end()
+        assert (status, out) == (1, "engine closed\n")
+        assert any("it could not be started, 5 times" in json.dumps(line) for line in log)
+
+
 def test_metrics_need_a_key_and_show_the_requests() -> None:
     key = "key-of-the-test"
     with process(config={"api_keys": [key]}) as server:

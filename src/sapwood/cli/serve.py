@@ -93,6 +93,7 @@ NUMBERS = (
     NumberOption("max-body", _size, 1 << 10, 32 << 20, 4 << 20, "the largest request body"),
     NumberOption("request-timeout", _seconds, 0.001, 86400, 600.0, "the longest that a request may take"),
     NumberOption("drain-timeout", _seconds, 0, 86400, 90.0, "how long running requests may go on after SIGTERM"),
+    NumberOption("step-timeout", _seconds, 1, 86400, 120.0, "silence after which the engine process is restarted"),
     NumberOption("max-connections", _whole, 1, 1 << 20, 4096, "the most open connections"),
     NumberOption("threads", _whole, 1, 1024, None, "threads that compute; default: all of ours"),
 )
@@ -168,6 +169,7 @@ def run(options: argparse.Namespace) -> int:
                 engine_options,
                 max_num_queued_reqs=numbers["max_queued_requests"],
                 max_queue_seconds=numbers["max_queue_seconds"],
+                step_timeout=numbers["step_timeout"],
             )
 
     def ready(engine: EngineClient, address: str) -> None:

@@ -125,6 +125,10 @@ class EngineClient(Protocol):
 
     def health(self) -> Health: ...
 
+    async def wait_ended(self) -> None:
+        """Return when there is no engine and will be none: it cannot be started again, or was closed."""
+        ...
+
     async def drain(self, timeout: float) -> bool:
         """Take nothing new, wait for what runs, at most `timeout` seconds; whether all ended by themselves."""
         ...

@@ -103,6 +103,9 @@ class MeteredEngine:
     def health(self) -> Health:
         return self._engine.health()
 
+    async def wait_ended(self) -> None:
+        await self._engine.wait_ended()
+
     async def drain(self, timeout: float) -> bool:
         return await self._engine.drain(timeout)
 

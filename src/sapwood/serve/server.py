@@ -2,7 +2,7 @@
 
     bind        before the model is loaded, so that a port that is taken is known at once
     start       the engine; until it is ready connections are refused by the kernel
-    serve       until SIGTERM or SIGINT
+    serve       until SIGTERM or SIGINT; or until the engine is dead for good, which is for a service manager to see
     drain       new requests get 503, /health says "draining"; what runs goes on, for at most `drain_timeout` seconds
     end         connections are closed, the engine process is ended and waited for
 
@@ -153,7 +153,7 @@ async def run_server(
     bound: socket.socket,
     on_ready: Callable[[EngineClient, str], None],
 ) -> int:
-    """Serve until a signal; the exit status: 0, or 1 if requests were cut off or the server failed.
+    """Serve until a signal; the exit status: 0, or 1 if requests were cut off, or the server or the engine failed.
 
     start_engine: returns an engine that takes requests, or raises. bound: from `bind`; closed at the end. on_ready:
     called with the engine and the server's address when requests are taken. Raises what start_engine does.
@@ -219,9 +219,12 @@ async def _serve(
         if not serving.done():
             on_ready(engine, address)
             log_event("ready", address=address, model=config.model_name)
-            await _first(signals.stop.wait(), _ended(serving))
+            await _first(signals.stop.wait(), _ended(serving), engine.wait_ended())
         if serving.done():
             log_event("the HTTP server ended by itself", logging.ERROR)
+            return 1
+        if not signals.stop.is_set():
+            log_event("ending: the engine cannot be started again", logging.ERROR, detail=engine.health().detail)
             return 1
         status = await _drain(engine, options, signals)
         if status:

@@ -306,6 +306,9 @@ class AsyncLLM:
         """Have the engine forget cached blocks that no request reads. Raises EngineDeadError."""
         self._supervisor.send(ResetPrefixCache())
 
+    async def wait_ended(self) -> None:
+        await self._supervisor.wait_ended()
+
     async def drain(self, timeout: float) -> bool:
         """See `EngineClient.drain`. A request counts until its generator has ended."""
         self._draining = True

@@ -106,6 +106,11 @@ class EngineSupervisor:
             return Health("stuck", f"the engine has not answered for {self._silence:.0f} s")
         return self._health
 
+    async def wait_ended(self) -> None:
+        """Return when no process runs and none will be started: too many starts failed, or `close` was called."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
     async def close(self) -> None:
         """End the process, at most a few seconds later. Messages that were sent before reach it."""
         if self._connection is not None and self.ready is not None:
