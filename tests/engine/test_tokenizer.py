@@ -219,6 +219,16 @@ def test_same_text_as_transformers(source: str, turns: int) -> None:
         [messages], chat_template=source, bos_token="<|begin|>", add_generation_prompt=True
     )
     assert ChatTemplate(source, bos_token="<|begin|>").render(messages) == theirs[0]
+    quiet, _ = render_jinja_template(
+        [messages], chat_template=source, bos_token="<|begin|>", add_generation_prompt=True, enable_thinking=False
+    )
+    assert ChatTemplate(source, bos_token="<|begin|>").render(messages, options={"enable_thinking": False}) == quiet[0]
+
+
+@pytest.mark.parametrize("options", [{"tokenize": False}, {"enable_thinking": 1}, {"messages": True}, {"x": None}])
+def test_other_options_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="allowed: true or false for enable_thinking, thinking"):
+        ChatTemplate("x").render([], options=options)
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,6 @@ def _features(model: str) -> Iterator[Hostile]:
         ("audio", {"voice": "x"}),
         ("web_search_options", {}),
         ("chat_template", "{{ 7 * 7 }}"),
-        ("chat_template_kwargs", {"tokenize": False}),
         ("guided_regex", "(a+)+$"),
         ("guided_grammar", 'root ::= "'),
         ("guided_json", {}),
@@ -222,6 +221,8 @@ def _features(model: str) -> Iterator[Hostile]:
         ("bad_words", ["x"]),
     ):
         yield Hostile(name, CHAT, chat(model, **{name: value}), param=name)
+    for options in ({"tokenize": False}, {"enable_thinking": 0}, {"thinking": "no"}, ["enable_thinking"], {"messages": []}):
+        yield Hostile(f"chat_template_kwargs {options}", CHAT, chat(model, chat_template_kwargs=options))
     yield Hostile("modalities", CHAT, chat(model, modalities=["text", "audio"]), param="modalities[1]")
     yield Hostile("beam search", CHAT, chat(model, use_beam_search=True), param="use_beam_search")
     yield Hostile("suffix", COMPLETIONS, completion(model, suffix="x"), param="suffix")

@@ -99,8 +99,9 @@ def encode_chat(
     messages: Sequence[Mapping[str, Any]],
     *,
     add_generation_prompt: bool = True,
+    options: Mapping[str, bool] | None = None,
 ) -> list[int]:
-    """Token ids of a conversation.
+    """Token ids of a conversation. options: see `ChatTemplate.render`.
 
     In messages, the text of a special token is ordinary text: before rendering it is replaced by a stand-in
     that no special token matches, and after rendering each stretch between the template's own special
@@ -116,7 +117,7 @@ def encode_chat(
         used = set().union(*map(set, _strings(checked)))
         mark = next(chr(c) for c in _PRIVATE_USE if chr(c) not in used and chr(c) not in template.source)
         checked = _replace(checked, pattern, mark, found)
-    text = template.render(checked, add_generation_prompt=add_generation_prompt)
+    text = template.render(checked, add_generation_prompt=add_generation_prompt, options=options)
     if pattern is None or not found:
         return tokenizer.encode(text, add_special_tokens=False)
     stand_in = re.compile(f"{mark}([0-9]{{1,9}}){mark}")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_TEMPLATE_CHARS = 1 << 20
 MAX_OUTPUT_CHARS = 16 << 20
+#: what a caller may tell a template besides the messages: switches of models that think
+TEMPLATE_OPTIONS = ("enable_thinking", "thinking")
 
 
 class ChatTemplateError(ValueError):
@@ -55,10 +57,31 @@ class ChatTemplate:
         except (TemplateError, RecursionError, SyntaxError, ValueError, MemoryError) as error:
             raise ChatTemplateError(f"the template is not valid: {shown(str(error))}") from error
 
-    def render(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> str:
-        """The prompt text. Raises ChatTemplateError, also for what the template raises about the messages."""
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        add_generation_prompt: bool = True,
+        options: Mapping[str, bool] | None = None,
+    ) -> str:
+        """The prompt text. options: values for names of TEMPLATE_OPTIONS; a template may not look at them.
+
+        Raises ChatTemplateError, also for what the template raises about the messages, and ValueError for options
+        that are not listed.
+        """
+        for name, value in (options or {}).items():
+            if name not in TEMPLATE_OPTIONS or not isinstance(value, bool):
+                raise ValueError(
+                    f"chat_template_kwargs has {shown(name)}: {shown(value)}; allowed: true or false for "
+                    f"{', '.join(TEMPLATE_OPTIONS)}"
+                )
         sandbox, template = self._prepare()
-        values = {"messages": messages, "add_generation_prompt": add_generation_prompt, **self._tokens}
+        values = {
+            "messages": messages,
+            "add_generation_prompt": add_generation_prompt,
+            **self._tokens,
+            **(options or {}),
+        }
         parts: list[str] = []
         size = 0
         try:

@@ -146,23 +146,28 @@ class LLM:
         sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
         use_tqdm: bool = True,
         add_generation_prompt: bool = True,
+        chat_template_kwargs: Mapping[str, bool] | None = None,
     ) -> list[RequestOutput]:
         """Answer one conversation (a list of messages) or several (a list of lists), like `generate`.
 
         A message is {"role": str, "content": str or a list of {"type": "text", "text": str}}. Text of special
-        tokens in messages is ordinary text. Raises ValueError as `generate` does, and for malformed messages;
+        tokens in messages is ordinary text. chat_template_kwargs: switches of models that think, such as
+        {"enable_thinking": False}. Raises ValueError as `generate` does, and for malformed messages;
         ChatTemplateError when the model has no template or the template refuses the conversation.
         """
         items = _as_list("messages", messages, "a list of messages, or a list of such lists")
         many = bool(items) and all(isinstance(item, list | tuple) for item in items)
         conversations = cast("list[Sequence[Message]]", items if many else [items])
         prompts: list[TokensPrompt] = [
-            {"prompt_token_ids": self.apply_chat_template(c, add_generation_prompt)} for c in conversations
+            {"prompt_token_ids": self.apply_chat_template(c, add_generation_prompt, chat_template_kwargs)} for c in conversations
         ]
         return self.generate(prompts, sampling_params, use_tqdm)
 
     def apply_chat_template(
-        self, messages: Sequence[Message], add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Message],
+        add_generation_prompt: bool = True,
+        chat_template_kwargs: Mapping[str, bool] | None = None,
     ) -> list[int]:
         """Token ids of one conversation. Raises as `chat` does."""
         if self.chat_template is None:
@@ -171,7 +176,11 @@ class LLM:
                 f"tokenizer_config.json); use generate()"
             )
         return encode_chat(
-            self.tokenizer, self.chat_template, messages, add_generation_prompt=add_generation_prompt
+            self.tokenizer,
+            self.chat_template,
+            messages,
+            add_generation_prompt=add_generation_prompt,
+            options=chat_template_kwargs,
         )
 
     def stream(

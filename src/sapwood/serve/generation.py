@@ -64,13 +64,24 @@ def _length(message: Mapping[str, Any]) -> int:
 
 
 async def tokenize_chat(
-    state: ServerState, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True
+    state: ServerState,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    add_generation_prompt: bool = True,
+    options: Mapping[str, bool] | None = None,
 ) -> list[int]:
-    """Token ids of a conversation. Raises ApiError 400 naming `messages`."""
+    """Token ids of a conversation; options: see `ChatTemplate.render`. Raises ApiError 400 naming `messages`."""
     template = state.client.chat_template
     if template is None:
         raise bad_request("The model has no chat template; use /v1/completions.", "messages", "no_chat_template")
-    call = partial(encode_chat, state.client.tokenizer, template, messages, add_generation_prompt=add_generation_prompt)
+    call = partial(
+        encode_chat,
+        state.client.tokenizer,
+        template,
+        messages,
+        add_generation_prompt=add_generation_prompt,
+        options=options,
+    )
     size = sum(map(_length, messages))
     try:
         return await in_thread(state, size, call)

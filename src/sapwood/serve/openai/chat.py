@@ -69,6 +69,7 @@ async def prepare(state: ServerState, request: ChatCompletionRequest) -> Job:
         state,
         plain_messages(request.messages),
         add_generation_prompt=True if request.add_generation_prompt is None else request.add_generation_prompt,
+        options=request.chat_template_kwargs and request.chat_template_kwargs.given(),
     )
     name = "max_tokens" if request.max_completion_tokens is None else "max_completion_tokens"
     max_tokens = generation.max_tokens_for(

@@ -38,6 +38,17 @@ class StreamOptions(Struct, kw_only=True):
     continuous_usage_stats: bool = False
 
 
+class ChatTemplateKwargs(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Switches for the chat templates of models that think. A template may not look at them."""
+
+    enable_thinking: bool | None = None
+    thinking: bool | None = None
+
+    def given(self) -> dict[str, bool]:
+        """Those that are not null."""
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
+
+
 class SamplingFields(Struct, kw_only=True):
     """What both kinds of generation take. Null is the same as not given."""
 
@@ -121,7 +132,7 @@ class ChatCompletionRequest(SamplingFields, kw_only=True):
     audio: NotSupported = None
     web_search_options: NotSupported = None
     chat_template: NotSupported = None
-    chat_template_kwargs: NotSupported = None
+    chat_template_kwargs: ChatTemplateKwargs | None = None
 
 
 class PromptTokensDetails(Struct):
@@ -312,6 +323,7 @@ class TokenizeRequest(Struct, kw_only=True):
     messages: Annotated[list[ChatMessage], Meta(min_length=1, max_length=4096)] | None = None
     add_special_tokens: bool = True
     add_generation_prompt: bool = True
+    chat_template_kwargs: ChatTemplateKwargs | None = None
     return_token_strs: bool = False
 
 

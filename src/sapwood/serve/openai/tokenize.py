@@ -22,7 +22,10 @@ async def tokenize(
         raise bad_request("Give either prompt or messages.", "prompt")
     if request.messages is not None:
         tokens = await generation.tokenize_chat(
-            state, plain_messages(request.messages), add_generation_prompt=request.add_generation_prompt
+            state,
+            plain_messages(request.messages),
+            add_generation_prompt=request.add_generation_prompt,
+            options=request.chat_template_kwargs and request.chat_template_kwargs.given(),
         )
     else:
         tokens = await generation.tokenize_text(
