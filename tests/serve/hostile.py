@@ -221,7 +221,7 @@ def _features(model: str) -> Iterator[Hostile]:
         ("bad_words", ["x"]),
     ):
         yield Hostile(name, CHAT, chat(model, **{name: value}), param=name)
-    for options in ({"tokenize": False}, {"enable_thinking": 0}, {"thinking": "no"}, ["enable_thinking"], {"messages": []}):
+    for options in ({"tokenize": False}, {"enable_thinking": 0}, {"thinking": "no"}, ["thinking"], {"messages": []}):
         yield Hostile(f"chat_template_kwargs {options}", CHAT, chat(model, chat_template_kwargs=options))
     yield Hostile("modalities", CHAT, chat(model, modalities=["text", "audio"]), param="modalities[1]")
     yield Hostile("beam search", CHAT, chat(model, use_beam_search=True), param="use_beam_search")
