@@ -159,7 +159,8 @@ class LLM:
         many = bool(items) and all(isinstance(item, list | tuple) for item in items)
         conversations = cast("list[Sequence[Message]]", items if many else [items])
         prompts: list[TokensPrompt] = [
-            {"prompt_token_ids": self.apply_chat_template(c, add_generation_prompt, chat_template_kwargs)} for c in conversations
+            {"prompt_token_ids": self.apply_chat_template(c, add_generation_prompt, chat_template_kwargs)}
+            for c in conversations
         ]
         return self.generate(prompts, sampling_params, use_tqdm)
 
