@@ -196,6 +196,8 @@ def _prompts(model: str) -> Iterator[Hostile]:
     yield prompt("context + 1", [5] * (CONTEXT + 1))
     yield prompt("10^6 ids", [5] * 10**6)
     yield prompt("10^5 prompts", ["a"] * 10**5)
+    scored = completion(model, prompt=[1] * 250, n=64, max_tokens=1, echo=True, logprobs=20)
+    yield Hostile("n times log-probabilities", COMPLETIONS, scored, param="prompt_logprobs")
     yield Hostile("n times prompts", COMPLETIONS, completion(model, prompt=["a"] * 100, n=64), param="n")
     yield Hostile("no prompt", COMPLETIONS, {"model": model})
 

@@ -31,6 +31,7 @@ class OutputProcessor:
         self._serial = itertools.count()
         self._requests: dict[str, RequestState] = {}
         self._texts: dict[str, _Text] = {}
+        self._token_texts: dict[int, str] = {}  # of tokens that logprobs showed: decoding one takes microseconds
 
     @property
     def num_requests(self) -> int:
@@ -126,7 +127,10 @@ class OutputProcessor:
         self._texts.clear()
 
     def decode_token(self, token_id: int) -> str:
-        return self._tokenizer.decode([token_id], skip_special_tokens=False)
+        text = self._token_texts.get(token_id)
+        if text is None:
+            text = self._token_texts[token_id] = self._tokenizer.decode([token_id], skip_special_tokens=False)
+        return text
 
     def detokenizer(self, prompt_token_ids: Sequence[int], params: SamplingParams) -> Detokenizer:
         return Detokenizer(

@@ -16,6 +16,7 @@ from sapwood.serve.openai.common import (
     Head,
     UsageCounter,
     check_choices,
+    check_prompt_logprobs,
     error_formatter,
     finite,
     frame,
@@ -83,6 +84,7 @@ async def prepare(state: ServerState, request: ChatCompletionRequest) -> Job:
     )
     job = Job(token_ids, params)
     generation.check_job(state, job, "messages")
+    check_prompt_logprobs([job], 1)
     return job
 
 

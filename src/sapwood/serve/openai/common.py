@@ -12,8 +12,10 @@ from sapwood.engine.outputs import Logprob, RequestOutput
 from sapwood.serve import sse
 from sapwood.serve.context import RequestContext, ServerState
 from sapwood.serve.errors import ApiError, Family, bad_request, render
+from sapwood.serve.generation import Job
 from sapwood.serve.openai.protocol import PromptLogprob, PromptTokensDetails, SamplingFields, Usage
 
+MAX_PROMPT_LOGPROBS = 1 << 18  # in an answer; they come in one piece, for which all other clients wait
 _LEAST_LOGPROB = -9999.0  # JSON has no infinity; OpenAI writes this
 
 encode = msgspec.json.Encoder().encode
@@ -47,6 +49,21 @@ def check_choices(state: ServerState, request: SamplingFields, num_prompts: int 
     if request.stream_options is not None and not request.stream:
         raise bad_request("stream_options is only allowed with stream.", "stream_options")
     return n
+
+
+def check_prompt_logprobs(jobs: Sequence[Job], times: int) -> None:
+    """Raise ApiError 400 for more log-probabilities of prompts than an answer may hold, if each is in it so often."""
+    count = times * sum(
+        len(job.prompt_token_ids) * (job.params.prompt_logprobs + 1)
+        for job in jobs
+        if job.params.prompt_logprobs is not None
+    )
+    if count > MAX_PROMPT_LOGPROBS:
+        raise bad_request(
+            f"The answer would hold {count} log-probabilities of prompt tokens; allowed: {MAX_PROMPT_LOGPROBS}. Ask for "
+            "fewer of each token, for fewer choices, or for fewer prompts at once.",
+            "prompt_logprobs",
+        )
 
 
 def sampling_fields(request: SamplingFields) -> dict[str, object]:

@@ -16,6 +16,7 @@ from sapwood.serve.openai.common import (
     Head,
     UsageCounter,
     check_choices,
+    check_prompt_logprobs,
     error_formatter,
     finite,
     frame,
@@ -34,7 +35,7 @@ def split_prompts(prompt: str | Sequence[Any], most: int) -> list[str | list[int
     """The prompts of a request: one text, texts, one list of token ids, or lists of token ids. Raises ApiError 400."""
     if isinstance(prompt, str):
         items: list[Any] = [prompt]
-    elif prompt and all(isinstance(item, int) for item in prompt):
+    elif {*map(type, prompt)} == {int}:  # there may be a million, and other clients wait for this
         items = [list(prompt)]
     else:
         items = list(prompt)
@@ -42,7 +43,7 @@ def split_prompts(prompt: str | Sequence[Any], most: int) -> list[str | list[int
         raise bad_request("prompt is empty; allowed: at least one prompt.", "prompt")
     if len(items) > most:
         raise bad_request(f"prompt has {len(items)} prompts; allowed: at most {most}.", "prompt")
-    if len({type(item) for item in items}) > 1 or isinstance(items[0], int):
+    if len({*map(type, items)}) > 1 or isinstance(items[0], int):
         raise bad_request("prompt mixes texts and token ids; allowed: one kind.", "prompt")
     for i, item in enumerate(items):
         if not item:
@@ -82,6 +83,7 @@ async def prepare(state: ServerState, request: CompletionRequest) -> list[Job]:
         job = Job(token_ids, generation.sampling_params(state, given, stream=bool(request.stream)), text)
         generation.check_job(state, job, param)
         jobs.append(job)
+    check_prompt_logprobs(jobs, n)
     return jobs
 
 
