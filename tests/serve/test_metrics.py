@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from scripted_engine import ScriptedEngine, output
 
-from sapwood.engine.client import EngineDeadError, EngineDrainingError, EngineOverloadedError
+from sapwood.engine.client import EngineDeadError, EngineDrainingError, EngineError, EngineOverloadedError
 from sapwood.engine.outputs import RequestMetrics
 from sapwood.engine.sampling_params import SamplingParams
 from sapwood.engine.scheduler import RequestTooLargeError
@@ -152,6 +152,14 @@ def test_requests_that_break_off_are_counted_once() -> None:
         run(engine, metrics, SamplingParams(n=2))
     assert value(metrics, "request_success_total", finished_reason="error") == 2
     assert value(metrics, "admission_rejections_total", reason="engine_dead") == 0
+
+
+def test_a_request_that_fails_before_its_first_token_is_an_error() -> None:
+    engine = ScriptedEngine(lambda prompt, params: [EngineError("the step failed")])
+    metrics = Metrics(engine, "m")
+    with pytest.raises(EngineError):
+        run(engine, metrics, SamplingParams(n=2))
+    assert value(metrics, "request_success_total", finished_reason="error") == 2
 
 
 def test_a_cancelled_request_is_an_abort() -> None:

@@ -146,16 +146,17 @@ class MeteredEngine:
                     meter.take(output)
                     yield output
         except (GeneratorExit, Exception) as error:
-            if meter.started or isinstance(error, GeneratorExit):
-                meter.broke_off("error" if isinstance(error, Exception) else "abort")
-            else:
-                self._rejected(error)
+            if isinstance(error, GeneratorExit):
+                meter.broke_off("abort")
+            elif meter.started or not self._rejected(error):
+                meter.broke_off("error")
             raise
         except BaseException:  # the task was cancelled
             meter.broke_off("abort")
             raise
 
-    def _rejected(self, error: BaseException) -> None:
+    def _rejected(self, error: BaseException) -> bool:
+        """Count a refusal; False for an error that is none."""
         rejections = self._metrics.rejections
         if isinstance(error, EngineOverloadedError):
             rejections["queue_full"].inc()
@@ -167,6 +168,9 @@ class MeteredEngine:
             rejections["too_large"].inc()
         elif isinstance(error, ValueError):
             rejections["invalid"].inc()
+        else:
+            return False
+        return True
 
 
 class _Meter:
