@@ -18,6 +18,7 @@ from sapwood import LLM, SamplingParams, demo_model
 from sapwood.engine.client import EngineDrainingError, EngineError, EngineOverloadedError
 from sapwood.engine.model_assets import EngineOptions
 from sapwood.engine.process.async_llm import AsyncLLM
+from sapwood.engine.process.messages import Refused
 from sapwood.engine.sampling_params import RequestOutputKind
 from sapwood.engine.scheduler import DuplicateRequestError, RequestTooLargeError
 
@@ -110,6 +111,20 @@ def test_what_only_the_engine_refuses_reaches_the_request(model: Path) -> None:
             with pytest.raises(ValueError, match="399999"):
                 await collect(llm, [399999])
             assert len((await collect(llm, [5]))[-1].outputs[0].token_ids) == 8
+
+    run(main())
+
+
+def test_what_the_engine_fails_to_queue_is_its_own_fault(model: Path) -> None:
+    async def main() -> None:
+        async with fake_engine(model) as llm:
+            task = asyncio.ensure_future(collect(llm, [5]))
+            while not llm._waiters:
+                await asyncio.sleep(0)
+            (waiter,) = llm._waiters.values()
+            llm._receive(Refused(waiter.state.texts[0].text_id, "failed", "the engine failed to queue it (E)"))
+            with pytest.raises(EngineError, match="failed to queue"):
+                await task
 
     run(main())
 

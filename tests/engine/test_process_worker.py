@@ -139,6 +139,17 @@ def test_what_cannot_run_is_refused_and_says_why(config: EngineConfig) -> None:
         assert "64" in found["big"][1] and "10000" in found["bad"][1]
 
 
+def test_a_bug_in_queueing_is_not_the_fault_of_the_request(
+    config: EngineConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine(config) as peer:
+        with monkeypatch.context() as patch:
+            patch.setattr("sapwood.engine.engine_core.EngineCore.add_request", lambda self, *a: 1 / 0)
+            peer.send(add("a", [9]))
+            (refused,) = peer.until(Refused)[:1]
+        assert (refused.request_id, refused.kind) == ("a", "failed") and "ZeroDivisionError" in refused.message
+
+
 def test_messages_before_and_after_start_are_refused(config: EngineConfig) -> None:
     with engine(None) as peer:
         peer.send(add("early", [1]), Ping(1))

@@ -26,7 +26,11 @@ from sapwood.models.errors import shown
 DEFAULT_MAX_NUM_QUEUED_REQS = 256
 DEFAULT_MAX_QUEUE_SECONDS = 30.0
 
-_REFUSALS: dict[str, type[ValueError]] = {"too_large": RequestTooLargeError, "duplicate": DuplicateRequestError}
+_REFUSALS: dict[str, type[Exception]] = {
+    "too_large": RequestTooLargeError,
+    "duplicate": DuplicateRequestError,
+    "failed": EngineError,
+}
 
 logger = logging.getLogger(__name__)
 

@@ -163,7 +163,7 @@ class Step(msgspec.Struct, tag="step", frozen=True):
 
 
 class Refused(msgspec.Struct, tag="refused", frozen=True):
-    """The request was not queued. kind: "too_large", "invalid" or "duplicate"."""
+    """The request was not queued. kind: "too_large", "invalid", "duplicate"; or "failed", for no fault of its own."""
 
     request_id: str
     kind: str

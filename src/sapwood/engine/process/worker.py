@@ -65,7 +65,7 @@ class EngineWorker:
         self._poll = select.poll()
         self._done = False
         self._status = 0
-        self._checked = True  # every block was looked at since the last step
+        self._checked = True  # nothing happened since the last time that the block pool was to be checked
 
     def run(self) -> int:
         """Serve until the connection ends; the exit status."""
@@ -74,7 +74,7 @@ class EngineWorker:
             busy = core is not None and core.has_unfinished_requests()
             if not busy or self._socket.num_pending_bytes > MAX_PENDING_BYTES:
                 if core is not None and not busy and not self._checked:
-                    self._guarded(core.check)
+                    self._guarded(core.check_when_idle)
                     self._checked = True
                 self._wait()
             elif self._socket.num_pending_bytes:
@@ -175,7 +175,7 @@ class EngineWorker:
             refused = Refused(message.request_id, "invalid", str(error))
         except Exception as error:
             logger.exception("request %s could not be queued", message.request_id)
-            refused = Refused(message.request_id, "invalid", f"the engine failed to queue it ({type(error).__name__})")
+            refused = Refused(message.request_id, "failed", f"the engine failed to queue it ({type(error).__name__})")
         else:
             return
         self._socket.send(refused)
