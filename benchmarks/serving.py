@@ -342,7 +342,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="a rate, of overload; default 20")
     parser.add_argument("--ttft", type=float, default=1000.0, help="ms of a good request; default 1000")
     parser.add_argument("--tpot", type=float, default=50.0, help="ms of a good request; default 50")
-    parser.add_argument("--server-arguments", default="--max-queued-requests 4", help="of overload; default: %(default)s")
+    parser.add_argument("--server-arguments", default="--max-queued-requests 4", help="of overload")
     parser.add_argument("--server-command", help="instead of the `sapwood` of this Python")
     parser.add_argument("--llama-server", help="path of llama.cpp's server")
     parser.add_argument(
