@@ -295,7 +295,7 @@ def overload(o: argparse.Namespace) -> dict[str, Any]:
         closed = ("--concurrency", o.streams, "--duration", o.seconds, "--warmups", o.streams)
         [full] = bench_serve(server.url, model, *closed)
         capacity = full["request_throughput"]
-        rates = [capacity * share for share in (0.5, 0.7, 0.8, 0.9, 1.0, 1.2)]
+        rates = [capacity * share for share in (0.5, 0.7, 0.85, 1.0, 1.2, 1.5)]
         text = "rate:" + ",".join(f"{rate:.4g}" for rate in rates)
         sweep = bench_serve(server.url, model, "--sweep", text, "--duration", o.seconds, "--seed", 1, *limits)
         arguments_3x = ("--request-rate", f"{3 * capacity:.4g}", "--duration", 2 * o.seconds, "--seed", 2)
