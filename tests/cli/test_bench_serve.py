@@ -100,6 +100,7 @@ def test_progress_is_told(run, server):
         (["http://x", "--prompt-ids", "--endpoint", "chat"], "--prompt-ids goes with"),
         (["http://x", "--tokenizer", "/nowhere"], "/nowhere/tokenizer.json"),
         (["http://x", "--json", "/nowhere/f.json"], "there is no directory"),
+        (["http://x", "--picture", "run.png"], "--picture is 'run.png'; allowed: a name that ends with .svg"),
         (["http://127.0.0.1:1", "--model", "m", "--prompts", "/nowhere.jsonl"], "/nowhere.jsonl"),
     ],
 )

@@ -47,6 +47,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
                 (fake.cache / name).write_text("{}")
         monkeypatch.setattr(huggingface_hub, "snapshot_download", fake)
         monkeypatch.setattr(constants, "is_offline_mode", lambda: offline)
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
         return fake
 
     return install
@@ -115,6 +116,20 @@ def test_offline(hub: Any) -> None:
     with pytest.raises(HubError, match="HF_HUB_OFFLINE"):
         resolve_model("owner/name")
     assert fake.calls == ["cache"]
+
+
+def test_offline_since_the_hub_was_imported(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = hub(COMPLETE)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(HubError, match="HF_HUB_OFFLINE"):
+        resolve_model("owner/name")
+    assert fake.calls == ["cache"]
+
+
+def test_only_the_first_line_of_a_reason_is_told(hub: Any) -> None:
+    hub(ConnectionError("no route\nto nowhere"))
+    with pytest.raises(HubError, match=r"name is not a directory here, .*: ConnectionError: 'no route'"):
+        resolve_model("name")
 
 
 @pytest.mark.parametrize(

@@ -532,4 +532,54 @@ def test_small_prompts_do_not_wait_for_large_ones(
         connection.close()
 
 
-# -- what reaches the engine -----------------------------------------------------------------------------
+# -- what refusals say --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message", "param"),
+    [
+        (COMPLETIONS, {"prompt": "x"}, "Object missing required field `model`.", "model"),
+        (
+            CHAT,
+            {"model": MODEL, "messages": [{"role": "user"}]},
+            "Object missing required field `content`, at messages[0].",
+            "messages[0].content",
+        ),
+        (
+            CHAT,
+            chat(MODEL, messages=[{"role": "x", "content": "x"}]),
+            "Invalid enum value 'x', at messages[0].role; allowed: 'assistant', 'developer', 'system', 'tool', 'user'.",
+            "messages[0].role",
+        ),
+        (
+            CHAT,
+            chat(MODEL, messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]),
+            "Invalid enum value 'image_url', at messages[0].content[0].type; allowed: 'text'.",
+            "messages[0].content[0].type",
+        ),
+        (
+            CHAT,
+            chat(MODEL, modalities=["audio"]),
+            "Invalid enum value 'audio', at modalities[0]; allowed: 'text'.",
+            "modalities[0]",
+        ),
+        (COMPLETIONS, completion(MODEL, suffix="y"), "suffix is not supported by this server.", "suffix"),
+    ],
+)
+def test_refusals_name_the_field_and_what_it_allows(
+    http: httpx2.Client, path: str, body: dict[str, Any], message: str, param: str
+) -> None:
+    response = http.post(path, json=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == message
+    assert response.json()["error"]["param"] == param
+
+
+def test_what_is_not_there_is_answered_with_what_is(http: httpx2.Client) -> None:
+    def message(method: str, path: str, **more: Any) -> str:
+        return http.request(method, path, **more).json()["error"]["message"]
+
+    assert message("GET", "/models") == "There is no '/models' here; /openapi.json says what there is."
+    assert message("GET", COMPLETIONS) == "GET is not allowed here; allowed: POST."
+    json_type = {"content-type": "application/json"}
+    assert message("POST", COMPLETIONS, headers=json_type) == "The body is empty; allowed: a JSON object."

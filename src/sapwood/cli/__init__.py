@@ -1,4 +1,4 @@
-"""The command line: `sapwood generate | chat | bench | inspect | info`. One file a command; see `command.py`."""
+"""The command line: `sapwood generate | chat | serve | bench | inspect | info`. See `command.py`."""
 
 from __future__ import annotations
 

@@ -87,6 +87,8 @@ def run(options: argparse.Namespace) -> int:
     for path in (options.json, options.picture):
         if path is not None and str(path) != "-" and not path.parent.is_dir():
             raise CommandError(f"{path}: there is no directory {path.parent}")
+    if options.picture is not None and options.picture.suffix.lower() != ".svg":
+        raise CommandError(f"--picture is {str(options.picture)!r}; allowed: a name that ends with .svg")
     _raise_file_limit()
     try:
         bench, runs = asyncio.run(sweep(load, kind, values, None if options.quiet else _progress()))

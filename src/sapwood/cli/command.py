@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -50,7 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def add_command(parser: argparse.ArgumentParser, module: Any) -> None:
     module.add_arguments(parser)
-    parser.set_defaults(run=module.run)
+    parser.set_defaults(run=module.run, parser=parser)
 
 
 def with_default_subcommand(argv: Sequence[str]) -> list[str]:
@@ -64,12 +65,25 @@ def with_default_subcommand(argv: Sequence[str]) -> list[str]:
     return out
 
 
+def _unrecognized(unknown: list[str], parser: argparse.ArgumentParser) -> str:
+    """What to say of arguments that a command does not have."""
+    known = [name for action in parser._actions for name in action.option_strings]
+    given = [text.partition("=")[0] for text in unknown]
+    close = [name for text in given for name in difflib.get_close_matches(text, known, 1, 0.75)]
+    meant = f"did you mean {', '.join(close)}? " if close else ""
+    return f"unrecognized arguments: {' '.join(unknown)}; {meant}`{parser.prog} --help` lists what there is"
+
+
 def run(argv: Sequence[str] | None = None) -> int:
-    options = make_parser().parse_args(with_default_subcommand(sys.argv[1:] if argv is None else argv))
+    options, unknown = make_parser().parse_known_args(
+        with_default_subcommand(sys.argv[1:] if argv is None else argv)
+    )
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without Unicode
     try:
+        if unknown:
+            raise CommandError(_unrecognized(unknown, options.parser))
         status = options.run(options)
         sys.stdout.flush()
         return status

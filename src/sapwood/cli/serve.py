@@ -138,6 +138,8 @@ def run(options: argparse.Namespace) -> int:
     from sapwood.serve.logs import configure_logging
     from sapwood.serve.server import RunOptions, ServerStartError, bind, run_server
 
+    if options.num_kv_blocks is not None and options.kv_cache_memory is not None:
+        raise CommandError("--num-kv-blocks and --kv-cache-memory both give the size of the KV cache; leave one out")
     for name, word, words in (
         ("log-level", options.log_level, config.LOG_LEVELS),
         ("log-format", options.log_format, config.LOG_FORMATS),
@@ -233,10 +235,14 @@ def describe_memory(ready: Ready, max_num_seqs: int) -> str:
         "weights": _bytes(memory.weights_bytes),
         "working memory": _bytes(memory.arena_bytes),
         "KV cache": f"{_bytes(memory.kv_bytes)}: {memory.num_blocks} blocks of {memory.block_size} tokens",
-        "concurrency": f"{tokens / ready.max_model_len:.1f} requests of {ready.max_model_len} tokens, at most "
+        "concurrency": f"{_count(tokens / ready.max_model_len)} requests of {ready.max_model_len} tokens, at most "
         f"{max_num_seqs} at once",
     }
     return "\n".join(f"{name:<15} {text}" for name, text in lines.items())
+
+
+def _count(number: float) -> str:
+    return f"{number:.1f}" if number >= 1 else f"{number:.2f}"
 
 
 def _one_of(name: str, word: str, allowed: tuple[str, ...]) -> None:

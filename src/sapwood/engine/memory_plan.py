@@ -49,6 +49,8 @@ class PlannedMemory:
         """The plan for people."""
         p = self.plan
         how = "mapped from the checkpoint" if self.mapped_bytes == p.weights_bytes else "converted when loaded"
+        concurrency = max_concurrency(p, self.max_model_len)
+        digits = 1 if concurrency >= 1 else 2
         rows, sequences = self.limits["rows"], self.limits["slices"]
         return [
             f"memory available   {_size(self.available_bytes)}",
@@ -56,7 +58,7 @@ class PlannedMemory:
             f"working memory     {_size(p.arena_bytes)}  steps of {rows} tokens, {sequences} sequences",
             f"process            {_size(PROCESS_BYTES)}",
             f"KV cache           {_size(p.kv_bytes)}  {p.num_blocks} blocks of {p.block_size} tokens",
-            f"concurrency        {max_concurrency(p, self.max_model_len):.1f} requests of {self.max_model_len} tokens",
+            f"concurrency        {concurrency:.{digits}f} requests of {self.max_model_len} tokens",
         ]
 
 
@@ -183,4 +185,6 @@ def _working_bytes(spec: RunnerSpec, model: Any, limits: Mapping[str, int]) -> i
 
 def _size(n: int) -> str:
     """Bytes as people read them."""
-    return f"{n / (1 << 30):.2f} GiB" if n >= 1 << 30 else f"{n / MIB:.1f} MiB"
+    if n >= 1 << 30:
+        return f"{n / (1 << 30):.2f} GiB"
+    return f"{n / MIB:.1f} MiB" if n >= MIB else f"{n / 1024:.1f} KiB"

@@ -72,6 +72,11 @@ def missing_files(directory: Path) -> list[str]:
     return missing
 
 
+def _offline_by_environment() -> bool:
+    """HF_HUB_OFFLINE as it is now; huggingface_hub knows what it was when that was imported."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
 def _from_hub(repo_id: str, revision: str | None) -> Path:
     import huggingface_hub
     from huggingface_hub import constants, errors
@@ -99,7 +104,7 @@ def _from_hub(repo_id: str, revision: str | None) -> Path:
         cached, absent = None, ["everything"]
     if cached is not None and not absent:
         return cached
-    if constants.is_offline_mode():
+    if constants.is_offline_mode() or _offline_by_environment():
         raise HubError(
             f"{repo_id} is not complete in the local cache (missing: {', '.join(absent[:5])}) and "
             f"HF_HUB_OFFLINE is set; fetch it once with the network on",
@@ -122,8 +127,8 @@ def _from_hub(repo_id: str, revision: str | None) -> Path:
         raise HubError(f"{repo_id} has no revision {shown(revision)}", field="revision") from None
     except Exception as error:  # whatever transport is installed raises its own classes
         raise HubError(
-            f"{repo_id} is not in the local cache and could not be fetched: {type(error).__name__}: "
-            f"{shown(str(error))}",
+            f"{repo_id} is not a directory here, not in the local cache, and could not be fetched: "
+            f"{type(error).__name__}: {shown(str(error).strip().partition(chr(10))[0])}",
             field="model",
         ) from error
     absent = missing_files(directory)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 import anyio.to_thread
 import msgspec
+import msgspec.inspect
 from starlette.types import Receive, Scope
 
 from sapwood.models.errors import shown
@@ -149,6 +150,32 @@ _scanner = json.JSONDecoder(
 _PATH = re.compile(r"^(.*?) - at (?:the )?`?(?:key in )?`?\$?\.?(.*?)`?$", re.DOTALL)
 
 
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_NEVER = ("Expected `null`, got ", "Expected `str` of length <= 0", "Expected `array` of length <= 0")
+"""What is said of fields that exist only to be refused."""
+
+
+def allowed_words(type_: Any, path: str) -> list[Any]:
+    """The literals that a type allows at a path of an error, such as `messages[0].role`."""
+    nodes = _alternatives(msgspec.inspect.type_info(type_))
+    for step in re.findall(r"\[[^\]]*\]|[^.\[]+", path):
+        below: list[msgspec.inspect.Type] = []
+        for node in nodes:
+            if step[0] == "[" and isinstance(node, msgspec.inspect.CollectionType):
+                below.append(node.item_type)
+            elif isinstance(node, msgspec.inspect.StructType):
+                below += [field.type for field in node.fields if field.encode_name == step]
+        nodes = [found for node in below for found in _alternatives(node)]
+    literals = (node.values for node in nodes if isinstance(node, msgspec.inspect.LiteralType))
+    return [word for values in literals for word in values]
+
+
+def _alternatives(node: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
+    while isinstance(node, msgspec.inspect.Metadata):
+        node = node.type
+    return [*node.types] if isinstance(node, msgspec.inspect.UnionType) else [node]
+
+
 def decode_json(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """The body as the decoder's type.
 
@@ -165,21 +192,30 @@ def decode_json(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         _scanner.decode(text)
         return value
     except msgspec.ValidationError as error:
-        raise _invalid_value(str(error)) from None
+        raise _invalid_value(str(error), decoder.type) from None
     except (ValueError, RecursionError) as error:  # DecodeError is a ValueError
+        if not body.strip():
+            raise bad_request("The body is empty; allowed: a JSON object.", code="json_invalid") from None
         message = str(error) if isinstance(error, msgspec.DecodeError) else "it cannot be decoded"
         raise bad_request(f"The body is not valid JSON: {message}.", code="json_invalid") from None
 
 
-def _invalid_value(message: str) -> ApiError:
+def _invalid_value(message: str, type_: Any) -> ApiError:
+    """The answer to what a decoder of `type_` said."""
     message = ascii(message)[1:-1]  # it may quote the client: one line, nothing that a terminal obeys
     if len(message) > MAX_MESSAGE:
         message = f"{message[: MAX_MESSAGE // 2]}...{message[-MAX_MESSAGE // 2 :]}"
     match = _PATH.match(message)
     what, where = (match.group(1), match.group(2)) if match else (message, "")
     param = where if len(where) <= 200 else None
-    if what.startswith("Expected `null`, got "):  # a field that exists only to be refused
+    if what.startswith(_NEVER):
         return bad_request(f"{param} is not supported by this server.", param, "not_supported")
+    absent = _MISSING.fullmatch(what)
+    if absent and param is not None:
+        return bad_request(f"{what}{f', at {param}' if param else ''}.", f"{param}.{absent[1]}".lstrip("."))
+    if what.startswith("Invalid enum value ") and param:
+        words = ", ".join(map(repr, allowed_words(type_, param)))
+        return bad_request(f"{what}, at {param}{'; allowed: ' if words else ''}{words}.", param)
     return bad_request(f"{what}, at {param}." if param else f"{what}.", param=param or None)
 
 

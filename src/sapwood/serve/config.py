@@ -60,10 +60,11 @@ class ServerConfig:
             raise ValueError("served_model_names: allowed: at least one name of 1 to 256 printable characters")
         for key in self.api_keys:
             if not (8 <= len(key) <= 512 and key.isascii() and key.isprintable() and " " not in key):
-                raise ValueError("api_keys: a key is not 8 to 512 printable ASCII characters without spaces")
+                raise ValueError("api_keys: allowed: keys of 8 to 512 printable ASCII characters without spaces")
         if not self.api_keys and not is_loopback(self.host) and not self.allow_any_host_without_keys:
             raise ValueError(
-                f"host is {self.host!r}, which other machines can reach: API keys are needed, or bind to 127.0.0.1"
+                f"host is {self.host!r}, which other machines can reach: API keys are needed (api_keys), or bind to "
+                "127.0.0.1"
             )
         for name, least in (
             ("max_body_bytes", 1024),

@@ -82,7 +82,7 @@ class HostMiddleware:
                 raise ApiError(
                     403,
                     f"The Host header is {shown(given)}, which is not a name of this server; start it with API keys, "
-                    "or allow the name.",
+                    "or allow the name (--allowed-host).",
                     code="host_not_allowed",
                 )
         await self._app(scope, receive, send)

@@ -130,7 +130,11 @@ def to_api_error(error: Exception, context: RequestContext) -> ApiError:
         return from_engine_error(error)
     if isinstance(error, HTTPException):
         headers = tuple((k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items())
-        what = {404: f"There is no {context.path!r} here.", 405: f"{context.method} is not allowed here."}
+        allowed = (error.headers or {}).get("Allow", "another method")
+        what = {
+            404: f"There is no {context.path!r} here; /openapi.json says what there is.",
+            405: f"{context.method} is not allowed here; allowed: {allowed}.",
+        }
         return ApiError(
             error.status_code, what.get(error.status_code, "The request cannot be served."), headers=headers
         )

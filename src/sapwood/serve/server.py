@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
 import socket
@@ -37,6 +38,13 @@ from sapwood.serve.operation import Operation, Reply
 BACKLOG = 2048
 FLUSH_SECONDS = 5.0
 """For clients to read the ends of their answers after the engine has finished them."""
+
+
+_BIND_ADVICE = {
+    errno.EADDRINUSE: "; another program listens there: end it, or give another port (0 takes a free one)",
+    errno.EACCES: "; ports below 1024 are for root: give another port",
+    errno.EADDRNOTAVAIL: "; no network interface of this machine has that address",
+}
 
 
 class ServerStartError(Exception):
@@ -67,7 +75,8 @@ def bind(host: str, port: int) -> socket.socket:
         bound.bind(address)
     except OSError as error:
         bound.close()
-        raise ServerStartError(f"{host} port {port} cannot be bound: {error.strerror or error}") from None
+        advice = _BIND_ADVICE.get(error.errno or 0, "")
+        raise ServerStartError(f"{host} port {port} cannot be bound: {error.strerror or error}{advice}") from None
     return bound
 
 
@@ -102,7 +111,8 @@ class _Signals:
 
     def _came(self, number: signal.Signals) -> None:
         again = self.stop.is_set()
-        log_event("signal", signal=number.name, action="ending at once" if again else "draining")
+        action = "ending at once" if again else "draining; a second one ends at once"
+        log_event("signal", signal=number.name, action=action)
         (self.force if again else self.stop).set()
 
     @contextlib.contextmanager
