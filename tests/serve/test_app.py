@@ -9,27 +9,19 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx2
 import pytest
+from app_harness import post_head, raises, serving, wait_until
 from hostile import CHAT, COMPLETIONS, chat, completion
-from serve_fakes import MODEL, FakeClient, RunningServer, running_server
+from serve_fakes import MODEL, RunningServer
 
 from sapwood.engine.client import EngineDeadError, EngineOverloadedError, Health
 from sapwood.serve.config import ServerConfig
 from sapwood.serve.routes import OPERATIONS
 
 KEYS = ("first-key-0123456789", "second-key-0123456789")
-
-
-@contextmanager
-def serving(**changes: Any) -> Iterator[tuple[RunningServer, httpx2.Client]]:
-    delay = changes.pop("token_delay", 0.0)
-    with running_server(FakeClient(token_delay=delay), **changes) as server:
-        with httpx2.Client(base_url=server.url, timeout=30, trust_env=False) as http:
-            yield server, http
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +44,6 @@ def server(shared: tuple[RunningServer, httpx2.Client]) -> Iterator[RunningServe
     client.fail, client.state, client.token_delay = (lambda request_id, count: None), Health("ok"), 0.0
     found.call(client.gate.set)
     wait_until(lambda: not client.active)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition; the test's own time limit ends what never comes."""
-    while not condition():
-        time.sleep(0.005)
-
-
-def _head(length: int, path: str = CHAT) -> bytes:
-    """The head of a request whose body has so many bytes."""
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}"
-    return head.encode() + b"\r\n\r\n"
 
 
 # -- keys ------------------------------------------------------------------------------------------------
@@ -272,14 +252,6 @@ def test_health_says_how_the_engine_is(server: RunningServer, http: httpx2.Clien
         assert int(response.headers["retry-after"]) > 0
 
 
-def _raises(error: Exception, at: int = 0) -> Callable[[str, int], None]:
-    def fail(request_id: str, count: int) -> None:
-        if count >= at:
-            raise error
-
-    return fail
-
-
 @pytest.mark.parametrize(
     ("error", "status", "code", "kind"),
     [
@@ -304,7 +276,7 @@ def test_what_the_engine_raises(
     stream: bool,
     prompt: object,
 ) -> None:
-    server.client.fail = _raises(error)
+    server.client.fail = raises(error)
     with caplog.at_level(logging.DEBUG):
         response = http.post(COMPLETIONS, json=completion(MODEL, stream=stream, prompt=prompt))
     assert response.status_code == status
@@ -321,7 +293,7 @@ def test_what_the_engine_raises(
 def test_a_stream_that_breaks_ends_with_an_error(
     server: RunningServer, http: httpx2.Client, stream_error: Exception
 ) -> None:
-    server.client.fail = _raises(stream_error, at=2)
+    server.client.fail = raises(stream_error, at=2)
     response = http.post(CHAT, json=chat(MODEL, stream=True))
     assert response.status_code == 200
     *before, last, empty = response.text.split("\n\n")
@@ -339,7 +311,7 @@ def test_no_log_has_a_prompt(server: RunningServer, http: httpx2.Client, caplog:
         for body in (chat(MODEL), chat(MODEL, stream=True), chat("no such model"), chat(MODEL, n=-1)):
             body["messages"] = [{"role": "user", "content": words}]
             http.post(CHAT, json=body)
-        server.client.fail = _raises(RuntimeError(words))
+        server.client.fail = raises(RuntimeError(words))
         http.post(CHAT, json=chat(MODEL))
     assert "RuntimeError" in caplog.text and words not in caplog.text
 
@@ -362,41 +334,7 @@ def test_the_page(http: httpx2.Client, locked: httpx2.Client) -> None:
     assert locked.get("/", headers={"authorization": _basic(KEYS[1])}).content == page.content
 
 
-# -- time ------------------------------------------------------------------------------------------------
-
-
-def test_requests_that_take_too_long() -> None:
-    with serving(request_timeout=0.3) as (server, http):
-        server.call(server.client.gate.clear)
-        response = http.post(CHAT, json=chat(MODEL))
-        assert response.status_code == 408 and response.json()["error"]["type"] == "timeout_error"
-        response = http.post(CHAT, json=chat(MODEL, stream=True))
-        assert response.status_code == 408
-        server.call(server.client.gate.set)
-        server.client.token_delay = 0.02
-        response = http.post(CHAT, json=chat(MODEL, stream=True, max_tokens=200))
-        assert response.status_code == 200 and "[DONE]" not in response.text
-        assert json.loads(response.text.split("\n\n")[-2].removeprefix("data: "))["error"]["code"] == "request_timeout"
-        wait_until(lambda: not server.client.active)
-
-
-def test_silence_is_filled_with_comments() -> None:
-    with serving(keep_alive_interval=0.05) as (server, http):
-        server.call(server.client.gate.clear)
-        with http.stream("POST", CHAT, json=chat(MODEL, stream=True)) as response:
-            assert response.status_code == 200  # it has begun, although no token has come
-            lines = response.iter_lines()
-            assert [next(lines) for _ in range(4)] == [": keep-alive", "", ": keep-alive", ""]
-            server.client.fail = _raises(EngineDeadError("The engine died."), at=2)
-            server.call(server.client.gate.set)
-            rest = "\n".join(lines)
-        assert '"role":"assistant"' in rest and "The engine died." in rest
-
-
-def test_a_body_that_comes_slowly() -> None:
-    with serving(body_timeout=0.3) as (server, _):
-        answer = server.raw(_head(99) + b"{")
-        assert answer.startswith(b"HTTP/1.1 408 ") and b'"body_timeout"' in answer
+# -- bodies ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("connection", ["close", "keep-alive"])
@@ -411,12 +349,12 @@ def test_an_early_refusal_arrives_while_the_body_is_sent(http: httpx2.Client, co
 
 
 def test_a_client_that_asks_first_need_not_send_its_body(server: RunningServer) -> None:
-    head = _head(99 << 20).removesuffix(b"\r\n") + b"Expect: 100-continue\r\n\r\n"
+    head = post_head(99 << 20).removesuffix(b"\r\n") + b"Expect: 100-continue\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(head)
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
     body = json.dumps(chat(MODEL)).encode()
-    head = _head(len(body)).removesuffix(b"\r\n") + b"Expect: 100-continue\r\n\r\n"
+    head = post_head(len(body)).removesuffix(b"\r\n") + b"Expect: 100-continue\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(head)
         assert connection.recv(25).startswith(b"HTTP/1.1 100 ")
@@ -430,7 +368,7 @@ def test_a_client_that_asks_first_need_not_send_its_body(server: RunningServer) 
 def _connection(server: RunningServer, body: dict[str, Any], path: str = CHAT) -> socket.socket:
     data = json.dumps(body).encode()
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
-    connection.sendall(_head(len(data), path) + data)
+    connection.sendall(post_head(len(data), path) + data)
     return connection
 
 
@@ -456,7 +394,7 @@ def test_leaving_in_the_middle_of_a_stream(server: RunningServer) -> None:
 
 
 def test_leaving_while_the_body_is_sent(server: RunningServer) -> None:
-    assert server.raw(_head(999) + b"{", end=True) == b""
+    assert server.raw(post_head(999) + b"{", end=True) == b""
     assert not server.client.active
 
 

@@ -97,7 +97,8 @@ class OperationApp:
         stream: EventStream | None = None
         writer: EventWriter | None = None
         try:
-            async with asyncio.timeout(self._state.config.request_timeout):
+            # Both are CLOCK_MONOTONIC. What the body took to come counts too.
+            async with asyncio.timeout_at(context.started + self._state.config.request_timeout):
                 result = await self._operation.handler(self._state, context, body, scope["path_params"])
                 if isinstance(result, EventStream):
                     stream, writer = result, EventWriter(send, self._state.config.keep_alive_interval)

@@ -60,8 +60,8 @@ def check_prompt_logprobs(jobs: Sequence[Job], times: int) -> None:
     )
     if count > MAX_PROMPT_LOGPROBS:
         raise bad_request(
-            f"The answer would hold {count} log-probabilities of prompt tokens; allowed: {MAX_PROMPT_LOGPROBS}. Ask for "
-            "fewer of each token, for fewer choices, or for fewer prompts at once.",
+            f"The answer would hold {count} log-probabilities of prompt tokens; allowed: {MAX_PROMPT_LOGPROBS}. Ask "
+            "for fewer of each token, for fewer choices, or for fewer prompts at once.",
             "prompt_logprobs",
         )
 
