@@ -487,8 +487,8 @@ def test_times_and_counts() -> None:
     (a,) = core.step()
     assert (a.queued, a.scheduled, a.finish_reason) == (100.0, 101.0, "length")
     stats = core.stats()
-    assert (stats.num_steps, stats.num_batched_tokens, stats.step_seconds, stats.tokens_per_second) == (1, 18, 2.0, 9.0)
-    assert (stats.last_step_at, stats.num_running, stats.num_waiting, stats.num_waiting_tokens) == (103.0, 0, 1, 3)
+    assert (stats.num_steps, stats.num_batched_tokens) == (1, 18)
+    assert (stats.num_running, stats.num_waiting, stats.num_waiting_tokens) == (0, 1, 3)
     first, second = finish(core)["b"]
     assert (first.queued, first.scheduled, second.queued, second.scheduled) == (101.0, 103.0, None, None)
     assert core.stats().num_free_blocks == 64 and core.step() == []

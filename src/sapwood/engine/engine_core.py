@@ -82,7 +82,7 @@ class EngineCore:
         self._strict = strict
         self._clock = clock
         self._num_steps = self._num_step_errors = self._num_batched_tokens = self._num_leaked_blocks = 0
-        self._step_seconds = self._tokens_per_second = self._last_step_at = self._next_check_at = 0.0
+        self._next_check_at = 0.0
 
     @property
     def max_model_len(self) -> int:
@@ -182,15 +182,11 @@ class EngineCore:
             self._repair()
 
     def _measure(self, scheduled: SchedulerOutput, began: float) -> None:
-        self._last_step_at = self._clock()
-        self._step_seconds = self._last_step_at - began
         tokens = scheduled.total_num_scheduled_tokens
         self._num_steps += 1
         self._num_batched_tokens += tokens
-        if self._step_seconds > 0:
-            self._tokens_per_second = tokens / self._step_seconds
         if self.step_budget is not None:
-            self.step_budget.record(tokens, self._step_seconds)
+            self.step_budget.record(tokens, self._clock() - began)
 
     def _fail(self, request_ids: list[str], error: Exception) -> list[TokenDelta]:
         """The last deltas of requests that ended with an error. Its text stays in the log: it may hold anything."""
@@ -268,9 +264,6 @@ class EngineCore:
             num_steps=self._num_steps,
             num_step_errors=self._num_step_errors,
             num_batched_tokens=self._num_batched_tokens,
-            tokens_per_second=self._tokens_per_second,
-            step_seconds=self._step_seconds,
-            last_step_at=self._last_step_at,
         )
 
 

@@ -132,9 +132,8 @@ class TokenDelta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class EngineStats(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot after a step. Totals count since the process began.
 
-    kv_cache_usage: share of blocks that requests hold, 0 to 1. last_step_at: CLOCK_MONOTONIC seconds.
+    kv_cache_usage: share of blocks that requests hold, 0 to 1.
     prefix_cache_queries, prefix_cache_hits: tokens of admitted requests that may read the cache, and those found there.
-    tokens_per_second, step_seconds: of the last step.
     """
 
     num_running: int = 0
@@ -149,9 +148,6 @@ class EngineStats(msgspec.Struct, frozen=True, kw_only=True):
     num_step_errors: int = 0
     num_leaked_blocks: int = 0
     num_batched_tokens: int = 0
-    tokens_per_second: float = 0.0
-    step_seconds: float = 0.0
-    last_step_at: float = 0.0
 
 
 class Step(msgspec.Struct, tag="step", frozen=True):
