@@ -214,13 +214,13 @@ def test_counters_of_the_engine_go_on_when_it_starts_anew() -> None:
     assert value(metrics, "engine_ready") == 0
     engine.pid, engine.num_restarts, engine.current = 2, 1, type(engine.current)()
     assert value(metrics, "prefix_cache_hits_total") == 60
-    engine.step(num_preemptions=1, prefix_cache_queries=10, prefix_cache_hits=5, num_steps=1)
-    engine.step(num_preemptions=1, prefix_cache_queries=20, prefix_cache_hits=15, num_steps=2)
+    engine.step(num_preemptions=1, prefix_cache_queries=10, prefix_cache_hits=5, num_batched_tokens=7, num_steps=1)
+    engine.step(num_preemptions=1, prefix_cache_queries=20, prefix_cache_hits=15, num_batched_tokens=7, num_steps=2)
     for name, total in (("num_preemptions", 6), ("prefix_cache_queries", 180), ("prefix_cache_hits", 75),
                         ("engine_steps", 12), ("engine_restarts", 1)):  # fmt: skip
         assert value(metrics, f"{name}_total") == total, name
-    assert value(metrics, "iteration_tokens_total_count") == 2
-    assert value(metrics, "iteration_tokens_total_sum") == 320
+    assert value(metrics, "iteration_tokens_total_count") == 3  # a step that only reports an error computed nothing
+    assert value(metrics, "iteration_tokens_total_sum") == 20 + 280 + 7
 
 
 def test_gauges_show_the_engine_as_it_is() -> None:

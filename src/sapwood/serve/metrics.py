@@ -204,11 +204,13 @@ class Metrics:
 
     def step_ended(self, stats: EngineStats) -> None:
         """What the engine says after each step."""
-        if stats.num_batched_tokens > 0:
-            self.iteration_tokens.observe(stats.num_batched_tokens)
         ready = self._engine.ready
-        if ready is not None:
-            self._totals.see(stats, ready.pid)
+        if ready is None:
+            return
+        before = self._totals.last.num_batched_tokens if ready.pid == self._totals.pid else 0
+        self._totals.see(stats, ready.pid)
+        if stats.num_batched_tokens > before:
+            self.iteration_tokens.observe(stats.num_batched_tokens - before)
 
     def request_ended(self, times: RequestMetrics, prompt_tokens: int, generated: list[int]) -> None:
         """A request came to its end by itself. generated: tokens of each of its sequences."""
