@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
+from collections.abc import AsyncGenerator
 
+import pytest
 from app_harness import post_head, raises, serving, wait_until
 from hostile import CHAT, chat
 from serve_fakes import MODEL
+from starlette.types import Message
 
 from sapwood.engine.client import EngineDeadError
+from sapwood.serve.sse import EventStream, EventWriter
 
 
 def test_requests_that_take_too_long() -> None:
@@ -39,6 +44,29 @@ def test_silence_is_filled_with_comments() -> None:
             server.call(server.client.gate.set)
             rest = "\n".join(lines)
         assert '"role":"assistant"' in rest and "The engine died." in rest
+
+
+def test_a_comment_that_was_not_sent_begins_no_answer() -> None:
+    """The client has not read its last answer yet; then the events end with an error, which gets its own status."""
+
+    async def main() -> None:
+        waits = asyncio.Event()
+
+        async def send(message: Message) -> None:
+            waits.set()
+            await asyncio.Event().wait()
+
+        async def events() -> AsyncGenerator[bytes, None]:
+            await waits.wait()
+            raise EngineDeadError("The engine died.")
+            yield b""
+
+        writer = EventWriter(send, keep_alive_interval=0.001)
+        with pytest.raises(EngineDeadError):
+            await writer.run(EventStream(events(), lambda error: b""))
+        assert not writer.started
+
+    asyncio.run(main())
 
 
 def test_a_body_that_comes_slowly() -> None:

@@ -177,8 +177,8 @@ class ErrorMiddleware:
 
         async def watched_send(message: Message) -> None:
             nonlocal started
-            started = True
             await send(message)
+            started = True
 
         async def watched_receive() -> Message:
             nonlocal body_read

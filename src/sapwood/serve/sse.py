@@ -49,8 +49,8 @@ class EventWriter:
     async def _write(self, data: bytes) -> None:
         async with self._lock:
             if not self.started:
-                self.started = True
                 await self._send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+                self.started = True  # not before: a comment may be cancelled while it waits for a slow client
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
             self._last = asyncio.get_running_loop().time()
 
