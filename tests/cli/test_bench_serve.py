@@ -85,7 +85,7 @@ def test_progress_is_told(run, server):
     ("arguments", "text"),
     [
         (["ftp://x"], "the URL is 'ftp://x'"),
-        (["http://127.0.0.1:1"], "/v1/models"),
+        (["http://127.0.0.1:1"], "/v1/models on 127.0.0.1:1: nothing listens there"),
         (["http://a..b"], "the host name 'a..b' cannot be looked up"),
         (["http://x:99999"], "Port out of range"),
         (["http://x", "--concurrency", "0"], "--concurrency is 0; allowed: 1 to 100000"),

@@ -56,6 +56,18 @@ def test_an_event_is_one_line_of_printable_ascii(form: str, written: dict[str, i
         assert json.loads(lines[0])["value"] == HOSTILE and json.loads(lines[1])["request_id"] == HOSTILE
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_on_a_terminal_a_line_begins_at_the_margin(
+    form: str, written: dict[str, io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = written[form]
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    terminal.write("loading the model ... 1 s")
+    configure_logging("info", form, terminal)
+    log_event("ready")
+    assert terminal.getvalue().startswith("loading the model ... 1 s\r\x1b[K") and "ready" in terminal.getvalue()
+
+
 def test_values_cannot_take_the_place_of_the_line_s_own(written: dict[str, io.StringIO]) -> None:
     configure_logging("info", "json", written["json"])
     log_event("truth", level=logging.INFO, time="forged", logger="forged")

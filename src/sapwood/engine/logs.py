@@ -76,6 +76,14 @@ def _text_value(value: Any) -> str:
     return f'"{text}"' if not text or any(c in text for c in ' ="') else text
 
 
+class _LineHandler(logging.StreamHandler[IO[str]]):
+    """Begins each line at the margin of a terminal, over a line that tells of progress."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        margin = "\r\x1b[K" if self.stream.isatty() else ""
+        return margin + super().format(record)
+
+
 def configure_logging(level: str, form: str, stream: IO[str] | None = None, names: tuple[str, ...] = ()) -> None:
     """Send the logs of this process to `stream` (standard error) in one of LOG_FORMATS, from one of LOG_LEVELS up.
 
@@ -85,7 +93,7 @@ def configure_logging(level: str, form: str, stream: IO[str] | None = None, name
         raise ValueError(f"level is {level!r}; allowed: {', '.join(LOG_LEVELS)}")
     if form not in LOG_FORMATS:
         raise ValueError(f"form is {form!r}; allowed: {', '.join(LOG_FORMATS)}")
-    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
+    handler = _LineHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     number = logging.getLevelName(level.upper())
     for name in ("sapwood", *names):

@@ -259,6 +259,8 @@ async def _json(client: HttpClient, method: str, path: str, body: object, timeou
         response = await client.request(method, path, data, timeout=timeout)
     except TimeoutError:
         raise ServerError(f"{where}: no answer within {timeout:g} s") from None
+    except ConnectionRefusedError:
+        raise ServerError(f"{where}: nothing listens there; is the server running, and is that its port?") from None
     except (OSError, ProtocolError) as error:
         raise ServerError(f"{where}: {error}") from None
     if response.status != 200:
