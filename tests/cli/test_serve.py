@@ -131,6 +131,13 @@ def test_a_dry_run_prints_the_memory_plan_and_ends(run: Any) -> None:
     assert "steps of 2048 tokens, 3 sequences" in result.out
 
 
+@pytest.mark.parametrize("size", ["--num-kv-blocks=2", "--kv-cache-memory=64K"])
+def test_a_dry_run_refuses_a_cache_that_the_server_would_refuse(run: Any, size: str) -> None:
+    dry, real = run("serve", "--dry-run", size), run("serve", "--port=0", size)
+    assert dry.err == real.err and (dry.status, real.status, dry.out) == (2, 2, "")
+    assert "needed: --max-model-len, which is 1024" in dry.err
+
+
 def test_a_dry_run_says_when_it_does_not_fit(run: Any) -> None:
     result = run("serve", "--dry-run", "--kv-cache-memory", "1000T")
     assert result.status == 2 and result.out == ""

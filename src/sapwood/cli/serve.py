@@ -195,13 +195,17 @@ def run(options: argparse.Namespace) -> int:
 
 def dry_run(options: EngineOptions) -> int:
     """Print the memory plan: no weight is read and nothing compiled. Raises ValueError, as the engine would."""
+    from sapwood.engine.kv_cache_manager import check_capacity
     from sapwood.engine.memory_plan import plan_memory
     from sapwood.engine.model_assets import load_model_assets, runner_spec
 
     assets = load_model_assets(options)
     if options.num_threads:
         os.environ["SAPWOOD_NUM_THREADS"] = str(options.num_threads)  # as an engine process gets it
-    print("\n".join(plan_memory(runner_spec(assets.engine_config, assets.config)).lines()))
+    spec = runner_spec(assets.engine_config, assets.config)
+    planned = plan_memory(spec)
+    check_capacity(planned.plan.num_blocks, planned.plan.block_size, spec.max_model_len)
+    print("\n".join(planned.lines()))
     return 0
 
 
@@ -235,14 +239,10 @@ def describe_memory(ready: Ready, max_num_seqs: int) -> str:
         "weights": _bytes(memory.weights_bytes),
         "working memory": _bytes(memory.arena_bytes),
         "KV cache": f"{_bytes(memory.kv_bytes)}: {memory.num_blocks} blocks of {memory.block_size} tokens",
-        "concurrency": f"{_count(tokens / ready.max_model_len)} requests of {ready.max_model_len} tokens, at most "
+        "concurrency": f"{tokens / ready.max_model_len:.1f} requests of {ready.max_model_len} tokens, at most "
         f"{max_num_seqs} at once",
     }
     return "\n".join(f"{name:<15} {text}" for name, text in lines.items())
-
-
-def _count(number: float) -> str:
-    return f"{number:.1f}" if number >= 1 else f"{number:.2f}"
 
 
 def _one_of(name: str, word: str, allowed: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from sapwood.engine.block_pool import BlockPoolError
-from sapwood.engine.kv_cache_manager import KVCacheManager
+from sapwood.engine.kv_cache_manager import KVCacheManager, check_capacity
 from sapwood.engine.model_runner import ModelRunner
 from sapwood.engine.process.messages import EngineStats, LogprobEntry, TokenDelta
 from sapwood.engine.request import Request, RequestStatus
@@ -60,12 +60,7 @@ class EngineCore:
                 f"which the runner was built for"
             )
         manager = KVCacheManager(runner.num_blocks, runner.block_size)
-        if manager.capacity < config.max_model_len:
-            raise ValueError(
-                f"the KV cache holds {manager.capacity} tokens ({runner.num_blocks} blocks of "
-                f"{runner.block_size}); needed: max_model_len, which is {config.max_model_len}. Lower "
-                f"max_model_len or give the cache more memory"
-            )
+        check_capacity(runner.num_blocks, runner.block_size, config.max_model_len)
         rows = runner.max_logit_rows
         if config.max_logit_rows is not None:
             rows = min(rows, config.max_logit_rows)

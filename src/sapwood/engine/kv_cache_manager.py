@@ -13,6 +13,16 @@ def cdiv(a: int, b: int) -> int:
     return -(-a // b)
 
 
+def check_capacity(num_blocks: int, block_size: int, max_model_len: int) -> None:
+    """Raise ValueError unless the cache holds one sequence of max_model_len tokens."""
+    capacity = num_blocks * block_size
+    if capacity < max_model_len:
+        raise ValueError(
+            f"the KV cache holds {capacity} tokens ({num_blocks} blocks of {block_size}); needed: max_model_len, which "
+            f"is {max_model_len}. Lower max_model_len or give the cache more memory"
+        )
+
+
 @dataclass(slots=True)
 class _Table:
     """Blocks of one request in order, and their ids, which are read in every step.

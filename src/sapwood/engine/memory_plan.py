@@ -49,8 +49,6 @@ class PlannedMemory:
         """The plan for people."""
         p = self.plan
         how = "mapped from the checkpoint" if self.mapped_bytes == p.weights_bytes else "converted when loaded"
-        concurrency = max_concurrency(p, self.max_model_len)
-        digits = 1 if concurrency >= 1 else 2
         rows, sequences = self.limits["rows"], self.limits["slices"]
         return [
             f"memory available   {_size(self.available_bytes)}",
@@ -58,7 +56,7 @@ class PlannedMemory:
             f"working memory     {_size(p.arena_bytes)}  steps of {rows} tokens, {sequences} sequences",
             f"process            {_size(PROCESS_BYTES)}",
             f"KV cache           {_size(p.kv_bytes)}  {p.num_blocks} blocks of {p.block_size} tokens",
-            f"concurrency        {concurrency:.{digits}f} requests of {self.max_model_len} tokens",
+            f"concurrency        {max_concurrency(p, self.max_model_len):.1f} requests of {self.max_model_len} tokens",
         ]
 
 
