@@ -103,7 +103,7 @@ def test_asks_the_system(monkeypatch: pytest.MonkeyPatch):
 def test_lines_for_people():
     lines = "\n".join(plan_memory(spec(num_blocks=30), 4 << 30).lines())
     for part in ("4.00 GiB", "bf16, mapped from the checkpoint", "steps of 64 tokens, 4 sequences", "720.0 KiB"):
-        assert part.replace("720.0 KiB", "0.7 MiB") in lines
+        assert part in lines
     assert "30 blocks of 16 tokens" in lines and "3.0 requests of 160 tokens" in lines
     assert "converted when loaded" in "\n".join(plan_memory(spec(dtype="f32"), 4 << 30).lines())
 
