@@ -225,7 +225,7 @@ class Soak:
         return f"left: {stage}"
 
     async def bad_input(self, rng: random.Random) -> str:
-        """Something that must be refused with a 4xx, in the API's own form."""
+        """Something that must be refused with a 4xx (529 where Anthropic has that), in the API's own form."""
         good = {"model": MODEL, "prompt": "x", "max_tokens": 2}
         chat = {"model": MODEL, "messages": [{"role": "user", "content": "x"}], "max_tokens": 2}
         path, body, method = rng.choice([
@@ -254,7 +254,8 @@ class Soak:
             ("/v1/models/none", None, "GET"),
         ])  # fmt: skip
         response = await self._request(path, body, method)
-        if not 400 <= response.status < 500:
+        busy = response.status == 529 and path.startswith("/v1/messages")  # a full queue is looked at first
+        if not 400 <= response.status < 500 and not busy:
             return self._fail(f"{method} {path} {str(body)[:100]}: status {response.status}")
         error = response.json()["error"]
         if not error["message"] or ("type" in response.json()) != path.startswith("/v1/messages"):
