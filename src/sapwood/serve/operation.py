@@ -90,6 +90,9 @@ class OperationApp:
     async def _body(self, scope: Scope, receive: Receive, decoder: msgspec.json.Decoder[Any]) -> Any:
         config = self._state.config
         check_content_type(scope)
+        if self._operation.event is not None:
+            # Before the body is waited for: under overload the turns of the event loop are what is scarce.
+            self._state.client.check_admission()
         raw = await read_body(scope, receive, config.max_body_bytes, config.body_timeout)
         return await decode_json_body(raw, decoder)
 

@@ -109,7 +109,6 @@ async def create(
     state: ServerState, context: RequestContext, request: MessagesRequest, path: dict[str, Any]
 ) -> Message | EventStream:
     """Answer a conversation."""
-    state.client.check_admission()
     token_ids = await prompt_tokens(state, request)
     room = generation.room_for(state, len(token_ids), "messages")
     given = {

@@ -65,7 +65,6 @@ async def prepare(state: ServerState, request: ChatCompletionRequest) -> Job:
     check_choices(state, request)
     if request.top_logprobs and not request.logprobs:
         raise bad_request("top_logprobs is only allowed with logprobs.", "top_logprobs")
-    state.client.check_admission()
     token_ids = await generation.tokenize_chat(
         state,
         plain_messages(request.messages),

@@ -66,7 +66,6 @@ async def prepare(state: ServerState, request: CompletionRequest) -> list[Job]:
     given["logprobs"] = request.logprobs
     if request.echo and request.logprobs is not None and request.prompt_logprobs is None:
         given["prompt_logprobs"] = request.logprobs
-    state.client.check_admission()
     jobs: list[Job] = []
     for i, prompt in enumerate(prompts):
         text = prompt if isinstance(prompt, str) else None
