@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 from sapwood import __version__, config
 
@@ -58,3 +60,8 @@ def test_keys_are_not_shown(run, monkeypatch):
     for arguments in ((), ("--json",)):
         assert "secret" not in run("info", *arguments).out
     assert config.api_keys() == ["secret-of-one", "secret-of-two", "secret-of-three"]
+
+
+def test_the_package_runs_as_a_module():
+    result = subprocess.run([sys.executable, "-m", "sapwood", "--version"], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, f"sapwood {__version__}\n")

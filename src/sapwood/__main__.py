@@ -1,0 +1,5 @@
+"""`python -m sapwood`: the same as the `sapwood` script."""
+
+from sapwood.cli import main
+
+raise SystemExit(main())
