@@ -253,9 +253,11 @@ class Soak:
             (f"/{SECRET}", None, "GET"),
             ("/v1/models/none", None, "GET"),
         ])  # fmt: skip
+        started = time.monotonic()
         response = await self._request(path, body, method)
-        busy = response.status == 529 and path.startswith("/v1/messages")  # a full queue is looked at first
-        if not 400 <= response.status < 500 and not busy:
+        # Whether the engine takes anything is looked at before the request is.
+        busy = response.status == 529 and path.startswith("/v1/messages")
+        if not 400 <= response.status < 500 and not busy and not (response.status == 503 and self._lost(started)):
             return self._fail(f"{method} {path} {str(body)[:100]}: status {response.status}")
         error = response.json()["error"]
         if not error["message"] or ("type" in response.json()) != path.startswith("/v1/messages"):
