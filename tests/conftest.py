@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 if "SAPWOOD_CACHE_DIR" not in os.environ:  # worker processes of one run share the directory of the first
@@ -21,3 +22,10 @@ for name in ("lang", "engine", "graph", "kernels", "models", "serve", "loadgen")
         sys.path.insert(0, directory)
 
 settings.register_profile("nightly", max_examples=5000, deadline=None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long runs may take long: the limit of one test is for hangs, and a busy machine is none."""
+    for item in items:
+        if item.get_closest_marker("nightly") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(3600))
