@@ -112,6 +112,14 @@ def test_levels(written: dict[str, io.StringIO]) -> None:
     assert "warning sapwood.server: trouble" in written["text"].getvalue()
 
 
+def test_clients_that_leave_do_not_fill_the_log(written: dict[str, io.StringIO]) -> None:
+    configure_logging("info", "text", written["text"])
+    logging.getLogger("asyncio").warning("socket.send() raised exception.")
+    assert written["text"].getvalue() == ""
+    logging.getLogger("asyncio").warning("something else")
+    assert "something else" in written["text"].getvalue()
+
+
 async def _ask(written: io.StringIO, key: str, requests: list[tuple[str, str, dict[str, str], object]]) -> list[dict]:
     configure_logging("info", "json", written)
     engine = FakeClient()

@@ -36,15 +36,21 @@ def log_event(message: str, level: int = logging.INFO, **values: Any) -> None:
 
 
 class _Known(logging.Filter):
-    """Drops what uvicorn says of every malformed request: a metric counts those, and a client could fill the disk."""
+    """Drops what is said of every malformed request, and of writing to a client that has just left (the next turn of
+    the event loop ends its request). Metrics count both, and a client could fill the disk."""
+
+    MESSAGES = frozenset(
+        {"Invalid HTTP request received.", "Unsupported upgrade request.", "socket.send() raised exception."}
+    )
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.getMessage() not in ("Invalid HTTP request received.", "Unsupported upgrade request.")
+        return record.getMessage() not in self.MESSAGES
 
 
 def configure_logging(level: str = "info", form: str = "text", stream: IO[str] | None = None) -> None:
     """See `engine/logs.py`. Raises ValueError."""
     logs.configure_logging(level, form, stream, ("uvicorn", "asyncio"))
-    uvicorn_errors = logging.getLogger("uvicorn.error")
-    if not any(isinstance(known, _Known) for known in uvicorn_errors.filters):
-        uvicorn_errors.addFilter(_Known())
+    for name in ("uvicorn.error", "asyncio"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(known, _Known) for known in logger.filters):
+            logger.addFilter(_Known())
