@@ -210,7 +210,8 @@ def test_whoever_leaves_frees_everything(model: Path) -> None:
 
 def test_a_thousand_leave_at_once(model: Path) -> None:
     async def main() -> None:
-        async with fake_engine(model, {"max_num_seqs": 16, "num_kv_blocks": 80}, max_num_queued_reqs=5000, max_queue_seconds=3600) as llm:
+        options = {"max_num_seqs": 16, "num_kv_blocks": 80}
+        async with fake_engine(model, options, max_num_queued_reqs=5000, max_queue_seconds=3600.0) as llm:
             prompts = [[5, SLOW]] + [[5, 6 + i % 50] for i in range(999)]
             tasks = [asyncio.create_task(collect(llm, p, LONG, request_id=str(i))) for i, p in enumerate(prompts)]
             await eventually(lambda: llm.stats().num_running == 16)
