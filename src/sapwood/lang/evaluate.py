@@ -13,7 +13,7 @@ from typing import Any
 from sapwood.lang import types as ty
 from sapwood.lang.errors import NOWHERE, Loc
 from sapwood.lang.front import hir
-from sapwood.lang.ir.ssa import Function, Region, Var
+from sapwood.lang.ir.ssa import Function, Op, Region, Var
 from sapwood.lang.ops.control import Exit
 from sapwood.lang.values import Agg, Known, Value
 
@@ -34,6 +34,7 @@ class Evaluator:
         self.steps = 0
         self.limit = limit
         self.depth = 0
+        self.error: BaseException | None = None  # the one that was raised last
         self.thread: Any = None  # of a kernel: lang/kernel_reference.py
 
     def function(self, function: Function, values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -65,7 +66,9 @@ class Evaluator:
             rule = op.op.reference_rule
             assert rule is not None, f"operation '{op.name}' has no reference rule"
             operands = [env[v] for v in op.operands]
-            if op.op.control:
+            if op.handler is not None:
+                out = self.guarded(rule, op, operands)
+            elif op.op.control:
                 out = rule(self, op, *operands)
                 if op.name == "yield":
                     return out
@@ -76,6 +79,17 @@ class Evaluator:
                     continue
             env.update(zip(op.results, out or (), strict=True))
         return ()
+
+    def guarded(self, rule: Callable[..., Any], op: Op, operands: list[Any]) -> Any:
+        """Run an operation whose error edge leads to a handler: an exception becomes an exit to it."""
+        env = self.env
+        try:
+            return rule(self, op, *operands)
+        except (Exit, StepLimitExceeded):
+            raise
+        except BaseException as e:
+            self.error = e
+        raise Exit("raise", op.handler, tuple(env[v] for v in op.edge))
 
     def poll(self) -> None:
         if self.steps > self.limit:

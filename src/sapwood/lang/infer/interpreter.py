@@ -144,23 +144,14 @@ class Interpreter:
 
 
 def _mark_raising(functions: list[Function]) -> None:
-    """may_raise: a function that raises, or calls one that does. A fixpoint over the call graph."""
-    for f in functions:
-        f.may_raise = any(op.name in ("raise", "raise_if", "check_stack") for op in f.body.walk())
+    """may_raise: a function with an error edge that leaves it. A fixpoint over the call graph."""
+    leaving = {f: list(f.body.leaving()) for f in functions}
     changed = True
     while changed:
         changed = False
-        for f in functions:
-            if f.may_raise:
-                continue
-            for op in f.body.walk():
-                callee = op.attrs.get("function")
-                unit = op.attrs.get("unit")
-                if (callee is not None and callee.may_raise) or (
-                    unit is not None and unit.program.entry.may_raise
-                ):
-                    f.may_raise = changed = True
-                    break
+        for f, ops in leaving.items():
+            if not f.may_raise and any(op.may_raise for op in ops):
+                f.may_raise = changed = True
 
 
 _DECLARED: dict[Any, list[Declared]] = {}

@@ -36,6 +36,10 @@ def _op(op: Op, lines: list[str], depth: int) -> None:
     attrs = ", ".join(f"{k}={_attr(v)}" for k, v in op.attrs.items() if v is not None)
     text = f"{results} = " if results else ""
     text += op.name + (f" {operands}" if operands else "") + (f" [{attrs}]" if attrs else "")
+    if op.handler is not None:
+        text += f" !{id(op.handler) & 0xFFFF:04x}({', '.join(map(repr, op.edge))})"
+    if op.cleanup:
+        text += f" release({', '.join(map(repr, op.cleanup))})"
     where = f"  ; {op.loc.line}" if op.loc.line else ""
     if not op.regions:
         lines.append(pad + text + where)

@@ -3,6 +3,9 @@
 A region is a straight list of operations; control flow is operations that own regions (`if`, `loop`,
 `parallel`, ...). The last operation of a region is a terminator: `yield`, `break`, `continue`, `return` or
 `raise`. `break` and `continue` name their loop, so leaving several loops at once needs no extra blocks.
+
+An operation that may raise has an error edge: inside the body of a `try` it names the try whose handler it goes to
+(`handler`) and the values that the handler's parameters get (`edge`); outside of any it leaves the function.
 """
 
 from __future__ import annotations
@@ -35,9 +38,13 @@ class Var:
 
 
 class Op:
-    """One operation: the table entry `op`, its operands, attributes, results and regions."""
+    """One operation: the table entry `op`, its operands, attributes, results and regions.
 
-    __slots__ = ("attrs", "loc", "op", "operands", "regions", "results")
+    The error edge of one that may raise: `handler` is the `id` of a try around it or None, `edge` the values that
+    the handler gets, `cleanup` the owned values that are released on the way.
+    """
+
+    __slots__ = ("attrs", "cleanup", "edge", "handler", "loc", "op", "operands", "regions", "results")
 
     def __init__(
         self,
@@ -54,6 +61,9 @@ class Op:
         self.attrs = attrs
         self.regions = regions
         self.loc = loc
+        self.edge: tuple[Var, ...] = ()
+        self.handler: Any = None
+        self.cleanup: tuple[Var, ...] = ()
 
     @property
     def name(self) -> str:
@@ -62,6 +72,18 @@ class Op:
     @property
     def result(self) -> Var:
         return self.results[0]
+
+    @property
+    def may_raise(self) -> bool:
+        """Whether it has an error edge: of calls and `parallel`, only where what they run may raise."""
+        if not self.op.raises:
+            return False
+        if self.regions:
+            return any(op.may_raise for region in self.regions for op in region.leaving())
+        callee = self.attrs.get("function")
+        if callee is None and "unit" in self.attrs:
+            callee = self.attrs["unit"].program.entry
+        return callee is None or callee.may_raise
 
 
 class Region:
@@ -81,6 +103,15 @@ class Region:
             yield op
             for region in reversed(op.regions):
                 pending += reversed(region.ops)
+
+    def leaving(self) -> Iterator[Op]:
+        """Operations whose error edges, if they have them, lead out of the function that the region is in."""
+        for op in self.ops:
+            if op.op.raises and op.handler is None:
+                yield op
+            if not op.op.raises:  # errors inside `parallel` arrive through its own edge
+                for region in op.regions:
+                    yield from region.leaving()
 
 
 FunctionKind = Literal["host", "kernel"]

@@ -94,6 +94,7 @@ class Emitter:
         self.dead = False
         self.count = 0
         self.loops: dict[Any, dict[str, Any]] = {}
+        self.handlers: dict[Any, tuple[str, list[tuple[list[str], str]]]] = {}  # label and edges of open tries
         self.result_types: list[str] = []
         self.in_chunk = False  # the body of a parallel loop: returns a bare status
         self.shared: list[str] = []
@@ -296,27 +297,69 @@ class Emitter:
             p = self.value(f"getelementptr i8, ptr %err, i64 {at}")
             self.line(f"store i64 {word}, ptr {p}")
 
-    def call_function(
-        self, symbol: str, args: list[tuple[Leaf, str]], results: tuple[Var, ...], may_raise: bool
-    ) -> None:
-        types = ["i32", *(self.type(r.type) for r in results)]
-        ty = f"{{{', '.join(types)}}}"
-        text = ", ".join([*(f"{self.type(t)} {v}" for t, v in args), "ptr %err"])
-        out = self.value(f"call {ty} {symbol}({text})")
-        if may_raise:
-            status = self.value(f"extractvalue {ty} {out}, 0")
-            failed = self.value(f"icmp ne i32 {status}, 0")
-            bad, good = self.label("failed"), self.label("ok")
-            self.line(f"br i1 {failed}, label %{bad}, label %{good}, !prof !1")
-            self.block(bad)
+    def fail(self, op: Op) -> None:
+        """Leave along the error edge of `op`: the error record is filled in. Every raising operation ends here."""
+        for v in op.cleanup:
+            self.release(v)
+        if op.handler is None:
             self.return_error()
-            self.block(good)
-        for i, r in enumerate(results):
+            return
+        label, edges = self.handlers[op.handler]
+        edges.append(([self.name(v) for v in op.edge], self.current))
+        self.line(f"br label %{label}")
+        self.dead = True
+
+    def fail_if(self, failed: str, op: Op) -> None:
+        """Leave along the error edge of `op` if the i1 holds."""
+        bad, good = self.label("failed"), self.label("ok")
+        self.line(f"br i1 {failed}, label %{bad}, label %{good}, !prof !1")
+        self.block(bad)
+        self.fail(op)
+        self.block(good)
+
+    def release(self, v: Var) -> None:
+        """Give up one reference to a heap object."""
+        raise NotImplementedError(f"{v!r} of type {v.type} is not counted")
+
+    def try_(self, op: Op) -> None:
+        """The body, then the handler where the error edges of the body meet; both may come out at the end."""
+        body, handler = op.regions
+        label, after = self.label("handler"), self.label("endtry")
+        edges: list[tuple[list[str], str]] = []
+        self.handlers[op.attrs["id"]] = (label, edges)
+        incoming: list[tuple[list[str], str]] = []
+        values = self.region(body)
+        if values is not None:
+            incoming.append((values, self.current))
+            self.line(f"br label %{after}")
+        if edges:
+            self.block(label)
+            self.join(handler.params, edges)
+            values = self.region(handler)
+            if values is not None:
+                incoming.append((values, self.current))
+                self.line(f"br label %{after}")
+        if not incoming:
+            self.dead = True
+            return
+        self.block(after)
+        self.join(op.results, incoming)
+
+    def call_function(self, symbol: str, op: Op) -> None:
+        """Call a compiled function with the operands of `op`; an error leaves along its edge."""
+        types = ["i32", *(self.type(r.type) for r in op.results)]
+        ty = f"{{{', '.join(types)}}}"
+        text = ", ".join([*(f"{self.type(v.type)} {self.name(v)}" for v in op.operands), "ptr %err"])
+        out = self.value(f"call {ty} {symbol}({text})")
+        if op.may_raise:
+            status = self.value(f"extractvalue {ty} {out}, 0")
+            self.fail_if(self.value(f"icmp ne i32 {status}, 0"), op)
+        for i, r in enumerate(op.results):
             self.names[r] = self.value(f"extractvalue {ty} {out}, {i + 1}")
 
-    def declare_unit(self, symbol: str, args: list[tuple[Leaf, str]], results: list[Leaf]) -> None:
+    def declare_unit(self, symbol: str, args: list[Leaf], results: list[Leaf]) -> None:
         ty = f"{{{', '.join(['i32', *(self.type(r) for r in results)])}}}"
-        self.declare(f"declare {ty} @{symbol}({', '.join([*(self.type(t) for t, _ in args), 'ptr'])})")
+        self.declare(f"declare {ty} @{symbol}({', '.join([*map(self.type, args), 'ptr'])})")
 
     def finish(self, head: str, attributes: str) -> None:
         """Add the finished function to the module."""

@@ -22,7 +22,7 @@ def free_variables(region: Region) -> list[Var]:
             defined.update(inner.params)
         defined.update(op.results)
     for op in region.walk():
-        for v in op.operands:
+        for v in (*op.operands, *op.edge, *op.cleanup):
             if v not in defined:
                 used[v] = None
     return list(used)
@@ -53,12 +53,8 @@ def lower_parallel(e: Emitter, op: Op) -> None:
     body = _outline(e, op, slots, offsets, partial_at, widths)
     e.declare("declare i32 @sapwood_parallel_for(ptr, ptr, i64, ptr)")
     status = e.value(f"call i32 @sapwood_parallel_for(ptr @{body}, ptr {context}, i64 {chunks}, ptr %err)")
-    failed = e.value(f"icmp ne i32 {status}, 0")
-    bad, good = e.label("failed"), e.label("ok")
-    e.line(f"br i1 {failed}, label %{bad}, label %{good}, !prof !1")
-    e.block(bad)
-    e.return_error()
-    e.block(good)
+    if op.may_raise:
+        e.fail_if(e.value(f"icmp ne i32 {status}, 0"), op)
     _merge(e, op, kinds, widths, partials, chunks)
 
 

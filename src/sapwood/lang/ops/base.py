@@ -42,7 +42,7 @@ class Operation(Generic[P, R]):
     """One operation of the language (or, when it has no typing rule, of the SSA)."""
 
     def __init__(
-        self, stub: Callable[P, R], name: str, pure: bool, control: bool, space: str, varies: bool
+        self, stub: Callable[P, R], name: str, pure: bool, control: bool, space: str, varies: bool, raises: bool
     ) -> None:
         self.stub = stub
         self.name = name
@@ -50,6 +50,7 @@ class Operation(Generic[P, R]):
         self.control = control  # owns regions or ends one: its rules get the evaluator, the emitter
         self.space = space  # "any", "host" or "kernel": the kind of function that it may appear in
         self.varies = varies  # whether threads of a block may get different results from equal operands
+        self.raises = raises  # whether it may raise, and so has an error edge; its lowering leaves through e.fail(op)
         self.type_rule: Rule | None = None
         self.reference_rule: Rule | None = None
         self.lowering_rule: Rule | None = None
@@ -95,12 +96,18 @@ class Operation(Generic[P, R]):
 
 
 def operation(
-    *, name: str | None = None, pure: bool = False, control: bool = False, space: str = "any", varies: bool = False
+    *,
+    name: str | None = None,
+    pure: bool = False,
+    control: bool = False,
+    space: str = "any",
+    varies: bool = False,
+    raises: bool = False,
 ) -> Callable[[Callable[P, R]], Operation[P, R]]:
     """Enter a function into the table; see the module's text."""
 
     def enter(stub: Callable[P, R]) -> Operation[P, R]:
-        op = Operation(stub, name or stub.__name__.rstrip("_"), pure, control, space, varies)
+        op = Operation(stub, name or stub.__name__.rstrip("_"), pure, control, space, varies, raises)
         if op.name in OPERATIONS:
             raise ValueError(f"operation '{op.name}' is defined twice")
         OPERATIONS[op.name] = op

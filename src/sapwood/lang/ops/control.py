@@ -117,7 +117,7 @@ def _raise_from(op: Any, values: tuple[Any, ...]) -> None:
     raise error
 
 
-@operation(name="raise", control=True)
+@operation(name="raise", control=True, raises=True)
 def raise_() -> None:
     """Raise an exception and leave the function. Attribute `parts`: its arguments, {"value": constant} or None
     for the next operand."""
@@ -133,7 +133,7 @@ def _(e, op):
     _lower_raise(e, op, op.operands)
 
 
-@operation(control=True)
+@operation(control=True, raises=True)
 def raise_if() -> None:
     """Raise an exception if the first operand holds."""
 
@@ -154,9 +154,31 @@ def _(e, op):
     e.block(good)
 
 
+@operation(name="try", control=True, space="host")
+def try_() -> None:
+    """Run the first region; an error edge that names the attribute `id` leads into the second, the handler, whose
+    parameters are the values of that edge. Results are what either yields."""
+
+
+@try_.reference
+def _(ev, op):
+    try:
+        return ev.region(op.regions[0], ())
+    except Exit as exit:
+        if exit.kind != "raise" or exit.target != op.attrs["id"]:
+            raise
+        values = exit.values
+    return ev.region(op.regions[1], values)
+
+
+@try_.lowering
+def _(e, op):
+    e.try_(op)
+
+
 def _lower_raise(e, op, args) -> None:
     e.fill_error(e.text_constant(descriptor(op)), [as_word(e, v) for v in args])
-    e.return_error()
+    e.fail(op)
 
 
 def as_word(e, v) -> str:
@@ -232,7 +254,7 @@ def _(e, op):
 # -- calls ------------------------------------------------------------------------------------------
 
 
-@operation(control=True)
+@operation(control=True, raises=True)
 def call() -> None:
     """Call a function of the same program (attribute `function`)."""
 
@@ -244,11 +266,10 @@ def _(ev, op, *values):
 
 @call.lowering
 def _(e, op):
-    callee = op.attrs["function"]
-    e.call_function(f"@{e.callee(callee)}", [(v.type, e.name(v)) for v in op.operands], op.results, callee.may_raise)
+    e.call_function(f"@{e.callee(op.attrs['function'])}", op)
 
 
-@operation(control=True)
+@operation(control=True, raises=True)
 def call_unit() -> None:
     """Call the entry of another compilation unit (attribute `unit`), linked by its symbol."""
 
@@ -261,12 +282,11 @@ def _(ev, op, *values):
 @call_unit.lowering
 def _(e, op):
     unit = op.attrs["unit"]
-    args = [(v.type, e.name(v)) for v in op.operands]
-    e.declare_unit(unit.symbol, args, [r.type for r in op.results])
-    e.call_function(f"@{unit.symbol}", args, op.results, unit.program.entry.may_raise)
+    e.declare_unit(unit.symbol, [v.type for v in op.operands], [r.type for r in op.results])
+    e.call_function(f"@{unit.symbol}", op)
 
 
-@operation(control=True)
+@operation(control=True, raises=True)
 def check_stack() -> None:
     """Raise RecursionError when the native stack is nearly used up (functions in a call cycle)."""
 
@@ -298,7 +318,7 @@ def _(e, op):
 CHUNKS = 128  # at most so many pieces of a parallel loop; a function of n alone, so reductions are fixed
 
 
-@operation(control=True, space="host")
+@operation(control=True, space="host", raises=True)
 def parallel_for() -> None:
     """Run the region for each index from 0 to the first operand, on the pool.
 

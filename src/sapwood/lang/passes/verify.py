@@ -13,7 +13,7 @@ class InvalidSSA(AssertionError):
 
 def verify(program: Program) -> None:
     for function in program.functions:
-        _region(function, function.body, set(function.params), [], in_function=True)
+        _region(function, function.body, set(function.params), [], [])
 
 
 def _fail(function: Function, op: Op | None, text: str) -> InvalidSSA:
@@ -21,25 +21,31 @@ def _fail(function: Function, op: Op | None, text: str) -> InvalidSSA:
     return InvalidSSA(f"{function.name}{where}: {text}")
 
 
-def _region(
-    function: Function, region: Region, visible: set[Var], loops: list[Op], in_function: bool = False
-) -> None:
+def _region(function: Function, region: Region, visible: set[Var], loops: list[Op], tries: list[Op]) -> None:
     known, own = visible, list(region.params)  # one set for all regions: what this one adds leaves with it
     known.update(own)
     if not region.ops or (region.ops[-1].name not in TERMINATORS and not _never_ends(region.ops[-1])):
         raise _fail(function, region.ops[-1] if region.ops else None, "the region has no terminator")
     for i, op in enumerate(region.ops):
-        for v in op.operands:
+        for v in (*op.operands, *op.edge, *op.cleanup):
             if v not in known:
                 raise _fail(function, op, f"{v!r} is used where it is not defined")
         if op.name in TERMINATORS and i != len(region.ops) - 1:
             raise _fail(function, op, "a terminator is not the last operation")
         _exit(function, op, loops)
+        _error_edge(function, op, tries)
         for r in op.regions:
             if op.name == "parallel_for":
-                _region(function, r, known, [])
+                _region(function, r, known, [], [])
             else:
-                _region(function, r, known, [*loops, op] if op.name == "loop" else loops)
+                inside = op.name == "try" and r is op.regions[0]
+                _region(
+                    function,
+                    r,
+                    known,
+                    [*loops, op] if op.name == "loop" else loops,
+                    [*tries, op] if inside else tries,
+                )
         for v in op.results:
             if v in known:
                 raise _fail(function, op, f"{v!r} is defined twice")
@@ -49,15 +55,27 @@ def _region(
 
 
 def _never_ends(op: Op) -> bool:
-    """A loop without breaks, or a branch whose both sides leave."""
+    """A loop without breaks, or a branch or try whose both sides leave."""
     if op.name == "loop":
         target = op.attrs["id"]
         return not any(o.name == "break" and o.attrs["target"] is target for o in op.regions[0].walk())
-    if op.name == "if":
+    if op.name in ("if", "try"):
         return all(
             r.ops and (r.ops[-1].name in TERMINATORS - {"yield"} or _never_ends(r.ops[-1])) for r in op.regions
         )
     return False
+
+
+def _error_edge(function: Function, op: Op, tries: list[Op]) -> None:
+    if op.handler is None:
+        return
+    target = next((o for o in tries if o.attrs["id"] is op.handler), None)
+    if target is None:
+        raise _fail(function, op, "no try with its handler encloses it")
+    if not op.op.raises:
+        raise _fail(function, op, "it has an error edge but cannot raise")
+    if [v.type for v in op.edge] != [v.type for v in target.regions[1].params]:
+        raise _fail(function, op, "the values of its error edge do not match the handler's")
 
 
 def _exit(function: Function, op: Op, loops: list[Op]) -> None:

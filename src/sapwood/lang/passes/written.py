@@ -74,11 +74,15 @@ def _collect(region: Region, out: _Pointers, loops: dict[object, Op]) -> _Pointe
             if target is not None:
                 flow(op.operands, target.results if name == "break" else target.regions[0].params)
             continue
-        elif name == "if":
+        elif name in ("if", "try"):
             for r in op.regions:
                 _collect(r, out, loops)
                 if r.ops and r.ops[-1].name == "yield":
                     flow(r.ops[-1].operands, op.results)
+            if name == "try":
+                for o in op.regions[0].walk():
+                    if o.handler is op.attrs["id"]:
+                        flow(o.edge, op.regions[1].params)
             continue
         for r in op.regions:
             _collect(r, out, loops)
