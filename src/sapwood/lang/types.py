@@ -1,8 +1,8 @@
 """The types of the language.
 
-Only *leaf* types reach the SSA: scalars, SIMD vectors, pointers and accelerator tiles. Aggregates (tuples,
-tensors, structs, closures) are types of abstract values; inference explodes them into leaves, so no later
-step has to know them.
+Only *leaf* types reach the SSA: scalars, SIMD vectors, pointers, accelerator tiles and owning references to heap
+objects. Aggregates (tuples, tensors, structs, closures) are types of abstract values; inference explodes them into
+leaves, so no later step has to know them.
 """
 
 from __future__ import annotations
@@ -77,14 +77,19 @@ class Simd(Type):
 
 
 AddressSpace = Literal["generic", "shared", "local"]
+Alias = Literal["", "header", "elements"]
 
 
 @dataclass(frozen=True, slots=True)
 class Ptr(Type):
-    """`Ptr[elem]`: an address. `shared` memory belongs to one GPU block; `local` is a stack slot."""
+    """`Ptr[elem]`: an address. `shared` memory belongs to one GPU block; `local` is a stack slot.
+
+    `alias` says that only such pointers lead to this memory: the words of a heap object, the elements of a container.
+    """
 
     elem: Type
     space: AddressSpace = "generic"
+    alias: Alias = ""
 
     def __str__(self) -> str:
         where = "" if self.space == "generic" else f", {self.space}"
@@ -102,7 +107,69 @@ class Tile(Type):
         return f"Tile[{self.rows}, {self.row_bytes}]"
 
 
-Leaf = Scalar | Simd | Ptr | Tile
+@dataclass(frozen=True, slots=True)
+class Ref(Type):
+    """An owning reference to a heap object, counted; `nullable`: it may be None, as a null pointer."""
+
+    target: HeapType
+    nullable: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.target} | None" if self.nullable else str(self.target)
+
+
+Leaf = Scalar | Simd | Ptr | Tile | Ref
+
+
+# -- heap objects -----------------------------------------------------------------------------------
+
+
+class HeapType(Type):
+    """What a reference points to. Memory: {i64 count of references, ptr drop function}, then its own words."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class List(HeapType):
+    """`list[T]`: words 2, 3 and 4 are length, capacity and the address of the elements. `elem` is a values.Spec."""
+
+    elem: Any
+
+    def __str__(self) -> str:
+        return f"list[{_show(self.elem)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Str(HeapType):
+    """`str`: UTF-8, immutable."""
+
+    def __str__(self) -> str:
+        return "str"
+
+
+@dataclass(frozen=True, slots=True)
+class Object(HeapType):
+    """`object`: any Python object. The count is CPython's."""
+
+    def __str__(self) -> str:
+        return "object"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Type):
+    """How a value of a spec (values.Spec) lies in memory: its leaves in order, aligned as C does."""
+
+    spec: Any
+
+    def __str__(self) -> str:
+        return _show(self.spec)
+
+
+def _show(spec: Any) -> str:
+    from sapwood.lang.values import describe
+
+    return describe(spec)
 
 
 # -- aggregates -------------------------------------------------------------------------------------
@@ -180,6 +247,14 @@ class BoundMethod(Type):
         return f"method '{getattr(self.function, '__name__', '?')}'"
 
 
+@dataclass(frozen=True, slots=True)
+class Optional(Type):
+    """A value or None, where the value is no single reference: items are a flag (is it there?) and the value."""
+
+    def __str__(self) -> str:
+        return "optional"
+
+
 # -- helpers ----------------------------------------------------------------------------------------
 
 
@@ -213,7 +288,7 @@ def sizeof(ty: Type) -> int:
             return ty.itemsize
         case Simd():
             return ty.elem.itemsize * ty.lanes
-        case Ptr():
+        case Ptr() | Ref():
             return 8
         case Tile():
             return ty.rows * ty.row_bytes

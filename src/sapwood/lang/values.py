@@ -17,7 +17,7 @@ from typing import Any
 
 from sapwood.lang.errors import CompileError, Loc
 from sapwood.lang.ir.ssa import Var
-from sapwood.lang.types import Closure, Leaf, Type
+from sapwood.lang.types import Closure, Leaf, Optional, Type
 
 
 class Known:
@@ -77,9 +77,12 @@ Value = Known | Var | Agg | Unbound
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """The compile-time part of a value: a leaf type, a `Known`, or an aggregate of specs."""
+    """The compile-time part of a value: a leaf type, a `Known`, or an aggregate of specs.
 
-    kind: str  # "leaf" | "known" | "agg" | "unbound"
+    "never" is the element of a container that is still empty; `data` is its Site, which learns what goes in.
+    """
+
+    kind: str  # "leaf" | "known" | "agg" | "unbound" | "never"
     data: Any
     items: tuple[Spec, ...] = ()
 
@@ -88,6 +91,30 @@ class Spec:
             yield self.data
         for item in self.items:
             yield from item.leaves()
+
+
+class Site:
+    """A place in the source, in one context of calls, that makes an empty container: what goes into it, if known.
+
+    Inference learns it on the way and walks again: see Interpreter.settle.
+    """
+
+    __slots__ = ("changes", "spec")
+
+    def __init__(self, changes: list[Any]) -> None:
+        self.spec: Spec | None = None
+        self.changes = changes  # of the whole compilation: not empty if it must be walked again
+
+    def learn(self, spec: Spec) -> Spec:
+        """Note that a value of `spec` goes in; gives what all that goes in has in common. Raises join.Clash."""
+        from sapwood.lang.infer.join import join, storable
+
+        spec = storable(spec)
+        new = spec if self.spec is None else join(self.spec, spec)
+        if new != self.spec:
+            self.spec = new
+            self.changes.append(self)
+        return new
 
 
 def spec_of(value: Value) -> Spec:
@@ -133,6 +160,8 @@ def type_name(ty: Type) -> str:
 def describe(value: Value | Spec) -> str:
     """The type of a value as an error message names it."""
     if isinstance(value, Spec):
+        if value.kind == "never":
+            return "nothing yet"
         return describe(rebuild(value, iter([Var(t) for t in value.leaves()])))
     match value:
         case Var():
@@ -142,6 +171,8 @@ def describe(value: Value | Spec) -> str:
         case Agg(type=ty):
             if type(ty).__name__ == "Tuple":
                 return f"tuple[{', '.join(describe(i) for i in value.items)}]"
+            if isinstance(ty, Optional):
+                return f"{describe(value.items[1])} | None"
             return str(ty)
         case Unbound():
             return "no value"

@@ -7,6 +7,7 @@ else is a mistake, reported by the caller, who knows both places.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from sapwood.lang import types as ty
@@ -21,7 +22,7 @@ class Clash(Exception):
         self.reason = reason
 
 
-def default_leaf(v: object) -> ty.Scalar | None:
+def default_leaf(v: object) -> ty.Scalar | ty.Ref | None:
     """The run-time type of a literal."""
     match v:
         case bool():
@@ -30,7 +31,19 @@ def default_leaf(v: object) -> ty.Scalar | None:
             return ty.I64
         case float():
             return ty.F64
+        case str():
+            return ty.Ref(ty.Str())
     return None
+
+
+def storable(s: Spec) -> Spec:
+    """The spec of a value once it lies in memory: literals take their run-time types."""
+    if s.kind == "known" and not isinstance(s.data.value, tuple):
+        leaf = default_leaf(s.data.value)
+        return s if leaf is None else Spec("leaf", leaf)
+    if s.kind == "known":
+        s = _tuple_spec(s)
+    return Spec(s.kind, s.data, tuple(map(storable, s.items)))
 
 
 UNBOUND = Spec("unbound", None)
@@ -41,6 +54,10 @@ def join(a: Spec, b: Spec) -> Spec:
         return a
     if a.kind == "unbound" or b.kind == "unbound":
         return UNBOUND
+    if a.kind == "never" or b.kind == "never":
+        return _learn(a, b)
+    if NONE in (a, b) or _optional(a) or _optional(b):
+        return _join_optional(a, b)
     if a.kind == "known" and isinstance(a.data.value, tuple):
         a = _tuple_spec(a)
     if b.kind == "known" and isinstance(b.data.value, tuple):
@@ -59,9 +76,55 @@ def join(a: Spec, b: Spec) -> Spec:
     if a.kind != "leaf" or b.kind != "known":
         raise Clash
     weak = default_leaf(b.data.value)
+    if isinstance(weak, ty.Ref):
+        return Spec("leaf", _meet(a.data, weak))
     if weak is None or not isinstance(a.data, ty.Scalar | ty.Simd):
         raise Clash
     return Spec("leaf", _meet_weak(a.data, weak))
+
+
+NONE = Spec("known", Known(None))
+
+
+def _learn(a: Spec, b: Spec) -> Spec:
+    """The element of an empty container and another: the empty one learns from it."""
+    if a.kind == "never" and b.kind == "never":
+        for x, y in ((a, b), (b, a)):
+            if x.data.spec is None and y.data.spec is not None:
+                x.data.learn(y.data.spec)
+        return a
+    return a.data.learn(b) if a.kind == "never" else b.data.learn(a)
+
+
+def _optional(s: Spec) -> bool:
+    return s.kind == "agg" and isinstance(s.data, ty.Optional)
+
+
+def _join_optional(a: Spec, b: Spec) -> Spec:
+    """None and a value: a null reference, or a flag and the value."""
+    some = [s.items[1] if _optional(s) else s for s in (a, b) if s != NONE]
+    inner = storable(some[0] if len(some) == 1 else join(some[0], some[1]))
+    if inner.kind == "leaf" and isinstance(inner.data, ty.Ref):
+        return Spec("leaf", ty.Ref(inner.data.target, True))
+    if not list(inner.leaves()):
+        raise Clash("compile-time values must be the same on both paths")
+    return Spec("agg", ty.Optional(), (Spec("leaf", ty.BOOL), nullable(inner)))
+
+
+def nullable(s: Spec) -> Spec:
+    """A spec whose references may be null: where a missing value lies."""
+    if s.kind == "leaf" and isinstance(s.data, ty.Ref):
+        return Spec("leaf", ty.Ref(s.data.target, True))
+    return Spec(s.kind, s.data, tuple(map(nullable, s.items)))
+
+
+def present(s: Spec) -> Spec:
+    """A spec whose own references are there (not those that an optional inside may lack)."""
+    if s.kind == "leaf" and isinstance(s.data, ty.Ref):
+        return Spec("leaf", ty.Ref(s.data.target))
+    if _optional(s):
+        return s
+    return Spec(s.kind, s.data, tuple(map(present, s.items)))
 
 
 def _tuple_spec(s: Spec) -> Spec:
@@ -83,6 +146,8 @@ def _join_aggregates(a: Spec, b: Spec) -> Spec:
 def _meet(p: ty.Leaf, q: ty.Leaf) -> ty.Leaf:
     if p == q:
         return p
+    if isinstance(p, ty.Ref) and isinstance(q, ty.Ref):
+        return ty.Ref(_meet_heap(p.target, q.target), p.nullable or q.nullable)
     if isinstance(p, ty.Scalar) and isinstance(q, ty.Scalar):
         if p == ty.I64 and q == ty.F64 or p == ty.F64 and q == ty.I64:
             return ty.F64
@@ -91,6 +156,38 @@ def _meet(p: ty.Leaf, q: ty.Leaf) -> ty.Leaf:
         if p.is_float and q.is_int:
             return p
     raise Clash
+
+
+def _meet_heap(p: ty.HeapType, q: ty.HeapType) -> ty.HeapType:
+    """Containers meet only if their elements are the same, or if one is still empty."""
+    if p == q:
+        return p
+    if type(p) is type(q):
+        names = [f.name for f in dataclasses.fields(p)]  # type: ignore[arg-type]
+        pairs = [(getattr(p, n), getattr(q, n)) for n in names]
+        if all(x == y or isinstance(x, Spec) and unify(x, y) for x, y in pairs):
+            return p if all(x == y or y.kind == "never" for x, y in pairs) else q
+    raise Clash
+
+
+def unify(a: Spec, b: Spec) -> bool:
+    """Whether two elements are the same once what is still empty has learned from the other."""
+    if a == b:
+        return True
+    if a.kind == "never" or b.kind == "never":
+        _learn(a, b)
+        return True
+    if a.kind == "leaf" and b.kind == "leaf" and isinstance(a.data, ty.Ref) and isinstance(b.data, ty.Ref):
+        return a.data.nullable == b.data.nullable and _heap_unify(a.data.target, b.data.target)
+    return a.kind == b.kind == "agg" and a.data == b.data and all(map(unify, a.items, b.items))
+
+
+def _heap_unify(p: ty.HeapType, q: ty.HeapType) -> bool:
+    try:
+        _meet_heap(p, q)
+    except Clash:
+        return False
+    return True
 
 
 def _meet_weak(strong: ty.Scalar | ty.Simd, weak: ty.Scalar) -> ty.Leaf:
@@ -112,15 +209,45 @@ def adapt(b: Any, value: Value, spec: Spec) -> list[Var]:
         if isinstance(value, Var) and value.type == spec.data:
             return [value]
         leaf = spec.data
+        if isinstance(leaf, ty.Ref):
+            return [adapt_reference(b, value, leaf)]
         assert isinstance(leaf, ty.Scalar | ty.Simd)
         if isinstance(value, Known):
             return [b.const(value.value, leaf)]
         assert isinstance(value, Var)
         return [b.convert(value, leaf)]
+    if _optional(spec):
+        return _adapt_optional(b, value, spec)
     if spec.kind == "agg":
         items: Any = value.items if isinstance(value, Agg) else tuple(Known(v) for v in value.value)  # type: ignore[union-attr]
         return [leaf for item, s in zip(items, spec.items, strict=True) for leaf in adapt(b, item, s)]
     return []
+
+
+def adapt_reference(b: Any, value: Value, leaf: ty.Ref) -> Var:
+    """A reference as another type of reference to the same: nullable, or of a container that was empty."""
+    from sapwood.lang.ops.heap import none_reference, reference_as
+
+    if isinstance(value, Known) and value.value is None:
+        return b.emit1(none_reference, (), leaf)
+    value = b.materialize(value)
+    return value if value.type == leaf else b.emit1(reference_as, (value,), leaf)
+
+
+def _adapt_optional(b: Any, value: Value, spec: Spec) -> list[Var]:
+    inner = spec.items[1]
+    if isinstance(value, Agg) and isinstance(value.type, ty.Optional):
+        return [b.materialize(value.items[0]), *adapt(b, value.items[1], inner)]
+    if isinstance(value, Known) and value.value is None:
+        return [b.const(False, ty.BOOL), *(zero(b, t) for t in inner.leaves())]
+    return [b.const(True, ty.BOOL), *adapt(b, value, inner)]
+
+
+def zero(b: Any, leaf: ty.Leaf) -> Var:
+    """A leaf of zero bits: what lies where a value is missing."""
+    from sapwood.lang.ops.heap import null
+
+    return b.const(0, leaf) if isinstance(leaf, ty.Scalar | ty.Simd) else b.emit1(null, (), leaf)
 
 
 def fresh(spec: Spec, name: str = "") -> tuple[Value, list[Var]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sapwood.lang import types as ty
-from sapwood.lang.errors import BadOperand
+from sapwood.lang.errors import BadConversion, BadOperand
 from sapwood.lang.infer.declared import Declared, concrete_type, declare
+from sapwood.lang.infer.join import Clash, adapt, join, storable
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import memory
-from sapwood.lang.values import Agg, Value, describe
+from sapwood.lang.values import Agg, Spec, Value, describe, rebuild, spec_of
 
 STACK_LIMIT = 256 * 1024  # bytes of one stack array or struct
 
@@ -28,14 +30,22 @@ def alignment(t: ty.Type) -> int:
             return max((alignment(f) for _, f, _ in struct_layout(t)), default=1)
         case ty.StackArray():
             return alignment(t.elem)
+        case ty.Ref():
+            return 8
+        case ty.Stored():
+            return max((alignment(leaf) for leaf in t.spec.leaves()), default=1)
     raise TypeError(t)
 
 
 def size(t: ty.Type) -> int:
     """Bytes of one element in an array of `t`."""
     match t:
-        case ty.Scalar() | ty.Ptr() | ty.Simd():
+        case ty.Scalar() | ty.Ptr() | ty.Simd() | ty.Ref():
             return ty.sizeof(t)
+        case ty.Stored():
+            end = max((at + size(leaf) for leaf, at in stored_leaves(t.spec)), default=0)
+            align = alignment(t)
+            return -(-end // align) * align
         case ty.Struct():
             fields = struct_layout(t)
             end = max((at + size(f) for _, f, at in fields), default=0)
@@ -44,6 +54,17 @@ def size(t: ty.Type) -> int:
         case ty.StackArray():
             return size(t.elem) * t.size
     raise TypeError(t)
+
+
+def stored_leaves(spec: Spec) -> list[tuple[ty.Leaf, int]]:
+    """(leaf, byte offset) of a value in memory, in order."""
+    out, at = [], 0
+    for leaf in spec.leaves():
+        align = alignment(leaf)
+        at = -(-at // align) * align
+        out.append((leaf, at))
+        at += size(leaf)
+    return out
 
 
 def size_of(b: Any, t: ty.Type) -> int:
@@ -76,22 +97,36 @@ def field(b: Any, t: ty.Struct, name: str) -> tuple[ty.Type, int] | None:
 
 
 def read(b: Any, p: Var, t: ty.Type, **attrs: Any) -> Value:
-    """The value of type `t` at `p`: a load, or a reference for mutable structs and arrays."""
+    """The value of type `t` at `p`: a load, or a reference for mutable structs and arrays.
+
+    `take=True` moves references out instead of sharing them.
+    """
     assert isinstance(p.type, ty.Ptr)
     match t:
-        case ty.Scalar() | ty.Simd() | ty.Ptr():
+        case ty.Scalar() | ty.Simd() | ty.Ptr() | ty.Ref():
             return b.emit1(memory.load, (p,), t, **attrs)
+        case ty.Stored(spec=spec):
+            leaves = (b.emit1(memory.load, (at_offset(b, p, at, f),), f, **attrs) for f, at in stored_leaves(spec))
+            return rebuild(spec, leaves)
         case ty.Struct(frozen=True):
             items = (read(b, at_offset(b, p, off, f), f, **attrs) for _, f, off in struct_layout(t))
             return Agg(t, tuple(items))
         case ty.Struct() | ty.StackArray():
-            return Agg(t, (b.emit1(_cast(), (p,), ty.Ptr(t, p.type.space)) if p.type.elem != t else p,))
+            return Agg(t, (b.emit1(_cast(), (p,), replace(p.type, elem=t)) if p.type.elem != t else p,))
     raise TypeError(t)
 
 
 def write(b: Any, p: Var, t: ty.Type, value: Value) -> None:
-    """Store `value`, converted to `t`, at `p`; mutable structs are copied."""
+    """Store `value`, converted to `t`, at `p`; mutable structs are copied. What was there is not released."""
     match t:
+        case ty.Ref():
+            b.emit(memory.store, (p, adapt(b, fit_spec(b, value, Spec("leaf", t)), Spec("leaf", t))[0]))
+            return
+        case ty.Stored(spec=spec):
+            leaves = adapt(b, fit_spec(b, value, spec), spec)
+            for leaf, (f, at) in zip(leaves, stored_leaves(spec), strict=True):
+                b.emit(memory.store, (at_offset(b, p, at, f), leaf))
+            return
         case ty.Scalar() | ty.Simd():
             b.emit(memory.store, (p, b.coerce(value, t)))
             return
@@ -116,6 +151,17 @@ def write(b: Any, p: Var, t: ty.Type, value: Value) -> None:
     raise BadOperand(b.loc, function="assignment", detail=f"cannot store {describe(value)}", hint=hint)
 
 
+def fit_spec(b: Any, value: Value, spec: Spec) -> Value:
+    """The value, if it is of the spec or becomes so by itself (ints to floats, None to optional)."""
+    try:
+        if join(spec, storable(spec_of(value))) == spec:
+            return value
+    except Clash:
+        pass
+    hint = f"convert it, or keep values of one type: the place holds {describe(spec)}"
+    raise BadConversion(b.loc, found=describe(value), expected=describe(spec), hint=hint)
+
+
 def _cast() -> Any:
     from sapwood.lang.ops.convert import bitcast
 
@@ -125,9 +171,9 @@ def _cast() -> Any:
 def at_offset(b: Any, p: Var, nbytes: int, t: ty.Type) -> Var:
     """`p` moved by bytes and pointing to `t`."""
     assert isinstance(p.type, ty.Ptr)
-    target = ty.Ptr(t, p.type.space)
+    target = replace(p.type, elem=t)
     if nbytes:
-        p = b.emit1(memory.pointer_add, (p, b.index(nbytes)), ty.Ptr(p.type.elem, p.type.space), stride=1)
+        p = b.emit1(memory.pointer_add, (p, b.index(nbytes)), p.type, stride=1)
     return p if p.type == target else b.emit1(_cast(), (p,), target)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import types as pytypes
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
@@ -101,7 +102,7 @@ def _pointer_cast(w: Walker, p: Var, target: Value) -> Value:
         raise BadOperand(w.b.loc, function="cast", detail="not a type of memory", hint="use a dtype")
     if found == p.type.elem:
         return p
-    return w.b.emit1(convert.bitcast, (p,), ty.Ptr(found, p.type.space))
+    return w.b.emit1(convert.bitcast, (p,), replace(p.type, elem=found))
 
 
 def _cast(w: Walker, x: Value, dtype: Value) -> Value:

@@ -7,6 +7,7 @@ because LLVM would call library helpers for them that a process does not have.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from sapwood.lang.errors import BadConversion, BadOperand, NotConstant
@@ -294,7 +295,7 @@ def bitcast(x: Any, dtype: Any) -> Any:
 def _(b, x, dtype):
     ty = dtype_argument(b, dtype, "bitcast")
     if isinstance(x, Var) and isinstance(x.type, Ptr):
-        return b.emit1(bitcast, (x,), Ptr(ty, x.type.space))
+        return b.emit1(bitcast, (x,), replace(x.type, elem=ty))
     x = b.materialize(x)
     src = elem_of(x.type)
     if src.kind == "bool" or ty.kind == "bool":

@@ -1,0 +1,49 @@
+"""The heap of compiled code as Python sees it: how many allocations live, and how an object ends."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+
+from sapwood.runtime.jit import register_symbol
+
+LARGEST = 1 << 47  # no request for so many bytes is granted
+
+_state = (ctypes.c_int64 * 8)()
+
+
+@lru_cache(maxsize=1)
+def register_heap() -> None:
+    """Register libc's functions and the counter that compiled code refers to."""
+    register_symbol("sapwood_heap_state", ctypes.addressof(_state))
+    libc = ctypes.CDLL(None)
+    for name in ("malloc", "realloc", "free"):
+        register_symbol(name, ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0)
+
+
+def live_objects() -> int:
+    """Allocations of compiled code (objects and the memory of containers) that have not been given back."""
+    return int(_state[0])
+
+
+def count(change: int) -> None:
+    _state[0] += change
+
+
+_DROP = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+
+
+def end(address: int) -> None:
+    """Call the drop function of an object that nobody refers to any more."""
+    record = (ctypes.c_int64 * 16)()
+    drop = ctypes.c_void_p.from_address(address + 8).value
+    assert drop is not None
+    _DROP(drop)(address, ctypes.addressof(record))
+
+
+def release(address: int) -> None:
+    """One reference less to an object of compiled code; ends it if it was the last."""
+    rc = ctypes.c_int64.from_address(address)
+    rc.value -= 1
+    if rc.value == 0:
+        end(address)
