@@ -224,18 +224,6 @@ def calls_numpy(x: Tensor[f64, 1]) -> float:
 # -- types ---------------------------------------------------------------------------------------------
 
 
-@call(1, 2)
-@fn
-def no_annotation(a: int, b) -> int:
-    return a + b
-
-
-@call([1, 2])
-@fn
-def list_annotation(values: list[int]) -> int:
-    return values[0]
-
-
 @call(np.zeros(3))
 @fn
 def array_annotation(values: np.ndarray) -> float:

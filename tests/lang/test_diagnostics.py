@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 from pathlib import Path
@@ -12,14 +13,26 @@ import pytest
 from sapwood.lang import errors
 from sapwood.lang.errors import CompileError
 
-GOLDEN = Path(__file__).parent / "golden"
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden"
+
+for module in sorted(HERE.glob("mistakes_*.py")):  # each enters its mistakes with `mistakes.call`
+    importlib.import_module(module.stem)
 
 
 def text_of(name: str) -> str:
-    """The diagnostic of a mistake, with the directory of this test taken out of its paths."""
+    """The diagnostic of a mistake, with the directory of this test taken out of its paths, and lines counted from the
+    definition that they are in, so that mistakes can be added anywhere."""
     with pytest.raises(CompileError) as caught:
         mistakes.MISTAKES[name]()
-    return re.sub(r"\S*/(?=\w+\.py)", "", str(caught.value)) + "\n"
+    text = re.sub(r"\S*/(?=\w+\.py)", "", str(caught.value)) + "\n"
+    return re.sub(r"(\w+\.py):(\d+):", lambda m: f"{m[1]}:+{_line(m[1], int(m[2]))}:", text)
+
+
+def _line(file: str, line: int) -> int:
+    lines = (HERE / file).read_text().splitlines()
+    starts = [i for i, text in enumerate(lines, 1) if text.startswith(("def ", "class "))]
+    return line - max((i for i in starts if i <= line), default=0)
 
 
 @pytest.mark.parametrize("name", sorted(mistakes.MISTAKES))

@@ -228,12 +228,6 @@ class ForeignCall(NameMistake):
 # -- T: types ---------------------------------------------------------------------------------------
 
 
-class MissingAnnotation(TypeMistake):
-    code = "T001"
-    message = "parameter '{name}' of '{function}' has no type annotation"
-    help = "annotate it, for example {name}: int, {name}: f32 or {name}: Tensor[f32, 1]"
-
-
 class BadAnnotation(TypeMistake):
     code = "T002"
     message = "the annotation of '{name}' is not a type of the language: {found}"
@@ -472,6 +466,12 @@ class HostOnly(TargetMistake):
     code = "X003"
     message = "{op} cannot be used in a @kernel function"
     help = "{hint}"
+
+
+class CountedInParallel(TargetMistake):
+    code = "X009"
+    message = "{type} cannot be used where the GIL is not held: in a parallel loop or a nogil function"
+    help = "use numbers, tensors and structs of them there, and the rest before or after"
 
 
 class KernelCall(TargetMistake):

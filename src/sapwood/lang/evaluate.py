@@ -66,7 +66,7 @@ class Evaluator:
             rule = op.op.reference_rule
             assert rule is not None, f"operation '{op.name}' has no reference rule"
             operands = [env[v] for v in op.operands]
-            if op.handler is not None:
+            if op.handler is not None or op.cleanup:
                 out = self.guarded(rule, op, operands)
             elif op.op.control:
                 out = rule(self, op, *operands)
@@ -89,7 +89,19 @@ class Evaluator:
             raise
         except BaseException as e:
             self.error = e
+            self.counts(op)
+            if op.handler is None:
+                raise
         raise Exit("raise", op.handler, tuple(env[v] for v in op.edge))
+
+    def counts(self, op: Op) -> None:
+        """Retain and release what the error edge of an operation wants."""
+        from sapwood.lang.ops.heap import release_value, retain_value
+
+        for v in op.shared:
+            retain_value(self.env[v], v.type)
+        for v in op.cleanup:
+            release_value(self, self.env[v], v.type)
 
     def poll(self) -> None:
         if self.steps > self.limit:

@@ -34,7 +34,6 @@ class Options:
     nogil: bool = False  # release the GIL around calls from Python
     restrict: bool = False  # tensor arguments do not overlap
     kernel: bool = False
-    annotations_required: bool = True
 
 
 class LibraryFunction:
@@ -57,7 +56,7 @@ _methods: dict[FunctionType, LibraryFunction] = {}
 def method_function(python: FunctionType) -> LibraryFunction:
     """The compiled form of a struct's method."""
     if python not in _methods:
-        _methods[python] = LibraryFunction(python, Options(inline=True, annotations_required=False))
+        _methods[python] = LibraryFunction(python, Options(inline=True))
     return _methods[python]
 
 

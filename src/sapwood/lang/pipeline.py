@@ -104,8 +104,14 @@ def infer_entry(
     interpreter: Interpreter, fn: Any, arguments: list[Any], symbol: str
 ) -> tuple[Program, ResultShape, tuple[int, ...]]:
     """The program whose entry takes flat leaves, makes the arguments' values, and calls `fn` with them."""
+    return interpreter.settle(lambda: _walk_entry(interpreter, fn, arguments, symbol))
+
+
+def _walk_entry(
+    interpreter: Interpreter, fn: Any, arguments: list[Any], symbol: str
+) -> tuple[Program, ResultShape, tuple[int, ...]]:
     from sapwood.lang.infer.declared import Declared
-    from sapwood.lang.infer.interpreter import _mark_raising
+    from sapwood.lang.infer.interpreter import finish
     from sapwood.lang.infer.walker import FunctionWalker
 
     body = Region()
@@ -145,7 +151,8 @@ def infer_entry(
     builder.emit(control.return_, tuple(flat))
     entry.results = tuple(v.type for v in flat)
     functions = [entry, *(i.function for i in interpreter.order)]
-    _mark_raising(functions)
+    if not interpreter.changes:  # else it is walked again
+        finish(functions)
     return Program(entry, functions, interpreter.links, interpreter.target), shape, mutated
 
 

@@ -126,15 +126,20 @@ def load_library(name: str, text: Callable[[Target], str]) -> LoadedObject:
 
 def library_text(target: Target, instances: Sequence[tuple[Any, tuple[Var, ...], str]]) -> str:
     """LLVM text of functions of the library: (function, arguments, name) of each that C code calls."""
-    from sapwood.lang.infer.interpreter import Interpreter
+    from sapwood.lang.infer.interpreter import Interpreter, finish
     from sapwood.lang.ir.ssa import Program
     from sapwood.lang.lower.emitter import lower_program
     from sapwood.lang.passes.verify import verify
 
     interpreter = Interpreter(target)
-    for function, arguments, name in instances:
-        interpreter.instance(function, arguments, name)
+
+    def walk() -> None:
+        for function, arguments, name in instances:
+            interpreter.instance(function, arguments, name)
+
+    interpreter.settle(walk)
     functions = [i.function for i in interpreter.order]
+    finish(functions)
     program = Program(functions[0], functions, {}, target)
     verify(program)
     return lower_program(program, target)

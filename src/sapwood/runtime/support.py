@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from functools import lru_cache
 
+from sapwood.runtime.heap import register_heap
 from sapwood.runtime.jit import register_symbol
 
 _CPYTHON = (
@@ -49,6 +50,7 @@ def register_python_symbols() -> None:
     }
     for name, value in objects.items():
         register_symbol(name, id(value))
+    register_heap()
     register_symbol("sapwood_print", ctypes.cast(errors.PRINT, ctypes.c_void_p).value or 0)
 
 

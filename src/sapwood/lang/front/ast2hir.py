@@ -316,6 +316,8 @@ class _Lowering:
                 return self.call(node, operator.getitem, self.expr(node.value), self.index(node.slice))
             case ast.Tuple():
                 return self.call(node, hir.make_tuple, *map(self.expr, node.elts))
+            case ast.List():
+                return self.call(node, hir.make_list, *map(self.expr, node.elts))
             case ast.Lambda():
                 return hir.Lambda(loc, self.function(node, "<lambda>"))
             case ast.Call():

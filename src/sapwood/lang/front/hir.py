@@ -17,6 +17,10 @@ def make_tuple(*items: Any) -> tuple[Any, ...]:
     return items
 
 
+def make_list(*items: Any) -> list[Any]:
+    return list(items)
+
+
 def delete(*_: Any) -> None:  # pragma: no cover - a marker, never called
     raise AssertionError
 

@@ -8,7 +8,7 @@ from sapwood.lang.errors import NOWHERE, BadConversion, LiteralOverflow, Loc, No
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops.base import Operation
 from sapwood.lang.ops.numeric import int_range, round_float
-from sapwood.lang.types import BOOL, F64, I64, Leaf, Scalar, Simd, elem_of, like
+from sapwood.lang.types import BOOL, F64, I64, Leaf, Ref, Scalar, Simd, Str, elem_of, like
 from sapwood.lang.values import Agg, Known, Value, describe, type_name
 
 if TYPE_CHECKING:
@@ -87,6 +87,10 @@ class Builder:
                 return self.const(v, I64)
             case Known(value=float() as v):
                 return self.const(v, F64)
+            case Known(value=str() as v):
+                from sapwood.lang.ops.text import text_constant
+
+                return self.emit1(text_constant, (), Ref(Str()), text=v)
         raise BadConversion(
             self.loc, found=describe(value), expected="a number", hint=f"{what} must be a number here"
         )

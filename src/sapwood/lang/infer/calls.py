@@ -225,7 +225,7 @@ class CallMixin:
         captured = dict(zip(names, target.items, strict=True))
         defaults = {p.name: self._default(p, captured) for p in code.params if p.default is not None}
         values = self._bind(code, code.name, args, kwargs, defaults, loc)
-        declared = declare_parameters(code, python, False)
+        declared = declare_parameters(code, python)
         try:
             return self._inline(code, python, declared, values, captured, self.b.unchecked, loc, typevars)
         except CompileError as e:
@@ -256,6 +256,7 @@ class CallMixin:
         from sapwood.lang.infer.walker import FunctionWalker
 
         inner = FunctionWalker(self.interp, self.b, code, python, declared, code.name, captured, typevars)
+        inner.called_at = (loc.line, loc.col)
         saved = self.b.unchecked
         self.b.unchecked = unchecked
         self.interp.enter_inline(code.name, loc)

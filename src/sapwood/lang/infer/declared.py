@@ -15,7 +15,8 @@ from sapwood.lang import types as ty
 from sapwood.lang.api.annotations import SIMD, Const, Parameterised, Ptr, StackArray, Tensor
 from sapwood.lang.api.dtypes import Number, scalar_type
 from sapwood.lang.errors import BadAnnotation, BadConversion, Loc, TypeVarConflict, WrongArgumentType
-from sapwood.lang.values import Agg, Known, Value, Var, describe
+from sapwood.lang.infer.join import Clash, adapt, join, storable
+from sapwood.lang.values import Agg, Known, Spec, Value, Var, describe, rebuild, spec_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,11 @@ def _show(d: Declared) -> str:
             return "a function"
         case "const":
             return f"Const[{_name(d.args[0])}]"
-    names = {"simd": "SIMD", "tensor": "Tensor", "ptr": "Ptr", "stack": "StackArray", "tuple": "tuple"}
+        case "heap":
+            return str(d.args[0])
+        case "optional":
+            return f"{d.args[0]} | None"
+    names = {"list": "list", "simd": "SIMD", "tensor": "Tensor", "ptr": "Ptr", "stack": "StackArray", "tuple": "tuple"}
     return f"{names[d.kind]}[{', '.join(_name(a) for a in d.args)}]"
 
 
@@ -104,6 +109,10 @@ def _declare(a: Any, name: str, loc: Loc | None) -> Declared | None:
         return Declared("scalar", (scalar,))
     if a is None or a is type(None):
         return NONE
+    if a is str:
+        return Declared("heap", (ty.Str(),))
+    if a is object:
+        return Declared("heap", (ty.Object(),))
     if isinstance(a, TypeVar):
         return Declared("typevar", (a,))
     if a is Any:
@@ -111,6 +120,10 @@ def _declare(a: Any, name: str, loc: Loc | None) -> Declared | None:
     if isinstance(a, Parameterised):
         return _declare_generic(a, name, loc)
     origin = typing.get_origin(a)
+    if origin is list:
+        return Declared("list", tuple(declare(i, name, loc) for i in typing.get_args(a)))
+    if origin in (typing.Union, pytypes.UnionType):
+        return _declare_optional(a, name, loc)
     if origin is tuple:
         return Declared("tuple", tuple(declare(i, name, loc) for i in typing.get_args(a)))
     if a is Callable or origin is Callable or origin is pytypes.FunctionType:
@@ -124,6 +137,13 @@ def _declare(a: Any, name: str, loc: Loc | None) -> Declared | None:
     if a in (tuple, Const, Tensor, SIMD, Ptr):
         return ANY if a in (tuple, Const) else None
     return None
+
+
+def _declare_optional(a: Any, name: str, loc: Loc | None) -> Declared | None:
+    kinds = [i for i in typing.get_args(a) if i is not type(None)]
+    if len(kinds) != 1 or len(typing.get_args(a)) != 2:
+        return None
+    return Declared("optional", (declare(kinds[0], name, loc),))
 
 
 def _declare_generic(a: Parameterised, name: str, loc: Loc | None) -> Declared | None:
@@ -204,7 +224,47 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
                 if len(items) == len(declared.args):
                     parts = (fit(b, d, v, bindings) for d, v in zip(declared.args, items, strict=True))
                     return Agg(ty.Tuple(len(items)), tuple(parts))
+        case "heap" | "list" | "optional":
+            return _fit_spec(b, declared, value, bindings)
     raise Misfit
+
+
+def _fit_spec(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
+    """A heap object or an optional value: what it is declared as, known down to the last element."""
+    spec = spec_of_declared(declared, bindings)
+    if spec is None:
+        return value
+    try:
+        if join(spec, storable(spec_of(value))) == spec:
+            return rebuild(spec, iter(adapt(b, value, spec)))
+    except Clash:
+        pass
+    raise Misfit
+
+
+def spec_of_declared(d: Declared, bindings: Bindings | None = None) -> Spec | None:
+    """The spec of values that are declared so; None if the annotation leaves something open."""
+    match d.kind:
+        case "scalar":
+            return Spec("leaf", d.args[0])
+        case "none":
+            return Spec("known", Known(None))
+        case "heap":
+            return Spec("leaf", ty.Ref(d.args[0]))
+        case "list":
+            elem = spec_of_declared(d.args[0], bindings)
+            return None if elem is None else Spec("leaf", ty.Ref(ty.List(elem)))
+        case "optional":
+            inner = spec_of_declared(d.args[0], bindings)
+            return None if inner is None else join(Spec("known", Known(None)), inner)
+        case "tuple":
+            items = [spec_of_declared(i, bindings) for i in d.args]
+            if all(i is not None for i in items):
+                return Spec("agg", ty.Tuple(len(items)), tuple(items))  # type: ignore[arg-type]
+        case "typevar" | "simd" | "ptr":
+            found = concrete_type(d, bindings)
+            return Spec("leaf", found) if isinstance(found, ty.Leaf) else None
+    return None
 
 
 def _coerce(b: Any, value: Value, leaf: ty.Scalar | ty.Simd) -> Var:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import builtins
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FunctionType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sapwood.lang.errors import CallTooDeep, CompileError, Loc
 from sapwood.lang.front.ast2hir import lower_function
@@ -14,7 +15,11 @@ from sapwood.lang.front.hir import FunctionDef
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.declared import ANY, TYPES, Declared, declare
 from sapwood.lang.ir.ssa import Function, Program, Region, Var
-from sapwood.lang.values import Spec, Value, rebuild, spec_of
+from sapwood.lang.passes.ownership import insert_ownership
+from sapwood.lang.types import HeapType
+from sapwood.lang.values import Site, Spec, Value, rebuild, spec_of
+
+R = TypeVar("R")
 
 
 class CompiledFunction(Protocol):
@@ -49,30 +54,79 @@ class Dependencies:
 INLINE_LIMIT = 64
 
 
+WALKS = 64  # of one unit, until all that was learned on the way is known from its beginning
+
+
 class Interpreter:
     """Walks functions and makes SSA of them. One per compilation unit."""
 
-    def __init__(self, target: Any, unit_prefix: str = "") -> None:
+    def __init__(self, target: Any) -> None:
         self.target = target
-        self.prefix = unit_prefix
+        self.dependencies = Dependencies()
+        self.kernel: Any = None  # the kernel that this unit is; everything it calls is inlined into it
+        self.sites: dict[Any, Site] = {}  # empty containers: what goes into them is learned on the way
+        self.changes: list[Any] = []  # what this walk learned
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget a walk, but not what it learned."""
         self.instances: dict[Any, Instance] = {}
         self.order: list[Instance] = []
+        self.drops: dict[HeapType, Function] = {}
         self.links: dict[str, Any] = {}
-        self.dependencies = Dependencies()
         self.inline_depth = 0
         self.frames: list[Any] = []
         self.loop_hints: dict[Any, Any] = {}
         self.closure_scopes: dict[Any, Any] = {}
-        self.kernel: Any = None  # the kernel that this unit is; everything it calls is inlined into it
+        self.changes.clear()
+
+    def settle(self, walk: Callable[[], R]) -> R:
+        """Walk, and walk again as long as a walk learns something about its beginning at its end.
+
+        An error of a walk that learned something is not believed: it may come from what was not known yet.
+        """
+        for _ in range(WALKS):
+            self._begin()
+            try:
+                result = walk()
+            except CompileError:
+                if not self.changes:
+                    raise
+                continue
+            if not self.changes:
+                return result
+        raise RuntimeError("the types of this function do not settle")
+
+    def site(self, loc: Loc) -> Site:
+        """The empty container that is made at `loc` in the present context of calls."""
+        path: list[Any] = [loc.line, loc.col]
+        for walker in reversed(self.frames):
+            path.append((id(walker.code), walker.called_at))
+            if walker.instance is not None:
+                path.append((id(walker.instance.fn), walker.instance.specs))
+                break
+        key = tuple(path)
+        if key not in self.sites:
+            self.sites[key] = Site(self.changes)
+        return self.sites[key]
+
+    def drop_function(self, target: HeapType) -> Function:
+        """The function that ends an object of a heap type."""
+        from sapwood.lang.infer.heap import drop_rule
+
+        if target not in self.drops:
+            fn, arguments = drop_rule(target)
+            self.drops[target] = self.instance(fn, arguments).function
+        return self.drops[target]
 
     # -- entry ------------------------------------------------------------------------------------
 
     def compile(self, fn: Any, arguments: tuple[Value, ...], name: str) -> Program:
         """The program whose entry is `fn` with these arguments; leaves of them are its parameters."""
-        instance = self.instance(fn, arguments, name)
+        instance = self.settle(lambda: self.instance(fn, arguments, name))
         functions = [i.function for i in self.order]
         functions.sort(key=lambda f: f is not instance.function)
-        _mark_raising(functions)
+        finish(functions)
         program = Program(instance.function, functions, self.links, self.target)
         program.entry.attrs["result"] = instance.result
         return program
@@ -143,6 +197,12 @@ class Interpreter:
             self.dependencies.constants[key] = describe_constant(value)
 
 
+def finish(functions: list[Function]) -> None:
+    """What is known of functions only once all of them are walked: which raise, and who releases what."""
+    _mark_raising(functions)
+    insert_ownership(functions)
+
+
 def _mark_raising(functions: list[Function]) -> None:
     """may_raise: a function with an error edge that leaves it. A fixpoint over the call graph."""
     leaving = {f: list(f.body.leaving()) for f in functions}
@@ -162,19 +222,16 @@ def declared_parameters(fn: Any) -> list[Declared]:
     found = _DECLARED.get(fn.__wrapped__)
     if found is None:
         hir = lower_function(fn.__wrapped__)
-        found = declare_parameters(hir, fn.__wrapped__, fn.options.annotations_required)
+        found = declare_parameters(hir, fn.__wrapped__)
         _DECLARED[fn.__wrapped__] = found
     return found
 
 
-def declare_parameters(hir: FunctionDef, python: FunctionType | None, required: bool) -> list[Declared]:
-    from sapwood.lang.errors import MissingAnnotation
-
+def declare_parameters(hir: FunctionDef, python: FunctionType | None) -> list[Declared]:
+    """What the annotations say; a parameter that has none takes anything."""
     out = []
-    for i, p in enumerate(hir.params):
+    for p in hir.params:
         if p.annotation is None:
-            if required and not (i == 0 and p.name == "self"):
-                raise MissingAnnotation(p.loc, name=p.name, function=hir.name)
             out.append(ANY)
         else:
             out.append(declare(evaluate_annotation(p.annotation.value, python, p.loc, p.name), p.name, p.loc))  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from typing import Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.ir.ssa import Var
-from sapwood.lang.values import Agg, Known, Spec, Unbound, Value, rebuild
+from sapwood.lang.values import Agg, Known, Site, Spec, Unbound, Value, rebuild
 
 
 class Clash(Exception):
@@ -168,6 +168,23 @@ def _meet_heap(p: ty.HeapType, q: ty.HeapType) -> ty.HeapType:
         if all(x == y or isinstance(x, Spec) and unify(x, y) for x, y in pairs):
             return p if all(x == y or y.kind == "never" for x, y in pairs) else q
     raise Clash
+
+
+def known_element(site: Site) -> Spec:
+    """What goes into the container of a site, as far as it is known."""
+    return Spec("never", site) if site.spec is None else resolve(site.spec)
+
+
+def resolve(s: Spec) -> Spec:
+    """A spec in which every empty container that has learned its elements has them."""
+    if s.kind == "never":
+        return known_element(s.data)
+    if s.kind == "leaf" and isinstance(s.data, ty.Ref):
+        target = s.data.target
+        names = [f.name for f in dataclasses.fields(target)]  # type: ignore[arg-type]
+        new = {n: resolve(v) for n in names if isinstance(v := getattr(target, n), Spec)}
+        return Spec("leaf", ty.Ref(dataclasses.replace(target, **new), s.data.nullable)) if new else s
+    return Spec(s.kind, s.data, tuple(map(resolve, s.items)))
 
 
 def unify(a: Spec, b: Spec) -> bool:

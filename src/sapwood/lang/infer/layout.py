@@ -123,9 +123,7 @@ def write(b: Any, p: Var, t: ty.Type, value: Value) -> None:
             b.emit(memory.store, (p, adapt(b, fit_spec(b, value, Spec("leaf", t)), Spec("leaf", t))[0]))
             return
         case ty.Stored(spec=spec):
-            leaves = adapt(b, fit_spec(b, value, spec), spec)
-            for leaf, (f, at) in zip(leaves, stored_leaves(spec), strict=True):
-                b.emit(memory.store, (at_offset(b, p, at, f), leaf))
+            write_leaves(b, p, spec, adapt(b, fit_spec(b, value, spec), spec))
             return
         case ty.Scalar() | ty.Simd():
             b.emit(memory.store, (p, b.coerce(value, t)))
@@ -149,6 +147,11 @@ def write(b: Any, p: Var, t: ty.Type, value: Value) -> None:
                 return
     hint = f"the place holds {t}"
     raise BadOperand(b.loc, function="assignment", detail=f"cannot store {describe(value)}", hint=hint)
+
+
+def write_leaves(b: Any, p: Var, spec: Spec, leaves: list[Var]) -> None:
+    for leaf, (f, at) in zip(leaves, stored_leaves(spec), strict=True):
+        b.emit(memory.store, (at_offset(b, p, at, f), leaf))
 
 
 def fit_spec(b: Any, value: Value, spec: Spec) -> Value:

@@ -136,7 +136,7 @@ class LoopMixin:
         assigned = set(names)
         kept = {n: v for n, v in before.items() if n not in assigned or once}
         self.vars, results = self.merge(kept, loop.breaks, loc, control.break_, {"target": identity})
-        op = Op(control.loop, tuple(initial), results, {"id": identity}, (region,), loc)
+        op = Op(control.loop, tuple(initial), results, {"id": identity, "once": once}, (region,), loc)
         self.b.region.ops.append(op)
         if not loop.breaks:
             self.vars = before

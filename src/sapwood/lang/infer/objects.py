@@ -19,6 +19,7 @@ from sapwood.lang.errors import (
     TooManyIndices,
 )
 from sapwood.lang.infer import layout
+from sapwood.lang.infer.heap import require_some, rules_of
 from sapwood.lang.infer.tensors import load_elements, store_elements, tensor_view
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import convert, simd
@@ -131,16 +132,19 @@ NUMBER_METHODS = {
 # -- attributes --------------------------------------------------------------------------------------
 
 
-def _bound(methods: dict[str, Any], name: str, receiver: Value) -> Value | None:
+def bound(methods: dict[str, Any], name: str, receiver: Value) -> Value | None:
     rule = methods.get(name)
     return None if rule is None else Agg(ty.BoundMethod(Method(name, rule)), (receiver,))  # type: ignore[arg-type]
 
 
 def get_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value:
     found: Value | None = None
+    x = require_some(w, x, AttributeError, f"'NoneType' object has no attribute '{name}'")
     match x:
+        case Var(type=ty.Ref()):
+            found = rules_of(x).attribute(w, x, name)
         case Agg(type=ty.Tensor()):
-            found = _tensor_attribute(w, x, name) or _bound(TENSOR_METHODS, name, x)
+            found = _tensor_attribute(w, x, name) or bound(TENSOR_METHODS, name, x)
         case Agg(type=ty.Struct()):
             found = _struct_attribute(w, x, name)
         case Agg(type=ty.StackArray() as t):
@@ -151,12 +155,12 @@ def get_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value:
             elif name == "dtype" and isinstance(t.elem, ty.Scalar):
                 found = Known(dtype_of(t.elem))
             else:
-                found = _bound(POINTER_METHODS, name, x.items[0])
+                found = bound(POINTER_METHODS, name, x.items[0])
         case Var(type=ty.Ptr() as t):
             if name == "dtype" and isinstance(t.elem, ty.Scalar):
                 found = Known(dtype_of(t.elem))
             else:
-                found = _bound(POINTER_METHODS, name, x)
+                found = bound(POINTER_METHODS, name, x)
         case Var(type=ty.Scalar() | ty.Simd() as t):
             if name == "dtype":
                 found = Known(dtype_of(elem_of(t)))
@@ -165,7 +169,7 @@ def get_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value:
             elif name == "real":
                 found = x
             else:
-                found = _bound(NUMBER_METHODS, name, x)
+                found = bound(NUMBER_METHODS, name, x)
         case Known():
             found = _known_attribute(w, x, name, loc)
     if found is None:
@@ -185,6 +189,8 @@ def _attribute_hint(x: Value, name: str) -> str:
             names = [*info.annotations(), *info.methods]
         case Var(type=ty.Ptr()):
             names = [*POINTER_METHODS, "dtype"]
+        case Var(type=ty.Ref()):
+            names = list(rules_of(x).methods)
         case Var():
             names = [*NUMBER_METHODS, "dtype", "lanes"]
         case Known(value=v):
@@ -246,7 +252,7 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
     if isinstance(v, int | float) and not isinstance(v, bool) and name == "dtype":
         return Known(float if isinstance(v, float) else int)
     if isinstance(v, int | float) and name in NUMBER_METHODS:
-        return _bound(NUMBER_METHODS, name, w.b.materialize(x))
+        return bound(NUMBER_METHODS, name, w.b.materialize(x))
     found = getattr(v, name, None)
     if found is None:
         return None
@@ -286,7 +292,10 @@ def _index_items(index: Value) -> tuple[Value, ...]:
 
 
 def get_item(w: Walker, x: Value, index: Value) -> Value:
+    x = require_some(w, x, TypeError, "'NoneType' object is not subscriptable")
     match x:
+        case Var(type=ty.Ref()):
+            return rules_of(x).get_item(w, x, index)
         case Agg(type=ty.Tensor() as t):
             items = _index_items(index)
             if len(items) > t.rank:
@@ -316,7 +325,11 @@ def get_item(w: Walker, x: Value, index: Value) -> Value:
 
 
 def set_item(w: Walker, x: Value, index: Value, value: Value) -> None:
+    x = require_some(w, x, TypeError, "'NoneType' object does not support item assignment")
     match x:
+        case Var(type=ty.Ref()):
+            rules_of(x).set_item(w, x, index, value)
+            return
         case Agg(type=ty.Tensor() as t):
             items = _index_items(index)
             if len(items) > t.rank:
@@ -377,7 +390,10 @@ def _tuple_item(w: Walker, x: Value, index: Value) -> Value:
 
 
 def length(w: Walker, x: Value) -> Value:
+    x = require_some(w, x, TypeError, "object of type 'NoneType' has no len()")
     match x:
+        case Var(type=ty.Ref()):
+            return rules_of(x).length(w, x)
         case Agg(type=ty.Tensor()):
             return x.items[1]
         case Agg(type=ty.StackArray() as t):

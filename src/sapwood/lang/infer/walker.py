@@ -33,10 +33,13 @@ from sapwood.lang.errors import (
 )
 from sapwood.lang.front import hir
 from sapwood.lang.infer.calls import CallMixin
-from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit, fit_argument
+from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit, fit_argument, spec_of_declared
+from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.interpreter import Instance, Interpreter, evaluate_annotation
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
+from sapwood.lang.infer.lists import make_list
 from sapwood.lang.infer.loops import LoopMixin
+from sapwood.lang.infer.narrow import NarrowMixin
 from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, set_item
 from sapwood.lang.ir.ssa import Op, Region
 from sapwood.lang.ops import control
@@ -65,7 +68,7 @@ _UNARY = {operator.neg: "__neg__", operator.pos: "__pos__", operator.invert: "__
 _MISSING = object()
 
 
-class FunctionWalker(LoopMixin, CallMixin):
+class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
     """The state of one walk: where code goes, what each name holds."""
 
     def __init__(
@@ -92,6 +95,8 @@ class FunctionWalker(LoopMixin, CallMixin):
         self.contexts: list[Any] = []  # enclosing loops, innermost last
         self.returns: list[tuple[Region, Value, Loc]] = []
         self.instance: Instance | None = None  # None when the body is inlined into a caller
+        self.called_at: Any = None  # where, if so
+        self.conditions: dict[str, hir.Expr] = {}  # what the names of conditions stand for
         self.result: Declared | None = self._declared_result()
 
     def _declared_result(self) -> Declared | None:
@@ -158,7 +163,7 @@ class FunctionWalker(LoopMixin, CallMixin):
 
     def declared_spec(self) -> Spec | None:
         """The result's spec from the annotation alone, for calls in a cycle."""
-        return None if self.result is None else _spec_of_declared(self.result)
+        return None if self.result is None else spec_of_declared(self.result, self.typevars)
 
     # -- places -----------------------------------------------------------------------------------
 
@@ -177,7 +182,10 @@ class FunctionWalker(LoopMixin, CallMixin):
 
     def block(self, statements: list[hir.Stmt]) -> bool:
         """Run statements; True when control does not come out of them."""
-        return any(self.stmt(s) for s in statements)
+        try:
+            return any(self.stmt(s) for s in statements)
+        except Dead:
+            return True
 
     def stmt(self, s: hir.Stmt) -> bool:
         self.b.loc = s.loc
@@ -244,10 +252,12 @@ class FunctionWalker(LoopMixin, CallMixin):
         where = dict(self.where)
         ends: list[tuple[Region, dict[str, Value], bool]] = []
         places: list[dict[str, Loc]] = []
-        for statements in (s.then, s.other):
+        narrowings = self.narrowings(s.test)
+        for statements, narrowed in zip((s.then, s.other), narrowings, strict=True):
             region = Region()
             self.vars, self.where = dict(before), dict(where)
             with self.at(region):
+                self.narrow(narrowed)
                 dead = self.block(statements)
                 ends.append((region, self.vars, dead))
                 places += [] if dead else [self.where]
@@ -392,6 +402,7 @@ class FunctionWalker(LoopMixin, CallMixin):
             case hir.Bind():
                 saved = self.vars.get(e.name)
                 self.vars[e.name] = self.expr(e.value)
+                self.conditions[e.name] = e.value
                 result = self.expr(e.body)
                 if saved is None:
                     del self.vars[e.name]
@@ -408,23 +419,32 @@ class FunctionWalker(LoopMixin, CallMixin):
             return self.expr(e.then if test.value else e.other)
         ends: list[tuple[Region, Value]] = []
         before = self.vars
-        for part in (e.then, e.other):
+        regions: list[Region] = []
+        for part, narrowed in zip((e.then, e.other), self.narrowings(e.test), strict=True):
             region = Region()
+            regions.append(region)
             self.vars = dict(before)
             with self.at(region):
-                ends.append((region, self.expr(part)))
+                self.narrow(narrowed)
+                try:
+                    ends.append((region, self.expr(part)))
+                except Dead:
+                    continue
         self.vars = before
         self.b.loc = e.loc
+        if not ends:
+            self.b.region.ops.append(Op(control.if_, (test,), (), {}, tuple(regions), e.loc))
+            raise Dead
         specs = [spec_of(v) for _, v in ends]
         try:
-            spec = join(specs[0], specs[1])
+            spec = join(specs[0], specs[-1])
         except Clash:
             raise self._clash("this expression", specs, e.loc, [e.then.loc, e.other.loc]) from None
         value, leaves = fresh(spec)
         for region, v in ends:
             with self.at(region, e.loc):
                 self.b.emit(control.yield_, tuple(adapt(self.b, v, spec)))
-        self.b.region.ops.append(Op(control.if_, (test,), tuple(leaves), {}, (ends[0][0], ends[1][0]), e.loc))
+        self.b.region.ops.append(Op(control.if_, (test,), tuple(leaves), {}, tuple(regions), e.loc))
         return value
 
     def _call(self, e: hir.Call) -> Value:
@@ -455,6 +475,8 @@ class FunctionWalker(LoopMixin, CallMixin):
             return unary(self.b, callee, args[0])
         if callee is hir.make_tuple:
             return self._tuple(args)
+        if callee is hir.make_list:
+            return make_list(self, args)
         if callee is getattr:
             return get_attribute(self, args[0], args[1].value, e.loc)  # type: ignore[union-attr]
         if callee is operator.getitem:
@@ -577,20 +599,3 @@ def struct_tuple(walker: FunctionWalker, value: Value) -> Value:
     names = value.type.cls.__sapwood_struct__.annotations()
     items = tuple(get_attribute(walker, value, n, walker.b.loc) for n in names)
     return Agg(ty.Tuple(len(items)), items)
-
-
-def _spec_of_declared(d: Declared) -> Spec | None:
-    match d.kind:
-        case "scalar":
-            return Spec("leaf", d.args[0])
-        case "none":
-            return Spec("known", Known(None))
-        case "simd" if isinstance(d.args[0], ty.Scalar) and isinstance(d.args[1], int):
-            return Spec("leaf", ty.Simd(d.args[0], d.args[1]))
-        case "tuple":
-            items = [_spec_of_declared(i) for i in d.args]
-            if all(i is not None for i in items):
-                return Spec("agg", ty.Tuple(len(items)), tuple(items))  # type: ignore[arg-type]
-    return None
-
-

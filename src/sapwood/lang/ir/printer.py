@@ -38,6 +38,8 @@ def _op(op: Op, lines: list[str], depth: int) -> None:
     text += op.name + (f" {operands}" if operands else "") + (f" [{attrs}]" if attrs else "")
     if op.handler is not None:
         text += f" !{id(op.handler) & 0xFFFF:04x}({', '.join(map(repr, op.edge))})"
+    if op.shared:
+        text += f" retain({', '.join(map(repr, op.shared))})"
     if op.cleanup:
         text += f" release({', '.join(map(repr, op.cleanup))})"
     where = f"  ; {op.loc.line}" if op.loc.line else ""

@@ -41,10 +41,11 @@ class Op:
     """One operation: the table entry `op`, its operands, attributes, results and regions.
 
     The error edge of one that may raise: `handler` is the `id` of a try around it or None, `edge` the values that
-    the handler gets, `cleanup` the owned values that are released on the way.
+    the handler gets, `cleanup` the owned values that are released on the way, `shared` those of
+    `edge` that are retained.
     """
 
-    __slots__ = ("attrs", "cleanup", "edge", "handler", "loc", "op", "operands", "regions", "results")
+    __slots__ = ("attrs", "cleanup", "edge", "handler", "loc", "op", "operands", "regions", "results", "shared")
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class Op:
         self.edge: tuple[Var, ...] = ()
         self.handler: Any = None
         self.cleanup: tuple[Var, ...] = ()
+        self.shared: tuple[Var, ...] = ()
 
     @property
     def name(self) -> str:

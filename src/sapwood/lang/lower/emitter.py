@@ -12,8 +12,9 @@ import struct
 from typing import Any
 
 from sapwood.lang.ir.ssa import Function, Op, Program, Region, Var
+from sapwood.lang.ops.heap import lower_release, lower_retain
 from sapwood.lang.ops.numeric import to_bits
-from sapwood.lang.types import BOOL, Leaf, Ptr, Scalar, Simd, Tile
+from sapwood.lang.types import BOOL, Leaf, Ptr, Ref, Scalar, Simd, Tile
 
 _SPACES = {"generic": "ptr", "local": "ptr", "shared": "ptr addrspace(3)"}
 
@@ -30,6 +31,8 @@ def llvm_type(ty: Leaf) -> str:
             return f"<{ty.lanes} x {llvm_type(ty.elem)}>"
         case Ptr():
             return _SPACES[ty.space]
+        case Ref():
+            return "ptr"
         case Tile():
             return "x86_amx"
     raise TypeError(ty)
@@ -44,6 +47,16 @@ def _is_bool(ty: Leaf) -> bool:
     return ty == BOOL or isinstance(ty, Simd) and ty.elem == BOOL
 
 
+# what never overlaps: words of heap objects, elements of containers by their type, the count of live objects
+ALIASES = {"header": 11, "elements": 12, "state": 13}
+ALIAS_METADATA = (
+    '!10 = !{!"memory"}',
+    '!20 = !{!"header", !10}', "!11 = !{!20, !20, i64 0}",
+    '!21 = !{!"elements", !10}', "!12 = !{!21, !21, i64 0}",
+    '!22 = !{!"state", !10}', "!13 = !{!22, !22, i64 0}",
+)  # fmt: skip
+
+
 class ModuleEmitter:
     """The text of one LLVM module."""
 
@@ -52,6 +65,7 @@ class ModuleEmitter:
         self.target = target
         self.functions: list[str] = []
         self.globals: dict[str, str] = {}
+        self.variables: dict[str, str] = {}  # type and initial value of data -> its name
         self.declarations: dict[str, None] = {}
         self.counter = 0
 
@@ -60,6 +74,12 @@ class ModuleEmitter:
         if text not in self.globals:
             self.globals[text] = f"@.text{len(self.globals)}"
         return self.globals[text]
+
+    def data(self, definition: str) -> str:
+        """Data of the module, given as LLVM's type and value; equal data is one."""
+        if definition not in self.variables:
+            self.variables[definition] = f"@.data{len(self.variables)}"
+        return self.variables[definition]
 
     def fresh(self, stem: str) -> str:
         self.counter += 1
@@ -74,7 +94,8 @@ class ModuleEmitter:
             raw = value.encode() + b"\0"
             body = "".join(chr(c) if 32 <= c < 127 and c not in (34, 92) else f"\\{c:02X}" for c in raw)
             constants.append(f'{name} = private unnamed_addr constant [{len(raw)} x i8] c"{body}"')
-        tail = ["!0 = !{i32 1}", '!1 = !{!"branch_weights", i32 1, i32 1048575}']
+        constants += [f"{name} = internal global {d}, align 8" for d, name in self.variables.items()]
+        tail = ["!0 = !{i32 1}", '!1 = !{!"branch_weights", i32 1, i32 1048575}', *ALIAS_METADATA]
         defined = {line.split("(")[0].split("@")[-1] for f in self.functions for line in f.splitlines()[:1]}
         declares = [d for d in self.declarations if d.split("@")[1].split("(")[0] not in defined]
         return "\n".join([*head, *constants, *declares, *self.functions, *tail, ""])
@@ -299,8 +320,10 @@ class Emitter:
 
     def fail(self, op: Op) -> None:
         """Leave along the error edge of `op`: the error record is filled in. Every raising operation ends here."""
+        for v in op.shared:
+            lower_retain(self, self.name(v), v.type)
         for v in op.cleanup:
-            self.release(v)
+            lower_release(self, self.name(v), v.type)
         if op.handler is None:
             self.return_error()
             return
@@ -316,10 +339,6 @@ class Emitter:
         self.block(bad)
         self.fail(op)
         self.block(good)
-
-    def release(self, v: Var) -> None:
-        """Give up one reference to a heap object."""
-        raise NotImplementedError(f"{v!r} of type {v.type} is not counted")
 
     def try_(self, op: Op) -> None:
         """The body, then the handler where the error edges of the body meet; both may come out at the end."""

@@ -22,7 +22,7 @@ def free_variables(region: Region) -> list[Var]:
             defined.update(inner.params)
         defined.update(op.results)
     for op in region.walk():
-        for v in (*op.operands, *op.edge, *op.cleanup):
+        for v in (*op.operands, *op.edge, *op.cleanup, *op.shared):
             if v not in defined:
                 used[v] = None
     return list(used)

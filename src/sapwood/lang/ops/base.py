@@ -42,7 +42,8 @@ class Operation(Generic[P, R]):
     """One operation of the language (or, when it has no typing rule, of the SSA)."""
 
     def __init__(
-        self, stub: Callable[P, R], name: str, pure: bool, control: bool, space: str, varies: bool, raises: bool
+        self, stub: Callable[P, R], name: str, pure: bool, control: bool, space: str, varies: bool, raises: bool,
+        consumes: bool,
     ) -> None:
         self.stub = stub
         self.name = name
@@ -51,6 +52,7 @@ class Operation(Generic[P, R]):
         self.space = space  # "any", "host" or "kernel": the kind of function that it may appear in
         self.varies = varies  # whether threads of a block may get different results from equal operands
         self.raises = raises  # whether it may raise, and so has an error edge; its lowering leaves through e.fail(op)
+        self.consumes = consumes  # whether it takes over the references among its operands
         self.type_rule: Rule | None = None
         self.reference_rule: Rule | None = None
         self.lowering_rule: Rule | None = None
@@ -103,11 +105,12 @@ def operation(
     space: str = "any",
     varies: bool = False,
     raises: bool = False,
+    consumes: bool = False,
 ) -> Callable[[Callable[P, R]], Operation[P, R]]:
     """Enter a function into the table; see the module's text."""
 
     def enter(stub: Callable[P, R]) -> Operation[P, R]:
-        op = Operation(stub, name or stub.__name__.rstrip("_"), pure, control, space, varies, raises)
+        op = Operation(stub, name or stub.__name__.rstrip("_"), pure, control, space, varies, raises, consumes)
         if op.name in OPERATIONS:
             raise ValueError(f"operation '{op.name}' is defined twice")
         OPERATIONS[op.name] = op

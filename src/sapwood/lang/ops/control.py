@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 from sapwood.lang.ops.base import operation
-from sapwood.lang.types import F64, Scalar
+from sapwood.lang.ops.heap import lower_retain
+from sapwood.lang.types import F64, Ref, Scalar
 
 
 class Exit(Exception):
@@ -89,21 +90,31 @@ RAISE_LIMIT = 6  # values that an error record holds
 
 def descriptor(op: Any) -> str:
     """The JSON record that travels in the object code; see runtime/errors.py for the reader."""
-    exception = op.attrs["exception"]
     args = op.operands[1:] if op.op is raise_if else op.operands
+    return record_text(op.attrs["exception"], op.loc, op.attrs.get("message"), op.attrs.get("parts"), args)
+
+
+def record_text(exception: Any, loc: Any, message: Any, parts: Any, args: Any) -> str:
     return json.dumps(
         {
             "type": f"{exception.__module__}.{exception.__qualname__}",
-            "message": op.attrs.get("message"),
-            "parts": op.attrs.get("parts"),
-            "args": [v.type.name for v in args],
-            "file": op.loc.file,
-            "line": op.loc.line,
-            "col": op.loc.col,
-            "function": op.loc.function,
+            "message": message,
+            "parts": parts,
+            "args": [str(v.type) for v in args],
+            "file": loc.file,
+            "line": loc.line,
+            "col": loc.col,
+            "function": loc.function,
         },
         ensure_ascii=True,
     )
+
+
+def fail_with(e, op, exception: type[BaseException], *args: Any) -> None:
+    """Raise an exception with constant arguments from the lowering of any operation that raises."""
+    parts = [{"value": a} for a in args]
+    e.fill_error(e.text_constant(record_text(exception, op.loc, None, parts, ())), [])
+    e.fail(op)
 
 
 def _raise_from(op: Any, values: tuple[Any, ...]) -> None:
@@ -117,7 +128,7 @@ def _raise_from(op: Any, values: tuple[Any, ...]) -> None:
     raise error
 
 
-@operation(name="raise", control=True, raises=True)
+@operation(name="raise", control=True, raises=True, consumes=True)
 def raise_() -> None:
     """Raise an exception and leave the function. Attribute `parts`: its arguments, {"value": constant} or None
     for the next operand."""
@@ -150,6 +161,9 @@ def _(e, op):
     bad, good = e.label("raise"), e.label("ok")
     e.line(f"br i1 {e.name(op.operands[0])}, label %{bad}, label %{good}, !prof !1")
     e.block(bad)
+    for v in op.operands[1:]:
+        if isinstance(v.type, Ref):
+            lower_retain(e, e.name(v), v.type)  # the record has a reference of its own
     _lower_raise(e, op, op.operands[1:])
     e.block(good)
 
@@ -182,10 +196,12 @@ def _lower_raise(e, op, args) -> None:
 
 
 def as_word(e, v) -> str:
-    """A scalar as 64 bits: ints extended, floats as f64."""
+    """A scalar as 64 bits: ints extended, floats as f64; a reference as its address."""
     from sapwood.lang.ops.convert import lower_convert
 
     ty, x = v.type, e.name(v)
+    if isinstance(ty, Ref):
+        return e.value(f"ptrtoint ptr {x} to i64")
     if ty.is_float:
         return e.value(f"bitcast double {lower_convert(e, x, ty, F64)} to i64")
     if ty.bits == 64:

@@ -15,7 +15,7 @@ from sapwood.lang.errors import BadOperand
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.pointer import Block, Pointer
-from sapwood.lang.types import BOOL, I64, HeapType, List, Object, Ptr, Ref, Stored, U8
+from sapwood.lang.types import BOOL, I64, U8, HeapType, List, Object, Ptr, Ref, Stored
 from sapwood.lang.values import Known, describe
 from sapwood.runtime import heap
 
@@ -205,12 +205,17 @@ def retain(x: Any) -> None:
 
 @retain.reference
 def _(ev, op, x):
+    retain_value(x, op.operands[0].type)
+    return ()
+
+
+def retain_value(x: Pointer, t: Any) -> None:
+    """`retain` in the evaluator."""
     if x.address:
-        if isinstance(op.operands[0].type.target, Object):
+        if isinstance(t.target, Object):
             ctypes.pythonapi.Py_IncRef(ctypes.c_void_p(x.address))
         else:
             ctypes.c_int64.from_address(x.address).value += 1
-    return ()
 
 
 @retain.lowering
@@ -241,11 +246,17 @@ def release(x: Any) -> None:
 
 @release.reference
 def _(ev, op, x):
+    release_value(ev, x, op.operands[0].type)
+    return ()
+
+
+def release_value(ev: Any, x: Pointer, t: Any) -> None:
+    """`release` in the evaluator."""
     if not x.address:
-        return ()
-    if isinstance(op.operands[0].type.target, Object):
+        return
+    if isinstance(t.target, Object):
         ctypes.pythonapi.Py_DecRef(ctypes.c_void_p(x.address))
-        return ()
+        return
     count = ctypes.c_int64.from_address(x.address)
     count.value -= 1
     if count.value == 0:
@@ -254,7 +265,6 @@ def _(ev, op, x):
             heap.end(x.address)
         else:
             ev.function(drop, (Pointer(Block(x.address, None), 0, I64),))
-    return ()
 
 
 @release.lowering

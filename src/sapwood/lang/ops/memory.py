@@ -8,8 +8,9 @@ from typing import Any
 from sapwood.lang.errors import BadOperand
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.base import operation
+from sapwood.lang.ops.heap import lower_retain, retain_value
 from sapwood.lang.ops.pointer import Block, Pointer
-from sapwood.lang.types import I64, Leaf, Ptr, Scalar, Simd, Type, elem_of
+from sapwood.lang.types import I64, Leaf, Ptr, Ref, Scalar, Simd, Type, elem_of
 from sapwood.lang.values import Known, Value
 
 
@@ -115,14 +116,20 @@ def _(e, op, n):
 
 @operation(varies=True)
 def load(p: Any) -> Any:
-    """Read a leaf through a pointer; with a second operand, a mask, lanes that are off give zero."""
+    """Read a leaf through a pointer; with a second operand, a mask, lanes that are off give zero.
+
+    A reference is shared with the memory; with the attribute `take` it moves out.
+    """
 
 
 @load.reference
 def _(op, p, *mask):
     ty = op.result.type
     if not mask:
-        return p.load(ty)
+        x = p.load(ty)
+        if isinstance(ty, Ref) and not op.attrs.get("take"):
+            retain_value(x, ty)
+        return x
     size = ty.elem.itemsize
     zero = 0.0 if ty.elem.is_float else ty.elem.kind != "bool" and 0
     return tuple(p.add(i, size).load(ty.elem) if on else zero for i, on in enumerate(mask[0]))
@@ -141,13 +148,15 @@ def _(e, op, p, *mask):
         mt = e.type(op.operands[1].type)
         arg = (f"{pt} align {align}", p)
         return e.call(name, memory, [arg, (mt, mask[0]), (memory, zero)])
-    x = e.value(f"load {volatile}{memory}, {pt} {p}, align {align}{e.load_metadata(op)}")
+    x = e.value(f"load {volatile}{memory}, {pt} {p}, align {align}{e.load_metadata(op)}{_alias(op)}")
+    if isinstance(ty, Ref) and not op.attrs.get("take"):
+        lower_retain(e, x, ty)
     return e.from_memory(ty, x)
 
 
 @operation()
 def store(p: Any, x: Any) -> Any:
-    """Write a leaf through a pointer; with a third operand, a mask, lanes that are off stay."""
+    """Write a leaf through a pointer; with a third operand, a mask, lanes that are off stay. A reference moves in."""
 
 
 @store.reference
@@ -173,7 +182,14 @@ def _(e, op, p, x, *mask):
         e.call(name, "void", [(memory, x), (f"{pt} align {align}", p), (e.type(op.operands[2].type), mask[0])])
         return
     stream = ", !nontemporal !0" if op.attrs.get("stream") else ""
-    e.line(f"store {memory} {x}, {pt} {p}, align {align}{stream}")
+    e.line(f"store {memory} {x}, {pt} {p}, align {align}{stream}{_alias(op)}")
+
+
+def _alias(op) -> str:
+    from sapwood.lang.lower.emitter import ALIASES
+
+    alias = op.operands[0].type.alias
+    return f", !tbaa !{ALIASES[alias]}" if alias else ""
 
 
 def _natural(ty: Leaf) -> int:

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 from sapwood.lang.errors import BadOperand, CompileError, LiteralOverflow, NoOperator, NotABool, NotAnIndex
-from sapwood.lang.ir.ssa import Var
-from sapwood.lang.ops import arith
+from sapwood.lang.ir.ssa import Region, Var
+from sapwood.lang.ops import arith, control
 from sapwood.lang.ops.base import Operation
 from sapwood.lang.ops.promotion import common_type, to_type
-from sapwood.lang.types import BOOL, F64, I64, Ptr, Scalar, Simd, Tuple, elem_of, like
+from sapwood.lang.types import BOOL, F64, I64, Optional, Ptr, Ref, Scalar, Simd, Tuple, elem_of, like
 from sapwood.lang.values import Agg, Known, Value, describe
 
 SYMBOLS: dict[Any, str] = {
@@ -131,6 +131,13 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
     pointer = _pointer(b, fn, x, y)
     if pointer is not None:
         return pointer
+    for side in (x, y):
+        if isinstance(side, Var) and isinstance(side.type, Ref):
+            from sapwood.lang.infer.heap import rules_of
+
+            result = rules_of(side).binary(b.interpreter.frames[-1], fn, x, y)
+            if result is not None:
+                return result
     if _is_tuple(x) and _is_tuple(y):
         result = _tuples(b, fn, x, y)
         if result is not None:
@@ -215,6 +222,8 @@ def truth(b: Any, x: Value) -> Known | Var:
             return x if ty == BOOL else b.convert(x, BOOL)
         case Agg(type=Tuple()):
             return Known(bool(x.items))
+        case Var(type=Ref()) | Agg(type=Optional()):
+            return _truth_of_reference(b, x)
     hint = "compare it with something"
     if isinstance(x, Agg) and type(x.type).__name__ == "Tensor":
         hint = "compare one of its elements, or len(x) with 0"
@@ -223,9 +232,33 @@ def truth(b: Any, x: Value) -> Known | Var:
     raise NotABool(b.loc, type=describe(x), hint=hint)
 
 
+def _truth_of_reference(b: Any, x: Value) -> Known | Var:
+    """Of a heap object, or of a value that may be None, which is false."""
+    from sapwood.lang.infer.heap import rules_of
+    from sapwood.lang.infer.narrow import is_none, is_optional, some
+
+    if not is_optional(x):
+        return rules_of(x).truth(b.interpreter.frames[-1], x)
+    there = b.materialize(logical_not(b, is_none(b, x)))
+    regions = Region(), Region()
+    saved = b.region
+    b.region = regions[0]
+    b.emit(control.yield_, (b.materialize(truth(b, some(b, x))),))
+    b.region = regions[1]
+    b.emit(control.yield_, (b.const(False, BOOL),))
+    b.region = saved
+    return b.emit(control.if_, (there,), (BOOL,), regions=regions)[0]
+
+
 def _identity(b: Any, fn: Any, x: Value, y: Value) -> Value:
     none = Known(None)
     if none in (x, y):
+        from sapwood.lang.infer.narrow import is_none, is_optional
+
+        other = x if y == none else y
+        if is_optional(other):
+            missing = is_none(b, other)
+            return missing if fn is operator.is_ else logical_not(b, missing)
         same = x == y
         return Known(same if fn is operator.is_ else not same)
     raise NoOperator(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sapwood.lang.ops.numeric import from_bits, to_bits
-from sapwood.lang.types import Leaf, Ptr, Scalar, Simd, Type, elem_of, sizeof
+from sapwood.lang.types import I64, Leaf, Ptr, Ref, Scalar, Simd, Type, elem_of, sizeof
 
 
 class MemoryFault(IndexError):
@@ -57,8 +57,9 @@ class Pointer:
         size = sizeof(ty)
         self._check(size, "load")
         raw = ctypes.string_at(self.address, size)
-        if isinstance(ty, Ptr):
-            return Pointer(Block(int.from_bytes(raw, "little"), None), 0, ty.elem)
+        if isinstance(ty, Ptr | Ref):
+            elem = ty.elem if isinstance(ty, Ptr) else I64
+            return Pointer(Block(int.from_bytes(raw, "little"), None), 0, elem)
         assert isinstance(ty, Scalar | Simd)
         elem = elem_of(ty)
         n = elem.itemsize
@@ -68,7 +69,7 @@ class Pointer:
     def store(self, ty: Leaf, value: Any) -> None:
         size = sizeof(ty)
         self._check(size, "store")
-        if isinstance(ty, Ptr):
+        if isinstance(ty, Ptr | Ref):
             raw = value.address.to_bytes(8, "little")
         else:
             elem = elem_of(ty)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sapwood.lang.errors import LaneMismatch, MixedSigns, NoOperator
+from sapwood.lang.errors import BadOperand, LaneMismatch, MixedSigns, NoOperator
 from sapwood.lang.ir.ssa import Var
-from sapwood.lang.types import F64, I64, Scalar, Simd, elem_of, like
+from sapwood.lang.types import F64, I64, Scalar, Simd, elem_of, is_numeric, like
 from sapwood.lang.values import Known, Value, describe
 
 if TYPE_CHECKING:
@@ -54,7 +54,10 @@ def to_type(b: Builder, value: Value, ty: Number) -> Var:
     return b.convert(value, ty)
 
 
-def _no_operator(b: Builder, op: str, values: Sequence[Value]) -> NoOperator:
+def _no_operator(b: Builder, op: str, values: Sequence[Value]) -> NoOperator | BadOperand:
+    if op.isidentifier():  # a function of numbers
+        wrong = next(v for v in values if not is_numeric(v.type if isinstance(v, Var) else None))
+        return BadOperand(b.loc, function=op, detail=f"takes numbers, not {describe(wrong)}", hint="pass a number")
     left = describe(values[0])
     right = describe(values[1]) if len(values) > 1 else ""
     hint = "both operands must be numbers or vectors"

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sapwood.lang.errors import NOWHERE, HostOnly
+from sapwood.lang.errors import NOWHERE, CountedInParallel
 from sapwood.lang.ir.ssa import Function, Op, Region, Var
 from sapwood.lang.ops import heap
 from sapwood.lang.passes.verify import TERMINATORS, never_ends
@@ -116,8 +116,9 @@ class _Ownership:
 
     def _operation(self, op: Op, ending: list[Var], scope: _Scope, out: list[Op]) -> None:
         moved: set[Var] = set()
+        inside = {v for region in op.regions for o in region.ops for v in self.used[o]}
         for v in _consumed(op):
-            if v in ending and v not in moved:
+            if v in ending and v not in moved and v not in inside:
                 moved.add(v)
                 scope.owned.pop(v, None)
             else:
@@ -130,9 +131,10 @@ class _Ownership:
         if op.may_raise:
             self._error_edge(op, moved)
         out.append(op)
+        comes_out = not rest or not never_ends(op)
         for v in rest:
             scope.owned.pop(v, None)
-            if not never_ends(op):
+            if comes_out:
                 out.append(_op(heap.release, v, op))
 
     def _nested(self, op: Op, ending: list[Var], scope: _Scope) -> list[Var]:
@@ -153,8 +155,7 @@ class _Ownership:
         for inner in op.regions[0].walk():
             for v in (*inner.results, *inner.operands):
                 if isinstance(v.type, Ref):
-                    hint = "use numbers, tensors and structs of them inside, and the rest before or after the loop"
-                    raise HostOnly(inner.loc, op=f"{v.type} in a parallel loop", hint=hint)
+                    raise CountedInParallel(inner.loc, type=v.type)
         saved, self.base = self.base, len(self.scopes)
         self.region(op.regions[0], (), None)
         self.base = saved

@@ -24,10 +24,10 @@ def _fail(function: Function, op: Op | None, text: str) -> InvalidSSA:
 def _region(function: Function, region: Region, visible: set[Var], loops: list[Op], tries: list[Op]) -> None:
     known, own = visible, list(region.params)  # one set for all regions: what this one adds leaves with it
     known.update(own)
-    if not region.ops or (region.ops[-1].name not in TERMINATORS and not _never_ends(region.ops[-1])):
+    if not region.ops or (region.ops[-1].name not in TERMINATORS and not never_ends(region.ops[-1])):
         raise _fail(function, region.ops[-1] if region.ops else None, "the region has no terminator")
     for i, op in enumerate(region.ops):
-        for v in (*op.operands, *op.edge, *op.cleanup):
+        for v in (*op.operands, *op.edge, *op.cleanup, *op.shared):
             if v not in known:
                 raise _fail(function, op, f"{v!r} is used where it is not defined")
         if op.name in TERMINATORS and i != len(region.ops) - 1:
@@ -54,14 +54,14 @@ def _region(function: Function, region: Region, visible: set[Var], loops: list[O
     known.difference_update(own)
 
 
-def _never_ends(op: Op) -> bool:
+def never_ends(op: Op) -> bool:
     """A loop without breaks, or a branch or try whose both sides leave."""
     if op.name == "loop":
         target = op.attrs["id"]
         return not any(o.name == "break" and o.attrs["target"] is target for o in op.regions[0].walk())
     if op.name in ("if", "try"):
         return all(
-            r.ops and (r.ops[-1].name in TERMINATORS - {"yield"} or _never_ends(r.ops[-1])) for r in op.regions
+            r.ops and (r.ops[-1].name in TERMINATORS - {"yield"} or never_ends(r.ops[-1])) for r in op.regions
         )
     return False
 

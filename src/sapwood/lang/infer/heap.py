@@ -1,0 +1,94 @@
+"""What heap objects can do: one `HeapRules` for each kind of object, found by the type of a reference."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, ClassVar
+
+from sapwood.lang import types as ty
+from sapwood.lang.errors import BadOperand, NotIndexable
+from sapwood.lang.ir.ssa import Var
+from sapwood.lang.ops import arith
+from sapwood.lang.types import BOOL, I64
+from sapwood.lang.values import Known, Value, describe
+
+
+class Dead(Exception):
+    """Control does not get past the expression that is being walked; what it emitted ends in a `raise`."""
+
+
+class HeapRules:
+    """What inference asks of a kind of heap object. `x` is a reference that is not None."""
+
+    type_name = ""  # as Python's messages say it
+    methods: ClassVar[dict[str, Any]] = {}  # name -> rule(w, receiver, *args, **kwargs)
+
+    def drop(self, target: Any) -> tuple[Any, tuple[Value, ...]]:
+        """The library function that ends such an object, and its arguments: first the words of the object.
+
+        It releases what the object holds and gives its memory back.
+        """
+        raise NotImplementedError
+
+    def attribute(self, w: Any, x: Var, name: str) -> Value | None:
+        from sapwood.lang.infer.objects import bound
+
+        return bound(self.methods, name, x)
+
+    def length(self, w: Any, x: Var) -> Value:
+        raise BadOperand(w.b.loc, function="len", detail=f"{describe(x)} has no length", hint="count in a loop")
+
+    def truth(self, w: Any, x: Var) -> Known | Var:
+        """Python's `bool(x)`."""
+        n = w.b.materialize(self.length(w, x))
+        return w.b.emit1(arith.compare, (n, w.b.const(0, I64)), BOOL, test="ne")
+
+    def get_item(self, w: Any, x: Var, index: Value) -> Value:
+        raise NotIndexable(w.b.loc, type=describe(x), detail="", hint="lists, tuples, tensors and text can be")
+
+    def set_item(self, w: Any, x: Var, index: Value, value: Value) -> None:
+        raise NotIndexable(w.b.loc, type=describe(x), detail=" for assignment", hint="make a new one")
+
+    def del_item(self, w: Any, x: Var, index: Value) -> None:
+        raise NotIndexable(w.b.loc, type=describe(x), detail=" for deletion", hint="make a new one")
+
+    def contains(self, w: Any, x: Var, item: Value) -> Value | None:
+        """`item in x`; None: look at all that iteration gives."""
+        return None
+
+    def binary(self, w: Any, fn: Any, x: Value, y: Value) -> Value | None:
+        """An operator (of the module `operator`) with such an object on one side; None when it has none."""
+        return None
+
+
+_MODULES: dict[type, tuple[str, str]] = {  # loaded when a program first has such an object
+    ty.List: ("sapwood.lang.infer.lists", "ListRules"),
+}
+_RULES: dict[type, HeapRules] = {}
+
+
+def rules_of(x: Any) -> HeapRules:
+    """The rules for a reference (a Var) or a heap type."""
+    kind = type(x.type.target if isinstance(x, Var) else x)
+    if kind not in _RULES:
+        module, name = _MODULES[kind]
+        _RULES[kind] = getattr(import_module(module), name)()
+    return _RULES[kind]
+
+
+def drop_rule(target: ty.HeapType) -> tuple[Any, tuple[Value, ...]]:
+    return rules_of(target).drop(target)
+
+
+def is_reference(x: Any) -> bool:
+    return isinstance(x, Var) and isinstance(x.type, ty.Ref)
+
+
+def require_some(w: Any, x: Value, exception: type[BaseException], message: str) -> Value:
+    """An optional value as what it holds; raises what Python raises of None."""
+    from sapwood.lang.infer.narrow import is_none, is_optional, some
+
+    if not is_optional(x):
+        return x
+    w.b.raise_if(w.b.materialize(is_none(w.b, x)), exception, message.replace("{", "{{").replace("}", "}}"))
+    return some(w.b, x)

@@ -1,0 +1,76 @@
+"""What a test tells about names: `x is None`, `x is not None`, `not`, `and`, `or`."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+from sapwood.lang import types as ty
+from sapwood.lang.front import hir
+from sapwood.lang.infer.join import adapt, present
+from sapwood.lang.values import Agg, Known, Value, Var, rebuild, spec_of
+
+if TYPE_CHECKING:
+    from sapwood.lang.infer.builder import Builder
+
+Facts = dict[str, bool]  # name -> whether it is None
+
+
+class NarrowMixin:
+    """Narrowing of a FunctionWalker: inside a branch a name that was tested has the type that is left."""
+
+    if TYPE_CHECKING:
+        b: Builder
+        vars: dict[str, Value]
+        conditions: dict[str, hir.Expr]
+
+    def narrowings(self, test: hir.Expr) -> tuple[Facts, Facts]:
+        """What holds where the test was true, and where it was false."""
+        match test:
+            case hir.Call(callee=hir.Literal(value=fn), args=(hir.Name(name=name), hir.Literal(value=None))):
+                if fn is operator.is_ or fn is operator.eq:
+                    return {name: True}, {name: False}
+                if fn is operator.is_not or fn is operator.ne:
+                    return {name: False}, {name: True}
+            case hir.Call(callee=hir.Literal(value=operator.not_), args=(inner,)):
+                yes, no = self.narrowings(inner)
+                return no, yes
+            case hir.Bind(name=n, value=a, body=hir.IfExp(test=hir.Name(name=t), then=b, other=c)) if t == n:
+                if isinstance(c, hir.Name) and c.name == n:  # a and b
+                    return self.narrowings(a)[0] | self.narrowings(b)[0], {}
+                return {}, self.narrowings(a)[1] | self.narrowings(c)[1]  # a or c
+            case hir.Name(name=name) if name in self.conditions:
+                return self.narrowings(self.conditions[name])
+            case hir.Name(name=name):  # a true value is not None
+                return {name: False}, {}
+        return {}, {}
+
+    def narrow(self, facts: Facts) -> None:
+        for name, is_none in facts.items():
+            value = self.vars.get(name)
+            if value is not None and is_optional(value):
+                self.vars[name] = Known(None) if is_none else some(self.b, value)
+
+
+def is_optional(value: Value) -> bool:
+    """Whether a value may be None or something."""
+    if isinstance(value, Var):
+        return isinstance(value.type, ty.Ref) and value.type.nullable
+    return isinstance(value, Agg) and isinstance(value.type, ty.Optional)
+
+
+def some(b: Any, value: Value) -> Value:
+    """What an optional value holds, where it is known not to be None."""
+    inner = value.items[1] if isinstance(value, Agg) else value
+    spec = present(spec_of(inner))
+    return rebuild(spec, iter(adapt(b, inner, spec)))
+
+
+def is_none(b: Any, value: Value) -> Value:
+    """Whether an optional value is None."""
+    from sapwood.lang.ops.heap import is_null
+    from sapwood.lang.ops.operators import logical_not
+
+    if isinstance(value, Agg):
+        return logical_not(b, value.items[0])
+    return b.emit1(is_null, (value,), ty.BOOL)
