@@ -324,12 +324,6 @@ class UnpackMismatch(TypeMistake):
     help = "the number of names and of values must be equal"
 
 
-class NotIterable(TypeMistake):
-    code = "T018"
-    message = "cannot loop over {type}"
-    help = "loop over range(...), parallel(...), unroll(...), a tuple, or the indices of a tensor"
-
-
 class BadOperand(TypeMistake):
     code = "T019"
     message = "{function}: {detail}"

@@ -255,6 +255,38 @@ class Optional(Type):
         return "optional"
 
 
+@dataclass(frozen=True, slots=True)
+class Range(Type):
+    """`range(start, stop, step)`: a value of three ints."""
+
+    def __str__(self) -> str:
+        return "range"
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy(Type):
+    """What `zip`, `map`, a generator expression ... gives before it has begun; its items are what it runs over.
+
+    `code` is what a generator expression runs (identity-hashed)."""
+
+    kind: str
+    code: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} object"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Iterator(Type):
+    """An iterator that has begun: its state lies in names of the function that made it."""
+
+    kind: str
+    iteration: Any
+
+    def __str__(self) -> str:
+        return f"{self.kind} object"
+
+
 # -- helpers ----------------------------------------------------------------------------------------
 
 

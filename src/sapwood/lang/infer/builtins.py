@@ -12,6 +12,7 @@ from sapwood.lang.api import loops
 from sapwood.lang.api.comptime import comptime, simd_width, static_assert, target_has
 from sapwood.lang.api.dtypes import scalar_type
 from sapwood.lang.errors import BadOperand, NotConstant, StaticAssertFailed
+from sapwood.lang.infer.ranges import make_range
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, control
 from sapwood.lang.ops.operators import binary, require_index, unary
@@ -38,7 +39,7 @@ def _range(walker: Walker, a: Value, b: Value | None = None, c: Value | None = N
     if b is None:
         a, b = Known(0), a
     items = [require_index(walker.b, v, "an argument of range") for v in (a, b, Known(1) if c is None else c)]
-    return Agg(Tuple(4), (Known(range), *items))
+    return make_range(walker, *items)
 
 
 @builtin(loops.parallel)
@@ -53,8 +54,8 @@ def _parallel(walker: Walker, n: Value, **reductions: Value) -> Value:
 
 @builtin(loops.unroll)
 def _unroll(walker: Walker, items: Value) -> Value:
-    if isinstance(items, Agg) and items.items[:1] == (Known(range),):
-        start, stop, step = (walker.b.known(v, "the bounds of unroll", int) for v in items.items[1:])
+    if isinstance(items, Agg) and isinstance(items.type, ty.Range):
+        start, stop, step = (walker.b.known(v, "the bounds of unroll", int) for v in items.items)
         return Agg(Tuple(0), (Known(loops.Unroll), *map(Known, range(start, stop, step))))
     if isinstance(items, Agg) and isinstance(items.type, Tuple):
         return Agg(Tuple(0), (Known(loops.Unroll), *items.items))
@@ -75,28 +76,6 @@ def _len(walker: Walker, x: Value) -> Value:
 def _abs(walker: Walker, x: Value) -> Value:
     method = walker.method_of(x, "__abs__")
     return walker.call(method, [], {}, walker.b.loc) if method else walker.b.apply(arith.absolute, x)
-
-
-def _extreme(op: Any, python: Any) -> Callable[..., Value]:
-    def rule(walker: Walker, *args: Value) -> Value:
-        values = list(args)
-        if len(values) == 1 and isinstance(values[0], Agg) and isinstance(values[0].type, Tuple):
-            values = list(values[0].items)
-        if not values:
-            hint = f"{python.__name__}(a, b)"
-            raise BadOperand(walker.b.loc, function=python.__name__, detail="needs a value", hint=hint)
-        if all(isinstance(v, Known) for v in values):
-            return Known(python(v.value for v in values))  # type: ignore[union-attr]
-        result = values[0]
-        for v in values[1:]:
-            result = walker.b.apply(op, result, v)
-        return result
-
-    return rule
-
-
-BUILTINS[builtins.min] = _extreme(arith.minimum, min)
-BUILTINS[builtins.max] = _extreme(arith.maximum, max)
 
 
 @builtin(builtins.divmod)

@@ -18,7 +18,7 @@ from sapwood.lang.errors import (
     WrongArgumentCount,
 )
 from sapwood.lang.front import hir
-from sapwood.lang.infer import math_module  # noqa: F401  (enters its rules)
+from sapwood.lang.infer import math_module, reductions  # noqa: F401  (they enter their rules)
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.builtins import BUILTINS
 from sapwood.lang.infer.construct import construct_parameterised, construct_struct, convert_number
@@ -349,7 +349,10 @@ def _straight(body: list[hir.Stmt]) -> bool:
 
 
 def _holds_closure(v: Value) -> bool:
-    return is_closure(v) or isinstance(v, Agg) and any(map(_holds_closure, v.items))
+    """Or an iterator, which lies in names of its function just as a closure does."""
+    if isinstance(v, Agg):
+        return is_closure(v) or isinstance(v.type, ty.Lazy | ty.Iterator) or any(map(_holds_closure, v.items))
+    return False
 
 
 def _returns_reference(fn: Any, code: hir.FunctionDef) -> bool:

@@ -77,6 +77,7 @@ class Interpreter:
         self.inline_depth = 0
         self.frames: list[Any] = []
         self.loop_hints: dict[Any, Any] = {}
+        self.open_exits: list[list[Any]] = []  # those of the loops that are being walked
         self.closure_scopes: dict[Any, Any] = {}
         self.changes.clear()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +18,21 @@ from sapwood.lang.errors import (
     BadOperand,
     Loc,
     LoopTypeChange,
-    NotIterable,
     ParallelAssignment,
     ParallelExit,
     UnrollTooLong,
     UnsupportedSyntax,
 )
 from sapwood.lang.front import hir
+from sapwood.lang.infer.adapters import IndexedEnumerate, IndexedMap, IndexedReversed, IndexedZip
+from sapwood.lang.infer.generators import Nested, state_names
+from sapwood.lang.infer.heap import Dead
+from sapwood.lang.infer.iteration import Ended, Indexed, Items, Iteration, LoopSink, Skipped, iterate
 from sapwood.lang.infer.join import Clash, adapt, fresh, join
 from sapwood.lang.ir.ssa import Op, Region, Var
-from sapwood.lang.ops import arith, control
+from sapwood.lang.ops import control
 from sapwood.lang.ops.operators import binary, require_index, truth
-from sapwood.lang.types import BOOL, I64, U64
+from sapwood.lang.types import I64
 from sapwood.lang.values import Agg, Known, Spec, Value, describe, spec_of
 
 if TYPE_CHECKING:
@@ -48,13 +52,20 @@ class Loop:
 
 
 @dataclass(eq=False)
+class Exits:
+    """Where the body of an iteration leaves to: after the loop, or to the next item."""
+
+    breaks: list[Snapshot] | None
+    continues: list[Snapshot] | None
+
+
+@dataclass(eq=False)
 class Context:
     """What `break` and `continue` mean inside the innermost loop statement."""
 
     kind: str  # "loop" | "unroll" | "parallel"
     break_to: list[Snapshot] | None = None
     continue_to: list[Snapshot] | None = None
-    before_continue: Callable[[], None] | None = None
 
 
 class LoopMixin:
@@ -68,6 +79,8 @@ class LoopMixin:
         contexts: list[Context]
 
         def at(self, region: Region, loc: Loc | None = None) -> Any: ...
+        returns: list[tuple[Region, Value, Loc]]
+
         def block(self, statements: list[hir.Stmt]) -> bool: ...
         def expr(self, e: hir.Expr) -> Value: ...
         def assign(self, target: hir.Target, value: Value, loc: Loc) -> None: ...
@@ -87,8 +100,6 @@ class LoopMixin:
                 raise ParallelExit(s.loc, what="break")
             context.break_to.append((self.b.region, dict(self.vars)))
             return
-        if context.before_continue is not None:
-            context.before_continue()
         assert context.continue_to is not None
         context.continue_to.append((self.b.region, dict(self.vars)))
 
@@ -102,13 +113,19 @@ class LoopMixin:
         `names` are those that the body may assign. With `once`, the end of the body is a break.
         """
         before = dict(self.vars)
-        carried = [] if once else [n for n in names if n in before]
+        iterators = state_names(before)  # whoever holds an iterator may ask it anywhere
+        carried = [] if once else [n for n in dict.fromkeys((*names, *iterators)) if n in before]
         specs: dict[str, Spec] = {n: spec_of(before[n]) for n in carried}
         hint_key = (key, self.interp.inline_depth, tuple(specs.items()))
         specs = dict(self.interp.loop_hints.get(hint_key, specs))
         where = dict(self.where)
+        exits = self.interp.open_exits
+        marks = [(e, len(e)) for e in (*exits, self.returns)]
         while True:
+            for e, n in marks:  # an earlier walk of this body may have left some
+                del e[n:]
             loop, region = Loop(), Region()
+            exits += (loop.breaks, loop.continues)
             params: list[Var] = []
             self.vars = dict(before)
             for n in carried:
@@ -116,9 +133,12 @@ class LoopMixin:
                 self.vars[n] = value
                 params += leaves
             region.params = tuple(params)
-            with self.at(region):
-                if not body(loop):
-                    (loop.breaks if once else loop.continues).append((self.b.region, dict(self.vars)))
+            try:
+                with self.at(region), suppress(Dead):
+                    if not body(loop):
+                        (loop.breaks if once else loop.continues).append((self.b.region, dict(self.vars)))
+            finally:
+                del exits[-2:]
             wider = self._widen(specs, loop.continues, before, loc, where)
             if wider == specs:
                 break
@@ -133,7 +153,7 @@ class LoopMixin:
             with self.at(where, loc):
                 leaves = [leaf for n in carried for leaf in adapt(self.b, values[n], specs[n])]
                 self.b.emit(control.continue_, tuple(leaves), (), {"target": identity})
-        assigned = set(names)
+        assigned = {*names, *iterators}
         kept = {n: v for n, v in before.items() if n not in assigned or once}
         self.vars, results = self.merge(kept, loop.breaks, loc, control.break_, {"target": identity})
         op = Op(control.loop, tuple(initial), results, {"id": identity, "once": once}, (region,), loc)
@@ -168,7 +188,11 @@ class LoopMixin:
     def while_loop(self, s: hir.While) -> bool:
         def body(loop: Loop) -> bool:
             self.b.loc = s.loc
-            if self._exit_unless(truth(self.b, self.expr(s.test)), loop, s.other, s.loc):
+            test = truth(self.b, self.expr(s.test))
+            self.b.loc = s.loc
+            try:
+                LoopSink(self, loop.breaks, None, lambda: self.block(s.other)).end_unless(test)
+            except Ended:
                 return True
             return self._in_context(Context("loop", loop.breaks, loop.continues), s.body)
 
@@ -182,139 +206,136 @@ class LoopMixin:
         finally:
             self.contexts.pop()
 
-    def _exit_unless(self, test: Known | Var, loop: Loop, other: list[hir.Stmt], loc: Loc) -> bool:
-        """`if not test: <other>; break`. True when the loop certainly ends here."""
-        if isinstance(test, Known):
-            if test.value:
-                return False
-            if not self.block(other):
-                loop.breaks.append((self.b.region, dict(self.vars)))
-            return True
-        go, leave = Region(), Region()
-        with self.at(go, loc):
-            self.b.emit(control.yield_)
-        before = dict(self.vars)
-        with self.at(leave):
-            if not self.block(other):
-                loop.breaks.append((leave if self.b.region is leave else self.b.region, dict(self.vars)))
-        self.vars = before
-        self.b.region.ops.append(Op(control.if_, (test,), (), {}, (go, leave), loc))
-        return False
-
     # -- for --------------------------------------------------------------------------------------
 
     def for_loop(self, s: hir.For) -> bool:
         iterable = self.expr(s.iterable)
         self.b.loc = s.iterable.loc
         match iterable:
-            case Agg(type=ty.Tuple(), items=(Known(value=marker), *rest)) if marker is range:
-                return self._range(s, *rest)
             case Agg(type=ty.Tuple(), items=(Known(value=marker), *rest)) if marker is Parallel:
                 return self._parallel(s, rest)
             case Agg(type=ty.Tuple(), items=(Known(value=marker), *rest)) if marker is Unroll:
-                return self._unroll(s, list(rest))
-            case Agg(type=ty.Tuple()):
-                return self._unroll(s, list(iterable.items))
-            case Known(value=tuple() | str() | range() as items):
-                return self._unroll(s, [Known(i) for i in items])
-            case Agg(type=ty.Tensor() | ty.StackArray()):
-                return self._elements(s, iterable)
-        raise NotIterable(s.iterable.loc, type=describe(iterable))
+                it: Iteration = Items(tuple(rest))
+                it.static = True
+            case _:
+                it = iterate(self, iterable, s.iterable.loc)
 
-    def _range(self, s: hir.For, start: Value, stop: Value, step: Value, bind: Any = None) -> bool:
-        b, loc = self.b, s.loc
-        if isinstance(step, Known) and step.value == 0:
-            raise BadOperand(loc, function="range", detail="the step is 0", hint="use a step of 1 or more")
-        if isinstance(step, Var) and not b.unchecked:
-            zero = b.emit1(arith.compare, (step, b.index(0)), BOOL, test="eq")
-            b.raise_if(zero, ValueError, "range() arg 3 must not be zero")
-        first = b.materialize(start)
-        limit = b.materialize(stop)
-        counter, left = f"$for{s.loc.line}.{s.loc.col}", f"$left{s.loc.line}.{s.loc.col}"
-        carried = [*s.assigned, *_assigned_in(s.other), counter]
-        self.vars[counter] = first
-        by_one = isinstance(step, Known) and step.value in (1, -1)
-        if not by_one:
-            self.vars[left] = self.call_compiled(_range_length(), [first, limit, step], {})
-            carried.append(left)
-        proven: set[Any] = set()
-        if isinstance(step, Known) and step.value > 0 and self._not_negative(start):
-            proven = {stop.value if isinstance(stop, Known) else limit}
+        def consume(item: Value, exits: Exits) -> bool:
+            self.b.loc = s.loc
+            self.assign(s.target, item, s.loc)
+            return self._in_context(Context("loop", exits.breaks, exits.continues), s.body)
 
-        def more(i: Var) -> Var:
-            if by_one:
-                assert isinstance(step, Known)
-                return b.emit1(arith.compare, (i, limit), BOOL, test="lt" if step.value > 0 else "gt")
-            n = self.vars[left]
-            assert isinstance(n, Var)
-            return b.emit1(arith.compare, (n, b.const(0, U64)), BOOL, test="ne")
+        names = [*s.assigned, *_assigned_in(s.other)]
+        other = (lambda: self.block(s.other)) if s.other else None
+        breaks, continues = _has(s.body, hir.Break), _has(s.body, hir.Continue)
+        return self.drive(it, id(s), names, s.loc, consume, other, breaks, continues)
 
-        def advance() -> None:
-            self.vars[counter] = binary(b, operator.add, self.vars[counter], step)
-            if not by_one:
-                n = self.vars[left]
-                assert isinstance(n, Var)
-                self.vars[left] = b.emit1(arith.sub, (n, b.const(1, U64)), U64)
+    def drive(
+        self,
+        it: Iteration,
+        key: Any,
+        names: Sequence[str],
+        loc: Loc,
+        consume: Callable[[Value, Exits], bool],
+        other: Callable[[], bool] | None = None,
+        breaks: bool = False,
+        continues: bool = False,
+        started: bool = False,
+    ) -> bool:
+        """Run `consume` on each item of an iteration; True when control does not come out.
+
+        `names` are those that consume may assign; `breaks` and `continues` say whether it leaves by these lists of
+        the exits that it gets; otherwise it returns whether it is dead. `other` runs when the items are at an end.
+        """
+        self.b.loc = loc
+        if isinstance(it, Nested):
+            return it.drive(self, key, list(names), lambda v, e: consume(v[0], e), other, breaks, continues)
+        if isinstance(it, Indexed) and it.static and not started:
+            return self._repeat(it, key, names, loc, consume, other, breaks, continues)
+        if not started:
+            it.start(self, self.temporary("for", "@"))
 
         def body(loop: Loop) -> bool:
-            b.loc = loc
-            i = self.vars[counter]
-            assert isinstance(i, Var)
-            if self._exit_unless(more(i), loop, s.other, loc):
+            self.b.loc = loc
+            try:
+                item = it.next(self, LoopSink(self, loop.breaks, loop.continues, self._ending(it, other)))
+            except Ended:
                 return True
-            if proven:
-                b.below[i] = proven
-            b.loc = loc
-            self.assign(s.target, i if bind is None else bind(i), loc)
-            context = Context("loop", loop.breaks, loop.continues, advance)
-            if self._in_context(context, s.body):
+            except Skipped:
+                loop.continues.append((self.b.region, dict(self.vars)))
                 return True
-            b.loc = loc
-            advance()
-            return False
+            self.b.loc = loc
+            return consume(item, Exits(loop.breaks, loop.continues))
 
-        dead = self.run_loop(id(s), carried, loc, body)
-        self.vars.pop(counter, None)
-        self.vars.pop(left, None)
+        dead = self.run_loop(key, [*names, *it.names()], loc, body)
+        if not it.lasting:
+            for n in it.names():
+                if n[0] == "@":
+                    self.vars.pop(n, None)
         return dead
 
-    def _not_negative(self, v: Value) -> bool:
-        if isinstance(v, Known):
-            return v.value >= 0
-        return isinstance(v, Var) and v in self.b.below
+    def _ending(self, it: Iteration, other: Callable[[], bool] | None) -> Callable[[], bool]:
+        def end() -> bool:
+            if isinstance(it, Indexed):
+                it.finish(self)
+            return other is not None and other()
 
-    def _elements(self, s: hir.For, value: Agg) -> bool:
-        from sapwood.lang.infer.objects import get_item, length
+        return end
 
-        n = length(self, value)
-        return self._range(s, Known(0), n, Known(1), bind=lambda i: get_item(self, value, i))
+    def temporary(self, what: str, mark: str = "") -> str:
+        """A name that no program has, the same one whenever this place is walked. Those that begin with `$` last
+        as long as one statement, with `@` they hold the state of an iteration."""
+        name = base = f"{mark}{what}.{self.b.loc.line}.{self.b.loc.col}"
+        n = 0
+        while name in self.vars:
+            n += 1
+            name = f"{base}.{n}x"
+        return name
 
     # -- unroll -----------------------------------------------------------------------------------
 
-    def _unroll(self, s: hir.For, items: list[Value]) -> bool:
-        if len(items) > UNROLL_LIMIT:
-            raise UnrollTooLong(s.loc, count=len(items), limit=UNROLL_LIMIT)
-        breaks, continues = _has(s.body, hir.Break), _has(s.body, hir.Continue)
-        names = [*s.assigned, *_assigned_in(s.other)]
+    def _repeat(
+        self,
+        it: Indexed,
+        key: Any,
+        names: Sequence[str],
+        loc: Loc,
+        consume: Callable[[Value, Exits], bool],
+        other: Callable[[], bool] | None,
+        breaks: bool,
+        continues: bool,
+    ) -> bool:
+        """The body again for each item, whose types may differ."""
+        it.prepare(self)
+        count, ends_early = _most(it)
+        if count > UNROLL_LIMIT:
+            raise UnrollTooLong(loc, count=count, limit=UNROLL_LIMIT)
+        end = self._ending(it, other)
 
-        def once(item: Value, out: list[Snapshot] | None) -> bool:
-            self.b.loc = s.loc
+        def once(k: int, out: list[Snapshot] | None) -> bool:
+            self.b.loc = loc
+            if ends_early:
+                assert out is not None
+                test = binary(self.b, operator.lt, Known(k), it.current_bound(self))
+                assert isinstance(test, Known | Var)
+                LoopSink(self, out, None, end).end_unless(test)
             if not continues:
-                self.assign(s.target, item, s.loc)
-                return self._in_context(Context("unroll", out, None), s.body)
+                return consume(it.at(self, Known(k)), Exits(out, None))
 
             def body(loop: Loop) -> bool:
-                self.assign(s.target, item, s.loc)
-                return self._in_context(Context("unroll", out, loop.breaks), s.body)
+                return consume(it.at(self, Known(k)), Exits(out, loop.breaks))
 
-            return self.run_loop((id(s), "item"), names, s.loc, body, once=True)
+            return self.run_loop((key, "item"), names, loc, body, once=True)
 
         def every(out: list[Snapshot] | None) -> bool:
-            return any(once(item, out) for item in items) or self.block(s.other)
+            try:
+                return any(once(k, out) for k in range(count)) or end()
+            except Ended:
+                return True
 
-        if not breaks:
+        if not breaks and not ends_early:
             return every(None)
-        return self.run_loop(id(s), names, s.loc, lambda loop: every(loop.breaks), once=True)
+        return self.run_loop(key, names, loc, lambda loop: every(loop.breaks), once=True)
 
     # -- parallel ---------------------------------------------------------------------------------
 
@@ -394,10 +415,24 @@ class LoopMixin:
         return names, kinds
 
 
-def _range_length() -> Any:
-    from sapwood.lang.library.ranges import range_length
-
-    return range_length
+def _most(it: Indexed) -> tuple[int, bool]:
+    """How many items a repeated body has at most, and whether there may be fewer at run time."""
+    match it:
+        case IndexedZip():
+            most = [_most(p) for p in it.parts if p.static]
+            fewer = any(f for _, f in most)
+            counts = [n for n, _ in most]
+            for p in it.parts:
+                if not p.static:
+                    if isinstance(p.limit, Known):
+                        counts.append(max(p.limit.value, 0))
+                    else:
+                        fewer = True
+            return min(counts), fewer
+        case IndexedEnumerate() | IndexedReversed() | IndexedMap():
+            return _most(it.inner)
+    assert isinstance(it, Items)
+    return len(it.items), False
 
 
 def _reduction_type(b: Any, value: Value, name: str) -> ty.Scalar:

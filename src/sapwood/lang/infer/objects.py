@@ -20,6 +20,7 @@ from sapwood.lang.errors import (
 )
 from sapwood.lang.infer import layout
 from sapwood.lang.infer.heap import require_some, rules_of
+from sapwood.lang.infer.ranges import range_item, range_length
 from sapwood.lang.infer.tensors import load_elements, store_elements, tensor_view
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import convert, simd
@@ -156,6 +157,8 @@ def get_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value:
                 found = Known(dtype_of(t.elem))
             else:
                 found = bound(POINTER_METHODS, name, x.items[0])
+        case Agg(type=ty.Range()) if name in ("start", "stop", "step"):
+            found = x.items[("start", "stop", "step").index(name)]
         case Var(type=ty.Ptr() as t):
             if name == "dtype" and isinstance(t.elem, ty.Scalar):
                 found = Known(dtype_of(t.elem))
@@ -313,6 +316,8 @@ def get_item(w: Walker, x: Value, index: Value) -> Value:
             return w.b.emit1(simd.extract, (x, _lane(w, t, index)), t.elem)
         case Agg(type=ty.Tuple()) | Known(value=tuple()):
             return _tuple_item(w, x, index)
+        case Agg(type=ty.Range()) | Known(value=range()):
+            return range_item(w, x, index)
         case Known(value=str() as text):
             return Known(text[w.b.known(index, "the index of a str", int)])
         case Known(value=v) if isinstance(v, type):
@@ -404,4 +409,6 @@ def length(w: Walker, x: Value) -> Value:
             return Known(t.lanes)
         case Known(value=tuple() | str() as v):
             return Known(len(v))
+        case Agg(type=ty.Range()) | Known(value=range()):
+            return range_length(w, x)
     raise BadOperand(w.b.loc, function="len", detail=f"{describe(x)} has no length", hint="x.shape gives sizes")

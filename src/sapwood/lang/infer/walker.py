@@ -31,9 +31,11 @@ from sapwood.lang.errors import (
     UndefinedName,
     UnpackMismatch,
 )
+from sapwood.lang.errors_iteration import IteratorEscapes
 from sapwood.lang.front import hir
 from sapwood.lang.infer.calls import CallMixin
 from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit, fit_argument, spec_of_declared
+from sapwood.lang.infer.generators import begin, comprehension
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.interpreter import Instance, Interpreter, evaluate_annotation
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
@@ -112,7 +114,7 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
         for p, declared, value in zip(self.code.params, self.declared, values, strict=True):
             self.b.loc = p.loc
             fitted = fit_argument(self.b, declared, value, self.typevars, p.name, self.name, p.loc)
-            self.vars[p.name] = fitted
+            self.vars[p.name] = begin(self, fitted)
             self.where[p.name] = p.loc
 
     def run_instance(self, instance: Instance, values: list[Value]) -> None:
@@ -232,7 +234,7 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
 
     def assign(self, target: hir.Target, value: Value, loc: Loc) -> None:
         if isinstance(target, str):
-            self.vars[target] = value
+            self.vars[target] = begin(self, value)
             self.where[target] = loc
             return
         tuple_like = isinstance(value, Agg) and isinstance(value.type, ty.Tuple)
@@ -355,6 +357,8 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
                     raise EscapingReference(loc, what=describe(value), function=self.name)
             if isinstance(value.type, ty.Closure):
                 raise ClosureEscapes(loc, detail="a function cannot be returned")
+            if isinstance(value.type, ty.Lazy | ty.Iterator):
+                raise IteratorEscapes(loc, type=describe(value), function=self.name)
             for item in value.items:
                 self._check_escape(item, loc)
 
@@ -411,6 +415,8 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
                 return result
             case hir.Lambda():
                 return self.closure(e.function)
+            case hir.Comprehension():
+                return comprehension(self, e)
         raise AssertionError(e)
 
     def _if_expression(self, e: hir.IfExp) -> Value:
@@ -495,10 +501,24 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
             return Agg(ty.Tuple(3), (Known(slice), *args))
         return self.call(Known(callee), args, {}, e.loc)
 
+    def operate(self, fn: Any, x: Value, y: Value) -> Value:
+        """A binary operator, with the methods of structs."""
+        if fn in METHODS:
+            result = self._operator_method(fn, x, y, self.b.loc)
+            if result is not None:
+                return result
+        return binary(self.b, fn, x, y)
+
+    def read(self, value: Value) -> Value:
+        """A value that paths have left for this place; raises what is wrong with it."""
+        if isinstance(value, Unbound) and value.error is not None:
+            raise value.error
+        return value
+
     def _tuple(self, items: list[Value]) -> Value:
         if all(isinstance(i, Known) for i in items):
             return Known(tuple(i.value for i in items))  # type: ignore[union-attr]
-        return Agg(ty.Tuple(len(items)), tuple(items))
+        return begin(self, Agg(ty.Tuple(len(items)), tuple(items)))
 
     def _operator_method(self, fn: Any, x: Value, y: Value, loc: Loc) -> Value | None:
         name, reflected = METHODS[fn]

@@ -16,7 +16,7 @@ from sapwood.lang.ir.ssa import Region, Var
 from sapwood.lang.ops import arith, control
 from sapwood.lang.ops.base import Operation
 from sapwood.lang.ops.promotion import common_type, to_type
-from sapwood.lang.types import BOOL, F64, I64, Optional, Ptr, Ref, Scalar, Simd, Tuple, elem_of, like
+from sapwood.lang.types import BOOL, F64, I64, Optional, Ptr, Range, Ref, Scalar, Simd, Tuple, elem_of, like
 from sapwood.lang.values import Agg, Known, Value, describe
 
 SYMBOLS: dict[Any, str] = {
@@ -142,6 +142,10 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
         result = _tuples(b, fn, x, y)
         if result is not None:
             return result
+    if fn in (operator.eq, operator.ne) and (_is_range(x) or _is_range(y)):
+        from sapwood.lang.infer.ranges import range_equal
+
+        return range_equal(b.interpreter.frames[-1], fn, x, y)
     symbol = SYMBOLS[fn]
     if fn in COMPARISONS:
         ty = common_type(b, symbol, (x, y))
@@ -173,6 +177,10 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
 
 def _is_tuple(v: Value) -> bool:
     return isinstance(v, Agg) and isinstance(v.type, Tuple) or isinstance(v, Known) and isinstance(v.value, tuple)
+
+
+def _is_range(v: Value) -> bool:
+    return isinstance(v, Agg) and isinstance(v.type, Range)
 
 
 def tuple_items(v: Value) -> tuple[Value, ...]:
@@ -224,6 +232,10 @@ def truth(b: Any, x: Value) -> Known | Var:
             return Known(bool(x.items))
         case Var(type=Ref()) | Agg(type=Optional()):
             return _truth_of_reference(b, x)
+        case Agg(type=Range()):
+            from sapwood.lang.infer.ranges import range_truth
+
+            return range_truth(b.interpreter.frames[-1], x)
     hint = "compare it with something"
     if isinstance(x, Agg) and type(x.type).__name__ == "Tensor":
         hint = "compare one of its elements, or len(x) with 0"

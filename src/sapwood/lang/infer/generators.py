@@ -1,0 +1,264 @@
+"""Generator expressions, and iterators that are held in a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sapwood.lang import types as ty
+from sapwood.lang.errors import UnsupportedSyntax
+from sapwood.lang.errors_iteration import GeneratorElsewhere
+from sapwood.lang.infer.adapters import Choosing, adapter, lazy
+from sapwood.lang.infer.iteration import Iteration, LoopSink, Sink, Skipped, iterate, iterates
+from sapwood.lang.infer.join import same
+from sapwood.lang.ops.operators import truth
+from sapwood.lang.values import Agg, Known, Value
+
+if TYPE_CHECKING:
+    from sapwood.lang.infer.loops import Exits
+    from sapwood.lang.infer.walker import FunctionWalker as Walker
+
+
+class Code:
+    """What a generator expression runs, and the function whose names it sees."""
+
+    def __init__(self, node: Any, owner: Walker) -> None:
+        self.node, self.owner = node, owner
+        self.unchecked = owner.b.unchecked
+
+
+@contextmanager
+def scope(owner: Walker, local: dict[str, Value], w: Walker, code: Code) -> Iterator[None]:
+    """Run code of the comprehension: in its function's names, with its own ones in front of them."""
+    missing = object()
+    hidden: dict[str, Any] = {n: owner.vars.get(n, missing) for n in code.node.names}
+    for n in code.node.names:
+        owner.vars.pop(n, None)
+    owner.vars.update(local)
+    before = dict(owner.vars) if owner is not w else {}
+    unchecked, owner.b.unchecked = owner.b.unchecked, code.unchecked
+    try:
+        yield
+    finally:
+        owner.b.unchecked = unchecked
+        if owner is not w:
+            changed = [n for n, v in owner.vars.items() if n not in code.node.names and n[0] != "$"
+                       and not (n in before and same(v, before[n]))]  # fmt: skip
+        else:
+            changed = []
+        for n, v in hidden.items():
+            if v is missing:
+                owner.vars.pop(n, None)
+            else:
+                owner.vars[n] = v
+    if changed:  # the loop that runs here does not carry another function's names
+        raise GeneratorElsewhere(code.node.loc, name=changed[0] if changed[0][0] != "@" else "an iterator")
+
+
+class Generator(Choosing):
+    """A generator expression with one `for`."""
+
+    kind = "generator"
+
+    def __init__(self, code: Code, inner: Iteration) -> None:
+        super().__init__([inner])
+        self.code = code
+
+    def names(self) -> list[str]:
+        return [*super().names(), *self.code.node.assigned]
+
+    def length(self, w: Walker) -> Value | None:
+        return None if self.code.node.clauses[0].conditions else self.parts[0].length(w)
+
+    def next(self, w: Walker, sink: Sink) -> Value:
+        if not self.code.node.clauses[0].conditions:
+            return self.attempt(w, sink)
+        return super().next(w, sink)
+
+    def attempt(self, w: Walker, sink: Sink) -> Value:
+        item = self.parts[0].next(w, sink)
+        local = bind_clause(w, self.code, 0, item, {}, sink)
+        (value,) = elements(w, self.code, local)
+        return value
+
+
+def bind_clause(
+    w: Walker, code: Code, k: int, item: Value, local: dict[str, Value], sink: Sink
+) -> dict[str, Value]:
+    """The comprehension's own names with an item of clause k bound; passes over what its conditions refuse."""
+    owner, clause = code.owner, code.node.clauses[k]
+    with scope(owner, local, w, code):
+        owner.b.loc = clause.loc
+        owner.assign(clause.target, item, clause.loc)
+        owner.block(clause.prologue)
+        local = {n: v for n, v in owner.vars.items() if n in code.node.names}
+        tests = clause.conditions
+    for condition in tests:
+        with scope(owner, local, w, code):
+            test = truth(owner.b, owner.expr(condition))
+        sink.skip_unless(test)
+    return local
+
+
+def elements(w: Walker, code: Code, local: dict[str, Value]) -> list[Value]:
+    with scope(code.owner, local, w, code):
+        return [code.owner.expr(e) for e in code.node.elements]
+
+
+def clause_iterable(w: Walker, code: Code, k: int, local: dict[str, Value]) -> Iteration:
+    owner, clause = code.owner, code.node.clauses[k]
+    with scope(owner, local, w, code):
+        value = owner.expr(clause.iterable)
+        owner.b.loc = clause.iterable.loc
+        return iterate(w, value, clause.iterable.loc)
+
+
+class Nested(Iteration):
+    """A generator expression with several `for`s: a nest of loops around what takes its items."""
+
+    kind = "generator"
+
+    def __init__(self, code: Code, first: Iteration) -> None:
+        super().__init__()
+        self.code, self.first = code, first
+
+    def names(self) -> list[str]:
+        return [*self.first.names(), *self.code.node.assigned]
+
+    def start(self, w: Walker, prefix: str) -> None:
+        from sapwood.lang.errors_iteration import NestedGenerator
+
+        raise NestedGenerator(self.code.node.loc)
+
+    def drive(
+        self, w: Walker, key: Any, names: list[str], consume: Callable[[list[Value], Exits], bool],
+        other: Callable[[], bool] | None, breaks: bool, continues: bool,
+    ) -> bool:  # fmt: skip
+        return drive_clauses(w, self.code, self.first, key, names, consume, other, breaks, continues)
+
+
+def drive_clauses(
+    w: Walker,
+    code: Code,
+    first: Iteration,
+    key: Any,
+    names: list[str],
+    consume: Callable[[list[Value], Exits], bool],
+    other: Callable[[], bool] | None = None,
+    breaks: bool = False,
+    continues: bool = False,
+) -> bool:
+    """The loops of a comprehension around `consume`, which gets its elements."""
+    from sapwood.lang.infer.loops import Exits
+
+    clauses = code.node.clauses
+    names = [*names, *code.node.assigned]
+
+    def level(k: int, it: Iteration, local: dict[str, Value], outer: Exits | None) -> bool:
+        clause = clauses[k]
+        last = k == len(clauses) - 1
+
+        def inside(item: Value, exits: Exits) -> bool:
+            sink = LoopSink(w, [], exits.continues, None)
+            try:
+                mine = bind_clause(w, code, k, item, local, sink)
+            except Skipped:
+                return True
+            top = exits if outer is None else outer
+            if last:
+                return consume(elements(w, code, mine), Exits(top.breaks, exits.continues))
+            return level(k + 1, clause_iterable(w, code, k + 1, mine), mine, Exits(top.breaks, None))
+
+        skips = bool(clause.conditions) or last and continues
+        return w.drive(
+            it, (key, k), names, clause.loc, inside, other if outer is None else None,
+            breaks=breaks and outer is None, continues=skips,
+        )  # fmt: skip
+
+    return level(0, first, {}, None)
+
+
+@adapter("generator")
+def _generator(w: Walker, value: Agg) -> Iteration:
+    assert isinstance(value.type, ty.Lazy)
+    code = value.type.code
+    first = iterate(w, value.items[0], code.node.clauses[0].iterable.loc)
+    return Generator(code, first) if len(code.node.clauses) == 1 else Nested(code, first)
+
+
+def generator(w: Walker, node: Any) -> Value:
+    """A generator expression: its first iterable is evaluated now, everything else when it is run."""
+    first = w.expr(node.clauses[0].iterable)
+    iterate(w, first, node.clauses[0].iterable.loc)  # Python asks now, too
+    return lazy("generator", first, code=Code(node, w))
+
+
+def comprehension(w: Walker, node: Any) -> Value:
+    rule = COMPREHENSIONS.get(node.kind)
+    if rule is None:
+        what, hint = f"a {node.kind} comprehension", "use a Tensor and a loop"
+        raise UnsupportedSyntax(node.loc, what=what, hint=hint)
+    return rule(w, node)
+
+
+COMPREHENSIONS: dict[str, Callable[[Walker, Any], Value]] = {"generator": generator}
+"""How a comprehension is built, by kind; containers enter theirs."""
+
+
+# -- iterators in names ------------------------------------------------------------------------------
+
+
+class Started(Iteration):
+    """An iteration that has begun, and goes on where it was left."""
+
+    lasting = True
+
+    def __init__(self, inner: Iteration) -> None:
+        super().__init__()
+        self.inner = inner
+        self.kind = inner.kind
+
+    def names(self) -> list[str]:
+        return self.inner.names()
+
+    def start(self, w: Walker, prefix: str) -> None:
+        pass
+
+    def next(self, w: Walker, sink: Sink) -> Value:
+        return self.inner.next(w, sink)
+
+
+@iterates(ty.Iterator)
+def _started(w: Walker, value: Agg) -> Iteration:
+    assert isinstance(value.type, ty.Iterator)
+    return value.type.iteration
+
+
+STATE = "@iter"
+
+
+def begin(w: Walker, value: Value) -> Value:
+    """A value that is to have a name: an iterator begins its life here."""
+    if not isinstance(value, Agg):
+        return value
+    if isinstance(value.type, ty.Tuple) and any(isinstance(i, Agg) for i in value.items):
+        items = tuple(begin(w, i) for i in value.items)
+        return value if all(x is y for x, y in zip(items, value.items, strict=True)) else Agg(value.type, items)
+    if not isinstance(value.type, ty.Lazy):
+        return value
+    it = iterate(w, value, w.b.loc)
+    if isinstance(it, Started):
+        return value.items[0] if value.type.kind == "iter" else value
+    if isinstance(it, Nested):
+        return value  # it can be looped over, once
+    prefix = w.temporary("iter", "@")
+    it.start(w, prefix)
+    if prefix not in w.vars:
+        w.vars[prefix] = Known(None)  # takes the name
+    return Agg(ty.Iterator(value.type.kind, Started(it)), ())
+
+
+def state_names(names: Any) -> list[str]:
+    """The names among these that hold the state of iterators which are held in names."""
+    return [n for n in names if n.startswith(STATE)]
