@@ -9,15 +9,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_origin
 
 from sapwood.lang import types as ty
 from sapwood.lang.api.dtypes import Number, scalar_type
 from sapwood.lang.boxed import Boxed
 from sapwood.lang.errors import BadArgument
 from sapwood.lang.infer import layout
-from sapwood.lang.infer.construct import make_struct
-from sapwood.lang.infer.declared import Declared
+from sapwood.lang.infer.declared import Declared, struct_type
+from sapwood.lang.infer.structs import make_struct
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, memory
 from sapwood.lang.types import I64
@@ -153,6 +153,10 @@ class TupleArg:
     def flatten(self, x: Any) -> list[Any]:
         return [f for a, v in zip(self.items, x, strict=True) for f in a.flatten(v)]
 
+    @property
+    def mutable(self) -> bool:
+        return any(getattr(a, "mutable", False) for a in self.items)
+
 
 @dataclass(frozen=True)
 class StructArg:
@@ -173,7 +177,9 @@ class StructArg:
 
     @property
     def mutable(self) -> bool:
-        return not self.cls.__sapwood_struct__.frozen  # type: ignore[attr-defined]
+        """Whether a call may change it: the struct itself, or one inside it."""
+        own = not self.cls.__sapwood_struct__.frozen  # type: ignore[attr-defined]
+        return own or any(getattr(a, "mutable", False) for _, a in self.fields)
 
 
 SIMPLE = ScalarArg | TensorArg | PointerArg
@@ -200,9 +206,15 @@ def classify(declared: Declared, x: Any, name: str, function: str, wrap: Callabl
             kind = declared.args[0]
             if kind is float and isinstance(x, int) and not isinstance(x, bool):
                 x = float(x)
+            kind = get_origin(kind) or kind
             if isinstance(kind, type) and kind is not object and not isinstance(x, kind) and scalar_type(x) is None:
                 raise fail()
-            return ConstArg(Known(x))
+            from sapwood.lang.infer.comptime import constant_problem
+
+            problem = constant_problem(x)
+            if problem is not None:
+                raise fail(problem)
+            return ConstArg(Known(wrap(x)))
         case "function":
             if not callable(x):
                 raise fail("pass an @fn function or a lambda")
@@ -211,7 +223,7 @@ def classify(declared: Declared, x: Any, name: str, function: str, wrap: Callabl
             if x is not None:
                 raise fail()
             return ConstArg(Known(None))
-        case "typevar" | "any":
+        case "typevar" | "any" | "protocol" | "spec":
             return _any(x, declared, name, function, wrap, fail)
         case "tuple":
             if not isinstance(x, tuple) or len(x) != len(declared.args):
@@ -220,7 +232,7 @@ def classify(declared: Declared, x: Any, name: str, function: str, wrap: Callabl
             return TupleArg(tuple(classify(d, v, f"{name}[{i}]", function, wrap) for i, (d, v) in parts))
         case "struct":
             cls = declared.args[0]
-            if not isinstance(x, cls):
+            if not isinstance(x, cls) or not hasattr(type(x), "__sapwood_struct__"):
                 raise fail()
             return _struct(type(x), x, name, function, wrap)
         case "ptr":
@@ -335,7 +347,7 @@ def _tensor(declared: Declared, x: Any, fail: Fail) -> TensorArg:
 
 def _struct(cls: type, x: Any, name: str, function: str, wrap: Callable[[Any], Any]) -> StructArg:
     fields = tuple(
-        (n, classify(d, getattr(x, n), f"{name}.{n}", function, wrap)) for n, d in layout.fields_of(cls)
+        (n, classify(d, getattr(x, n), f"{name}.{n}", function, wrap)) for n, d in layout.fields_of(struct_type(cls))
     )
     return StructArg(cls, fields)
 
@@ -364,7 +376,12 @@ def _any(
         return ConstArg(Known(x if isinstance(x, type) else wrap(x)))
     if _is_array(x) and x.ndim == 0 and not isinstance(x, Array):
         return _any(x.item(), declared, name, function, wrap, fail)
-    return _tensor(Declared("tensor", (None, None)), x, fail)
+    try:
+        return _tensor(Declared("tensor", (None, None)), x, fail)
+    except BadArgument as e:
+        if declared.kind == "any":
+            e.fields["expected"] = "a number, a tuple, a @struct, an array or a function"
+        raise
 
 
 # -- results -----------------------------------------------------------------------------------------
@@ -400,12 +417,35 @@ class ResultShape:
             case "tuple":
                 return tuple(i.build(flat, owners) for i in self.items)
             case "struct":
-                return self.data(*(i.build(flat, owners) for i in self.items))
+                return instance(self.data, [i.build(flat, owners) for i in self.items])
         dtype, rank = self.data
         address = next(flat)
         shape = tuple(next(flat) for _ in range(rank))
         strides = tuple(next(flat) for _ in range(rank))
         return Array.from_address(address, shape, dtype, strides, owner=owners)
+
+
+def instance(cls: type, values: list[Any]) -> Any:
+    """An object of a struct class with these fields; `__init__` and `__post_init__` have run in compiled code."""
+    out = object.__new__(cls)
+    for name, v in zip(cls.__sapwood_struct__.fields, values, strict=True):  # type: ignore[attr-defined]
+        object.__setattr__(out, name, v)
+    return out
+
+
+def write_back(argument: Any, old: Any, new: Any) -> None:
+    """Give the fields of mutable structs in an argument the values that a call left in them."""
+    match argument:
+        case TupleArg(items=items):
+            for a, x, y in zip(items, old, new, strict=True):
+                write_back(a, x, y)
+        case StructArg():
+            own = not argument.cls.__sapwood_struct__.frozen  # type: ignore[attr-defined]
+            for name, a in argument.fields:
+                if isinstance(a, StructArg | TupleArg) and a.mutable:
+                    write_back(a, getattr(old, name), getattr(new, name))
+                elif own:
+                    object.__setattr__(old, name, getattr(new, name))
 
 
 def restore(
@@ -422,9 +462,7 @@ def restore(
     first, *rest = shape.items
     out = first.build(flat, owners)
     for i, fields in zip(mutated, rest, strict=True):
-        new = fields.build(flat, owners)
-        for name, _ in arguments[i].fields:
-            setattr(values[i], name, getattr(new, name))
+        write_back(arguments[i], values[i], fields.build(flat, owners))
     return out
 
 

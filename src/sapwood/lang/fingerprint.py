@@ -61,8 +61,28 @@ def _name(x: Any) -> str:
     if isinstance(wrapped, FunctionType) and wrapped is not x and hasattr(x, "options"):
         return fingerprint(x)
     if isinstance(x, FunctionType):
-        return _code(x.__code__)
+        return _plain_function(x, set())
     return f"{getattr(x, '__module__', '')}.{getattr(x, '__qualname__', repr(type(x)))}"
+
+
+def _plain_function(f: FunctionType, seen: set[Any]) -> str:
+    """Of a function that Python runs (in comptime): its code, and all that it reads."""
+    if f in seen:
+        return "recursive"
+    seen.add(f)
+    parts = [_code(f.__code__), describe_constant(f.__defaults__)]
+    for name in (*f.__code__.co_names, *f.__code__.co_freevars):
+        value = f.__globals__.get(name)
+        if name in f.__code__.co_freevars:
+            try:
+                value = (f.__closure__ or ())[f.__code__.co_freevars.index(name)].cell_contents
+            except ValueError:
+                continue
+        if isinstance(value, FunctionType):
+            parts.append(_plain_function(value, seen))
+        elif value is not None:
+            parts.append(describe_constant(value))
+    return digest(*parts)
 
 
 def constant_fingerprint(x: Any) -> str | None:
@@ -83,4 +103,10 @@ def constant_fingerprint(x: Any) -> str | None:
         struct_info = getattr(x, "__sapwood_struct__", None)
         text = "" if struct_info is None else struct_info.fingerprint()
         return f"type:{x.__module__}.{x.__qualname__}:{text}"
+    if type(x).__module__ == "numpy" and hasattr(x, "tobytes"):
+        return f"numpy:{x.dtype}:{getattr(x, 'shape', ())}:{digest(x.tobytes())}"
+    fields = getattr(type(x), "__dataclass_fields__", None)
+    if fields is not None:
+        values = (f"{n}={describe_constant(getattr(x, n, None))}" for n in fields)
+        return f"{describe_constant(type(x))}({','.join(values)})"
     return f"{type(x).__name__}:{x!r}"

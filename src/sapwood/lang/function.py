@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Protocol, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 from sapwood.lang.errors import BadArgument, BadDecorator, CompileError, NoGrid, NoLaunch, TooManySpecialisations
 from sapwood.lang.sources import remember
@@ -53,8 +54,14 @@ class LibraryFunction:
 _methods: dict[FunctionType, LibraryFunction] = {}
 
 
-def method_function(python: FunctionType) -> LibraryFunction:
-    """The compiled form of a struct's method."""
+class_scopes: WeakKeyDictionary[FunctionType, dict[str, Any]] = WeakKeyDictionary()  # what annotations of methods see
+
+
+def method_function(python: FunctionType, owner: type | None = None) -> LibraryFunction:
+    """The compiled form of a struct's method; `owner` is the class that it was written in."""
+    if owner is not None:
+        parameters = {p.__name__: p for p in getattr(owner, "__type_params__", ())}
+        class_scopes.setdefault(python, {owner.__name__: owner, **parameters})
     if python not in _methods:
         _methods[python] = LibraryFunction(python, Options(inline=True))
     return _methods[python]

@@ -21,6 +21,7 @@ import sapwood
 from sapwood import config
 from sapwood.lang.boundary import SIMPLE, ResultShape, ScalarArg, restore
 from sapwood.lang.errors import ArgumentMistake, NoLaunch
+from sapwood.lang.function import wrap_function
 from sapwood.lang.fingerprint import describe_constant, digest, fingerprint, symbol_name
 from sapwood.lang.types import I64
 from sapwood.runtime.array import Array
@@ -317,7 +318,10 @@ def _unchanged(manifest: dict[str, Any]) -> bool:
         scope = sys.modules.get(module)
         import builtins
 
-        value = getattr(scope, name, getattr(builtins, name, None))
+        value = scope
+        for part in name.split("."):
+            value = getattr(value, part, None)
+        value = getattr(builtins, name, None) if value is None else value
         if describe_constant(value) != text:
             return False
     return True
@@ -328,9 +332,13 @@ def _resolve(module: str, qualname: str) -> Any:
     owner: Any = None
     for part in qualname.split("."):
         owner, found = found, getattr(found, part, None)
-    info = getattr(owner, "__sapwood_struct__", None)
-    if info is not None:
-        return info.methods.get(qualname.rsplit(".", 1)[-1])
+    if isinstance(owner, type):
+        from sapwood.lang.structs import member_of
+
+        name = qualname.rsplit(".", 1)[-1]
+        raw = vars(owner).get(name)
+        found = None if raw is None else member_of(raw)[1]
+        return wrap_function(found.fget) if isinstance(found, property) else found
     return found
 
 

@@ -23,6 +23,7 @@ from sapwood.lang.boundary import (
     TupleArg,
     as_array,
     restore,
+    write_back,
 )
 from sapwood.lang.boxed import Boxed, box
 from sapwood.lang.errors import Loc
@@ -48,9 +49,8 @@ def run_python(fn: Any, values: list[Any]) -> Any:
     body = _in_python(fn, _dtypes(declared_parameters(fn), arguments))
     result = _call(body, boxed)
     for argument, value, seen in zip(arguments, values, boxed, strict=True):
-        if isinstance(argument, StructArg) and argument.mutable:
-            for name, _ in argument.fields:
-                setattr(value, name, _plain(getattr(seen, name)))
+        if isinstance(argument, StructArg | TupleArg) and argument.mutable:
+            write_back(argument, value, _plain(seen))
     return _plain(result)
 
 

@@ -221,9 +221,10 @@ class Struct(Type):
 
     cls: type
     frozen: bool
+    args: tuple[Any, ...] = ()  # type arguments of a generic struct, each an infer.declared.Declared
 
     def __str__(self) -> str:
-        return self.cls.__name__
+        return self.cls.__name__ + (f"[{', '.join(map(str, self.args))}]" if self.args else "")
 
 
 @dataclass(frozen=True, slots=True)

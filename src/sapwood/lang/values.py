@@ -23,11 +23,17 @@ from sapwood.lang.types import Closure, Leaf, Optional, Type
 class Known:
     """A value known at compile time. Equality is by type and value; unhashable objects go by identity."""
 
-    __slots__ = ("key", "value")
+    __slots__ = ("_key", "value")
 
     def __init__(self, value: Any) -> None:
         self.value = value
-        self.key = _known_key(value)
+        self._key: Any = None
+
+    @property
+    def key(self) -> Any:
+        if self._key is None:  # of a long tuple it takes long, and few ask
+            self._key = _known_key(self.value)
+        return self._key
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Known) and self.key == other.key
@@ -49,6 +55,9 @@ def _known_key(value: Any) -> Any:
         return (tuple, *map(_known_key, value))
     if isinstance(value, bool | int | str | bytes | type(None)):
         return (type(value), value)
+    fields = getattr(kind, "__dataclass_fields__", None)
+    if fields is not None:  # 1, 1.0 and True are equal, but not the same constant
+        return (kind, *(_known_key(getattr(value, n, None)) for n in fields))
     try:
         hash(value)
     except TypeError:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from sapwood.lang.api.comptime import comptime
 from sapwood.lang.errors import GlobalAssignment, LateCapture, Loc, StarArguments, UnsupportedSyntax
 from sapwood.lang.front import hir
 from sapwood.lang.front.source import FunctionNode, SourceFile, find_function
@@ -92,12 +93,14 @@ REFUSED: dict[type[ast.AST], tuple[str, str]] = {
 def lower_function(fn: Callable[..., Any]) -> hir.FunctionDef:
     """HIR of a Python function object."""
     source, node = find_function(fn)
-    return _Lowering(source, fn.__qualname__.replace("<locals>.", "")).function(node, fn.__name__)
+    scope = getattr(fn, "__globals__", {})
+    return _Lowering(source, fn.__qualname__.replace("<locals>.", ""), scope).function(node, fn.__name__)
 
 
 class _Lowering:
-    def __init__(self, source: SourceFile, function: str) -> None:
+    def __init__(self, source: SourceFile, function: str, scope: dict[str, Any]) -> None:
         self.source = source
+        self.scope = scope
         self.qualname = function
         self.temporaries = 0
 
@@ -320,6 +323,9 @@ class _Lowering:
                 return self.call(node, hir.make_list, *map(self.expr, node.elts))
             case ast.Lambda():
                 return hir.Lambda(loc, self.function(node, "<lambda>"))
+            case ast.Call() if self.is_comptime(node.func) and len(node.args) == 1 and not node.keywords:
+                names = frozenset(n.id for n in ast.walk(node.args[0]) if isinstance(n, ast.Name))
+                return hir.Python(loc, node.args[0], names)
             case ast.Call():
                 if any(isinstance(a, ast.Starred) for a in node.args) or any(
                     k.arg is None for k in node.keywords
@@ -328,6 +334,15 @@ class _Lowering:
                 kwargs = tuple((k.arg, self.expr(k.value)) for k in node.keywords if k.arg)
                 return hir.Call(loc, self.expr(node.func), tuple(map(self.expr, node.args)), kwargs)
         raise self.refuse(node)
+
+    def is_comptime(self, callee: ast.expr) -> bool:
+        """Whether a name leads to sapwood.comptime, whose argument is not compiled but run by Python."""
+        match callee:
+            case ast.Name():
+                return self.scope.get(callee.id) is comptime
+            case ast.Attribute(value=ast.Name(id=module)):
+                return callee.attr == "comptime" and getattr(self.scope.get(module), "__name__", "") == "sapwood"
+        return False
 
     def index(self, node: ast.expr) -> hir.Expr:
         if isinstance(node, ast.Tuple):
@@ -428,6 +443,8 @@ def _names_read(nodes: list[Any]) -> set[str]:
         match node:
             case hir.Name():
                 out.add(node.name)
+            case hir.Python():
+                out |= node.names
             case hir.Lambda() | hir.Define():
                 out |= node.function.free
                 stack += [p.default for p in node.function.params if p.default is not None]

@@ -67,6 +67,14 @@ class Bind(Expr):
 
 
 @dataclass(eq=False, slots=True)
+class Python(Expr):
+    """An expression that Python evaluates while the function is compiled: the argument of comptime()."""
+
+    node: Any  # ast.expr
+    names: frozenset[str]  # names in it
+
+
+@dataclass(eq=False, slots=True)
 class Lambda(Expr):
     function: FunctionDef
 
@@ -186,6 +194,10 @@ def dump(node: Any, depth: int = 0) -> str:
             return f"if_else({dump(node.test)}, {dump(node.then)}, {dump(node.other)})"
         case Bind():
             return f"bind({node.name}={dump(node.value)}, {dump(node.body)})"
+        case Python():
+            import ast
+
+            return f"comptime({ast.unparse(node.node)})"
         case Lambda():
             params = ", ".join(p.name for p in node.function.params)
             return f"lambda({params})"

@@ -127,27 +127,12 @@ def _print(walker: Walker, *args: Value, sep: Value = Known(" "), end: Value = K
     return Known(None)
 
 
-@builtin(builtins.isinstance)
-def _isinstance(walker: Walker, x: Value, kind: Value) -> Value:
-    wanted = walker.b.known(kind, "the type")
-    options = wanted if isinstance(wanted, tuple) else (wanted,)
-    match x:
-        case Known(value=v):
-            return Known(isinstance(v, options))
-        case Var(type=ty.Scalar() as t):
-            return Known(any(scalar_type(o) == t for o in options))
-        case Agg(type=ty.Struct(cls=cls)):
-            return Known(any(isinstance(o, type) and issubclass(cls, o) for o in options))
-        case Agg(type=ty.Tuple()):
-            return Known(tuple in options)
-    return Known(False)
-
-
 # -- compile time ------------------------------------------------------------------------------------
 
 
 @builtin(comptime)
 def _comptime(walker: Walker, x: Value) -> Value:
+    """Of a value that is known already; expressions of any other kind are evaluated by infer/comptime.py."""
     return Known(walker.b.known(x, "the value of comptime"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from sapwood.lang import types as ty
 from sapwood.lang.api.annotations import Parameterised
@@ -18,13 +18,15 @@ from sapwood.lang.errors import (
     WrongArgumentCount,
 )
 from sapwood.lang.front import hir
-from sapwood.lang.infer import math_module, reductions  # noqa: F401  (they enter their rules)
+from sapwood.lang.infer import math_module, reductions, reflection  # noqa: F401  (they enter their rules)
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.builtins import BUILTINS
-from sapwood.lang.infer.construct import construct_parameterised, construct_struct, convert_number
+from sapwood.lang.infer.construct import construct_parameterised, convert_number
 from sapwood.lang.infer.declared import Bindings, declare, fit_argument
 from sapwood.lang.infer.interpreter import declare_parameters, declared_parameters
+from sapwood.lang.infer.generics import bind_type_variables, declared_of, fill_in, method_bindings
 from sapwood.lang.infer.loops import Loop
+from sapwood.lang.infer.structs import construct_struct, find_method
 from sapwood.lang.ir.ssa import Region, Var
 from sapwood.lang.ops import control
 from sapwood.lang.ops.base import Operation
@@ -67,7 +69,7 @@ class CallMixin:
                     return function.rule(self, receiver, *args, **kwargs)
                 return self.call_compiled(function, [receiver, *args], kwargs)
             case Agg(type=ty.Struct()):
-                method = self.method_of(target, "__call__")
+                method = find_method(target, "__call__")
                 if method is not None:
                     return self.call(method, args, kwargs, loc)
             case Known(value=f):
@@ -99,6 +101,12 @@ class CallMixin:
                 return number
             if hasattr(f, "__sapwood_struct__"):
                 return construct_struct(self, f, args, kwargs, loc)
+        origin = get_origin(f)
+        if isinstance(origin, type) and hasattr(origin, "__sapwood_struct__"):  # Pair[int](1, 2)
+            declared = declare(f, origin.__name__, loc)
+            known = {k: declared_of(v) for k, v in self.typevars.items()}
+            arguments = tuple(fill_in(d, known) for d in declared.args[1:])
+            return construct_struct(self, origin, args, kwargs, loc, arguments)
         if isinstance(f, ty.Scalar | ty.Simd) and len(args) == 1:
             return self.b.convert(self.b.materialize(args[0]), f)
         if inspect.isfunction(f) or inspect.isbuiltin(f) or isinstance(f, type):
@@ -134,12 +142,16 @@ class CallMixin:
         values = self._bind(code, python.__name__, args, kwargs, _defaults(fn), loc)
         declared = declared_parameters(fn)
         bindings: Bindings = {}
+        if code.params and code.params[0].name in ("self", "cls"):
+            method_bindings(values[0], bindings)
+        bind_type_variables(self.b, declared, values, bindings)
         with_notes = zip(code.params, declared, values, strict=True)
         fitted = tuple(
             fit_argument(self.b, d, v, bindings, p.name, python.__name__, p.loc) for p, d, v in with_notes
         )
         try:
-            inline = fn.options.inline or self.interp.kernel is not None  # a kernel is one function
+            inline = fn.options.inline and not self._is_open(fn)
+            inline = inline or self.interp.kernel is not None  # a kernel is one function
             if inline or any(map(_holds_closure, fitted)) or _returns_reference(fn, code):
                 return self._inline(code, python, declared, list(fitted), {}, fn.options.unchecked, loc)
             if fn.options.unit:
@@ -148,6 +160,10 @@ class CallMixin:
         except CompileError as e:
             e.called_from(f"{python.__name__}({', '.join(describe(v) for v in fitted)})", loc)
             raise
+
+    def _is_open(self, fn: Any) -> bool:
+        """Whether a function is being walked already: a method that calls itself cannot be inlined into itself."""
+        return any(w.python is fn.__wrapped__ for w in self.interp.frames)
 
     def _call_instance(self, fn: Any, fitted: tuple[Value, ...], loc: Loc) -> Value:
         instance = self.interp.instance(fn, fitted)

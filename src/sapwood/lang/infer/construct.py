@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.api.annotations import SIMD, Const, Parameterised, Ptr, StackArray
 from sapwood.lang.api.dtypes import scalar_type
 from sapwood.lang.errors import BadConversion, Loc, NotCallable, WrongArgumentCount
 from sapwood.lang.infer import layout
-from sapwood.lang.infer.declared import fit_argument
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, convert, memory, simd
 from sapwood.lang.ops.operators import truth
 from sapwood.lang.types import BOOL, F64, I64, elem_of
 from sapwood.lang.values import Agg, Known, Value, describe
-
-if TYPE_CHECKING:
-    pass
 
 
 def convert_number(w: Any, f: type, args: list[Value], loc: Loc) -> Value | None:
@@ -145,53 +141,3 @@ def _as_float(v: Value, elem: ty.Scalar | ty.Simd) -> Value:
     if isinstance(v, Known) and isinstance(v.value, int) and elem_of(elem).kind == "bool":
         return Known(bool(v.value))
     return v
-
-
-def construct_struct(
-    w: Any, cls: type, args: list[Value], kwargs: dict[str, Value], loc: Loc
-) -> Value:
-    """`Point(1.0, y=2.0)`: fields in order, by keyword, with the class's defaults."""
-    info = cls.__sapwood_struct__  # type: ignore[attr-defined]
-    fields = layout.fields_of(cls)
-    names = [n for n, _ in fields]
-    signature = f"{cls.__name__}({', '.join(names)})"
-
-    def wrong(problem: str) -> WrongArgumentCount:
-        return WrongArgumentCount(loc, function=cls.__name__, problem=problem, signature=signature)
-
-    if len(args) > len(fields):
-        raise wrong(f"takes {len(fields)} values, but {len(args)} were given")
-    given = dict(zip(names, args, strict=False))
-    for k, v in kwargs.items():
-        if k not in names:
-            raise wrong(f"has no field '{k}'")
-        if k in given:
-            raise wrong(f"got two values for '{k}'")
-        given[k] = v
-    values: list[Value] = []
-    for n, d in fields:
-        if n not in given:
-            if n not in info.defaults:
-                raise wrong(f"needs a value for '{n}'")
-            given[n] = Known(info.defaults[n])
-        w.b.loc = loc
-        values.append(fit_argument(w.b, d, given[n], w.typevars, n, cls.__name__, None))
-    value = make_struct(w, cls, values)
-    init = info.methods.get("__post_init__")
-    if init is not None:
-        w.call(Agg(ty.BoundMethod(init), (value,)), [], {}, loc)
-    return value
-
-
-def make_struct(w: Any, cls: type, values: list[Value]) -> Agg:
-    """A struct of field values: itself when frozen, else new storage on the stack."""
-    frozen = cls.__sapwood_struct__.frozen  # type: ignore[attr-defined]
-    t = ty.Struct(cls, frozen)
-    if frozen:
-        return Agg(t, tuple(values))
-    pointer = memory.allocate_stack(w.b, t, max(layout.size_of(w.b, t), 1))
-    for (_, f, at), v in zip(layout.struct_layout(t), values, strict=True):
-        layout.write(w.b, layout.at_offset(w.b, pointer, at, f), f, v)
-    return Agg(t, (pointer,))
-
-

@@ -48,8 +48,14 @@ def _show(d: Declared) -> str:
             return "None"
         case "any":
             return "anything"
-        case "typevar" | "struct":
-            return d.args[0].__name__
+        case "typevar":
+            return getattr(d.args[0], "__name__", None) or "Self"
+        case "struct" | "protocol":
+            return _name(d.args[0]) + (f"[{', '.join(map(_name, d.args[1:]))}]" if d.args[1:] else "")
+        case "number":
+            return str(d.args[0])
+        case "spec":
+            return describe(d.args[0])
         case "function":
             return "a function"
         case "const":
@@ -113,10 +119,14 @@ def _declare(a: Any, name: str, loc: Loc | None) -> Declared | None:
         return Declared("heap", (ty.Str(),))
     if a is object:
         return Declared("heap", (ty.Object(),))
-    if isinstance(a, TypeVar):
+    if isinstance(a, TypeVar) or a is typing.Self:
         return Declared("typevar", (a,))
     if a is Any:
         return ANY
+    if type(a).__name__ == "TypeAliasType":  # `type Pair = tuple[int, int]`, Python 3.12
+        return _declare(a.__value__, name, loc)
+    if typing.get_origin(a) in (typing.ClassVar, typing.Final, typing.Annotated):
+        return _declare(typing.get_args(a)[0], name, loc)
     if isinstance(a, Parameterised):
         return _declare_generic(a, name, loc)
     origin = typing.get_origin(a)
@@ -134,6 +144,12 @@ def _declare(a: Any, name: str, loc: Loc | None) -> Declared | None:
         return Declared("function")
     if isinstance(a, type) and hasattr(a, "__sapwood_struct__"):
         return Declared("struct", (a,))
+    if isinstance(origin, type) and hasattr(origin, "__sapwood_struct__"):
+        return Declared("struct", (origin, *(declare_argument(i, name, loc) for i in typing.get_args(a))))
+    if type(origin).__name__ == "TypeAliasType":
+        return _declare(origin.__value__[typing.get_args(a)], name, loc)
+    if isinstance(origin or a, type) and getattr(origin or a, "_is_protocol", False):
+        return Declared("protocol", (origin or a,))
     if a in (tuple, Const, Tensor, SIMD, Ptr):
         return ANY if a in (tuple, Const) else None
     return None
@@ -144,6 +160,11 @@ def _declare_optional(a: Any, name: str, loc: Loc | None) -> Declared | None:
     if len(kinds) != 1 or len(typing.get_args(a)) != 2:
         return None
     return Declared("optional", (declare(kinds[0], name, loc),))
+
+
+def declare_argument(a: Any, name: str, loc: Loc | None) -> Declared:
+    """An argument of a generic struct: a type, or a number."""
+    return Declared("number", (a,)) if isinstance(a, int) else declare(a, name, loc)
 
 
 def _declare_generic(a: Parameterised, name: str, loc: Loc | None) -> Declared | None:
@@ -185,6 +206,13 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
                 return value
         case "typevar":
             return _fit_typevar(b, declared.args[0], value, bindings)
+        case "spec":
+            return _fit_spec(b, declared.args[0], value)
+        case "protocol":
+            from sapwood.lang.infer.generics import check_protocol
+
+            check_protocol(value, declared.args[0], b.loc)
+            return b.materialize(value) if isinstance(value, Known) and isinstance(value.value, int | float) else value
         case "const":
             return _fit_const(value, declared.args[0])
         case "function":
@@ -211,9 +239,7 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
                 _bind(bindings, declared.args[1], value.type.size)
                 return value
         case "struct":
-            if isinstance(value, Agg) and isinstance(value.type, ty.Struct):
-                if issubclass(value.type.cls, declared.args[0]):
-                    return value
+            return _fit_struct(b, declared, value, bindings)
         case "tuple":
             from sapwood.lang.ops.operators import tuple_items
 
@@ -274,23 +300,68 @@ def _coerce(b: Any, value: Value, leaf: ty.Scalar | ty.Simd) -> Var:
         raise Misfit(str(e.fields.get("hint", ""))) from None
 
 
-def _fit_typevar(b: Any, var: TypeVar, value: Value, bindings: Bindings) -> Value:
-    bound = bindings.get(var)
-    weak = isinstance(value, Known) and isinstance(value.value, int | float)
-    if bound is not None and isinstance(bound, Known):
-        leaf = bound.value
-        if isinstance(leaf, ty.Scalar | ty.Simd) and (weak or isinstance(value, Var)):
-            if isinstance(value, Var) and value.type != leaf:
-                raise TypeVarConflict(b.loc, name=var.__name__, first=leaf, second=value.type, param="{param}")
-            return _coerce(b, value, leaf)
+def _fit_typevar(b: Any, var: Any, value: Value, bindings: Bindings) -> Value:
+    from sapwood.lang.infer.generics import fit_typevar
+
+    if var is typing.Self:
+        cls = bindings.get(var)
+        if isinstance(cls, Known) and isinstance(value, Agg) and isinstance(value.type, ty.Struct):
+            if not issubclass(value.type.cls, cls.value):
+                raise Misfit(f"Self is {cls.value.__name__} here")
         return value
-    if weak:
-        value = b.materialize(value)
-    if isinstance(value, Var) and isinstance(value.type, ty.Scalar | ty.Simd):
-        bindings[var] = Known(value.type)
-    else:
-        bindings[var] = Known(None)
+    try:
+        return fit_typevar(b, var, value, bindings)
+    except BadConversion as e:
+        raise Misfit(str(e.fields.get("hint", ""))) from None
+
+
+def _fit_spec(b: Any, spec: Any, value: Value) -> Value:
+    from sapwood.lang.infer.generics import settled
+    from sapwood.lang.infer.join import Clash, adapt, join
+    from sapwood.lang.values import rebuild, spec_of
+
+    try:
+        if join(spec, settled(spec_of(value))) == spec:
+            return rebuild(spec, iter(adapt(b, value, spec)))
+    except Clash:
+        pass
+    raise Misfit
+
+
+def _fit_struct(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
+    from sapwood.lang.infer.generics import arguments_for
+    from sapwood.lang.infer.structs import lift
+
+    value = lift(b, value)
+    cls, wanted = declared.args[0], declared.args[1:]
+    if not isinstance(value, Agg) or not isinstance(value.type, ty.Struct) or not issubclass(value.type.cls, cls):
+        raise Misfit
+    for want, have in zip(wanted, arguments_for(value.type, cls), strict=False):
+        if want.kind == "typevar":
+            _bind_argument(bindings, want.args[0], have)
+        elif want.kind != "any" and have.kind != "any" and want != have:
+            raise Misfit(f"it is a {value.type}")
+    if value.type.frozen and any(isinstance(v, Known) for v in value.items):
+        return _settle_fields(b, value)
     return value
+
+
+def _bind_argument(bindings: Bindings, var: Any, have: Declared) -> None:
+    from sapwood.lang.infer.generics import binding_of
+
+    found = binding_of(have)
+    if found is not None and bindings.setdefault(var, found) != found:
+        raise Misfit(f"{var.__name__} is already {_name(getattr(bindings[var], 'value', bindings[var]))}")
+
+
+def _settle_fields(b: Any, value: Agg) -> Value:
+    """A constant struct as an argument: its fields get their declared types, but for Const ones."""
+    from sapwood.lang.infer import layout
+
+    assert isinstance(value.type, ty.Struct)
+    own: Bindings = {}
+    fields = zip(layout.fields_of(value.type), value.items, strict=True)
+    return Agg(value.type, tuple(fit(b, d, v, own) for (_, d), v in fields))
 
 
 def _fit_const(value: Value, kind: Any) -> Value:
@@ -356,6 +427,13 @@ def _fit_type(declared: Declared, actual: ty.Type, bindings: Bindings) -> None:
                 return
         case "struct":
             if isinstance(actual, ty.Struct) and issubclass(actual.cls, declared.args[0]):
+                from sapwood.lang.infer.generics import arguments_for
+
+                for want, have in zip(declared.args[1:], arguments_for(actual, declared.args[0]), strict=False):
+                    if want.kind == "typevar":
+                        _bind_argument(bindings, want.args[0], have)
+                    elif want != have:
+                        raise Misfit
                 return
     raise Misfit
 
@@ -364,6 +442,10 @@ def fit_argument(
     b: Any, declared: Declared, value: Value, bindings: Bindings, name: str, function: str, place: Loc | None
 ) -> Value:
     """`fit`, its failure as a diagnostic about argument `name` of `function`."""
+    if name in ("self", "cls"):
+        from sapwood.lang.infer.generics import method_bindings
+
+        method_bindings(value, bindings)
     try:
         return fit(b, declared, value, bindings)
     except Misfit as m:
@@ -375,6 +457,11 @@ def fit_argument(
     except TypeVarConflict as e:
         e.fields["param"] = name
         raise
+
+
+def struct_type(cls: type, arguments: tuple[Any, ...] = ()) -> ty.Struct:
+    """The type of a struct class with type arguments (Declared); without any, a generic class is open."""
+    return ty.Struct(cls, cls.__sapwood_struct__.frozen, tuple(arguments))  # type: ignore[attr-defined]
 
 
 def concrete_type(declared: Declared, bindings: Bindings | None = None) -> ty.Type | None:
@@ -400,8 +487,10 @@ def concrete_type(declared: Declared, bindings: Bindings | None = None) -> ty.Ty
             inner = concrete_type(declared.args[0], bindings)
             return None if inner is None else ty.Ptr(inner)
         case "struct":
-            cls = declared.args[0]
-            return ty.Struct(cls, cls.__sapwood_struct__.frozen)
+            from sapwood.lang.infer.generics import declared_of, fill_in
+
+            known = {k: declared_of(v) for k, v in (bindings or {}).items()}
+            return struct_type(declared.args[0], tuple(fill_in(a, known) for a in declared.args[1:]))
         case "stack":
             inner = concrete_type(declared.args[0], bindings)
             size = item(declared.args[1])

@@ -249,6 +249,10 @@ def evaluate_annotation(text: str, python: FunctionType | None, loc: Loc, name: 
     if own is not None and not isinstance(own, str):
         return own
     scope = dict(python.__globals__)
+    from sapwood.lang.function import class_scopes
+
+    scope.update(class_scopes.get(python, {}))
+    scope.update({p.__name__: p for p in getattr(python, "__type_params__", ())})
     for cell_name, cell in zip(python.__code__.co_freevars, python.__closure__ or (), strict=True):
         try:
             scope[cell_name] = cell.cell_contents

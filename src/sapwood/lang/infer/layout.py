@@ -16,8 +16,13 @@ from sapwood.lang.values import Agg, Spec, Value, describe, rebuild, spec_of
 STACK_LIMIT = 256 * 1024  # bytes of one stack array or struct
 
 
-def fields_of(cls: type) -> list[tuple[str, Declared]]:
-    return [(name, declare(a, name, None)) for name, a in cls.__sapwood_struct__.annotations().items()]
+def fields_of(t: ty.Struct) -> list[tuple[str, Declared]]:
+    """(field, declared type), with the type arguments of a generic struct filled in."""
+    from sapwood.lang.infer.generics import fill_in
+
+    info = t.cls.__sapwood_struct__  # type: ignore[attr-defined]
+    known = dict(zip(info.parameters, t.args, strict=False))
+    return [(name, fill_in(declare(a, name, None), known)) for name, a in info.annotations().items()]
 
 
 def alignment(t: ty.Type) -> int:
@@ -78,7 +83,7 @@ def size_of(b: Any, t: ty.Type) -> int:
 def struct_layout(t: ty.Struct) -> list[tuple[str, ty.Type, int]]:
     """(field, type, byte offset), laid out as C does."""
     out, at = [], 0
-    for name, declared in fields_of(t.cls):
+    for name, declared in fields_of(t):
         field = concrete_type(declared)
         if field is None or isinstance(field, ty.Tuple):
             raise TypeError(field)

@@ -21,6 +21,13 @@ from sapwood.lang.errors import (
 from sapwood.lang.infer import layout
 from sapwood.lang.infer.heap import require_some, rules_of
 from sapwood.lang.infer.ranges import range_item, range_length
+from sapwood.lang.infer.structs import (
+    Super,
+    get_class_attribute,
+    get_struct_attribute,
+    get_super_attribute,
+    set_struct_attribute,
+)
 from sapwood.lang.infer.tensors import load_elements, store_elements, tensor_view
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import convert, simd
@@ -147,7 +154,9 @@ def get_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value:
         case Agg(type=ty.Tensor()):
             found = _tensor_attribute(w, x, name) or bound(TENSOR_METHODS, name, x)
         case Agg(type=ty.Struct()):
-            found = _struct_attribute(w, x, name)
+            found = get_struct_attribute(w, x, name, loc)
+        case Agg(type=Super()):
+            found = get_super_attribute(w, x, name, loc)
         case Agg(type=ty.StackArray() as t):
             if name == "ptr":
                 found = x.items[0]
@@ -187,9 +196,8 @@ def _attribute_hint(x: Value, name: str) -> str:
     match x:
         case Agg(type=ty.Tensor()):
             names = [*TENSOR_METHODS, "shape", "strides", "size", "ndim", "dtype", "ptr"]
-        case Agg(type=ty.Struct(cls=cls)):
-            info = cls.__sapwood_struct__
-            names = [*info.annotations(), *info.methods]
+        case Agg(type=ty.Struct(cls=cls)) | Known(value=type() as cls) if hasattr(cls, "__sapwood_struct__"):
+            names = [n for n, _ in cls.__sapwood_struct__.members()]
         case Var(type=ty.Ptr()):
             names = [*POINTER_METHODS, "dtype"]
         case Var(type=ty.Ref()):
@@ -227,31 +235,13 @@ def _tensor_attribute(w: Walker, x: Agg, name: str) -> Value | None:
     return None
 
 
-def _struct_attribute(w: Walker, x: Agg, name: str) -> Value | None:
-    t = x.type
-    assert isinstance(t, ty.Struct)
-    info = t.cls.__sapwood_struct__
-    names = list(info.annotations())
-    if name in names:
-        if t.frozen:
-            return x.items[names.index(name)]
-        found = layout.field(w.b, t, name)
-        assert found is not None
-        pointer = x.items[0]
-        assert isinstance(pointer, Var)
-        return layout.read(w.b, layout.at_offset(w.b, pointer, found[1], found[0]), found[0])
-    if name in info.methods:
-        return Agg(ty.BoundMethod(info.methods[name]), (x,))
-    if name in info.constants:
-        return Known(info.constants[name])
-    return None
-
-
 def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
     v = x.value
     rule = getattr(type(v), "compiled_attribute", None)  # objects whose attributes are operations: thread_idx
     if rule is not None:
         return rule(v, w.b, name)
+    if isinstance(v, type) and hasattr(v, "__sapwood_struct__"):
+        return get_class_attribute(w, v, name, loc)
     if isinstance(v, int | float) and not isinstance(v, bool) and name == "dtype":
         return Known(float if isinstance(v, float) else int)
     if isinstance(v, int | float) and name in NUMBER_METHODS:
@@ -269,16 +259,8 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
 
 def set_attribute(w: Walker, x: Value, name: str, value: Value) -> None:
     if isinstance(x, Agg) and isinstance(x.type, ty.Struct):
-        if x.type.frozen:
-            hint = "frozen structs are values; make a new one, or leave frozen=True out"
-            raise ImmutableField(w.b.loc, what=f"field '{name}' of the frozen struct {x.type}", hint=hint)
-        found = layout.field(w.b, x.type, name)
-        if found is not None:
-            pointer = x.items[0]
-            assert isinstance(pointer, Var)
-            layout.write(w.b, layout.at_offset(w.b, pointer, found[1], found[0]), found[0], value)
-            return
-        raise NoAttribute(w.b.loc, type=describe(x), name=name, hint=_attribute_hint(x, name))
+        set_struct_attribute(w, x, name, value)
+        return
     raise ImmutableField(w.b.loc, what=f"attribute '{name}' of {describe(x)}", hint="only structs have fields")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -34,6 +34,7 @@ from sapwood.lang.errors import (
 from sapwood.lang.errors_iteration import IteratorEscapes
 from sapwood.lang.front import hir
 from sapwood.lang.infer.calls import CallMixin
+from sapwood.lang.infer.comptime import evaluate
 from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit, fit_argument, spec_of_declared
 from sapwood.lang.infer.generators import begin, comprehension
 from sapwood.lang.infer.heap import Dead
@@ -43,6 +44,7 @@ from sapwood.lang.infer.lists import make_list
 from sapwood.lang.infer.loops import LoopMixin
 from sapwood.lang.infer.narrow import NarrowMixin
 from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, set_item
+from sapwood.lang.infer.structs import find_method, lift, operator_method
 from sapwood.lang.ir.ssa import Op, Region
 from sapwood.lang.ops import control
 from sapwood.lang.ops.operators import METHODS, binary, truth, tuple_items, unary
@@ -333,7 +335,7 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
             raise ParallelExit(s.loc, what="return")
         value: Value = Known(None) if s.value is None else self.expr(s.value)
         self.b.loc = s.loc
-        if self.result is not None:
+        if self.result is not None and value != Known(NotImplemented):
             try:
                 value = fit(self.b, self.result, value, self.typevars)
             except Misfit:
@@ -417,6 +419,8 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
                 return self.closure(e.function)
             case hir.Comprehension():
                 return comprehension(self, e)
+            case hir.Python():
+                return evaluate(self, e.node, e.loc)
         raise AssertionError(e)
 
     def _if_expression(self, e: hir.IfExp) -> Value:
@@ -470,8 +474,7 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
                 return self.call(found, args[1:], {}, e.loc)
             callee = fn
         if callee in METHODS:
-            result = self._operator_method(callee, args[0], args[1], e.loc)
-            return binary(self.b, callee, args[0], args[1]) if result is None else result
+            return self.operate(callee, args[0], args[1])
         if callee in (operator.is_, operator.is_not):
             return binary(self.b, callee, args[0], args[1])
         if callee in _UNARY:
@@ -520,26 +523,38 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
             return Known(tuple(i.value for i in items))  # type: ignore[union-attr]
         return begin(self, Agg(ty.Tuple(len(items)), tuple(items)))
 
-    def _operator_method(self, fn: Any, x: Value, y: Value, loc: Loc) -> Value | None:
-        name, reflected = METHODS[fn]
-        found = self.method_of(x, name)
-        if found is not None:
-            return self.call(found, [y], {}, loc)
-        found = self.method_of(y, reflected)
-        if found is not None:
-            return self.call(found, [x], {}, loc)
-        if fn in (operator.eq, operator.ne) and _both_structs(x, y):
-            a, b = struct_tuple(self, x), struct_tuple(self, y)
-            return binary(self.b, fn, a, b)
-        return None
+    def operate(self, fn: Any, x: Value, y: Value) -> Value:
+        """A binary operator on anything: the methods of structs first, then what the language supplies."""
+        result = operator_method(self, fn, METHODS[fn], x, y, self.b.loc)
+        return binary(self.b, fn, x, y) if result is None else result
+
+    def branch(self, test: Known | Var, then: Callable[[], Value], other: Callable[[], Value]) -> Value:
+        """A value that one of two paths computes."""
+        if isinstance(test, Known):
+            return then() if test.value else other()
+        loc = self.b.loc
+        ends: list[tuple[Region, Value]] = []
+        for part in (then, other):
+            region = Region()
+            with self.at(region):
+                value = part()
+                ends.append((self.b.region, value))
+        specs = [spec_of(v) for _, v in ends]
+        try:
+            spec = join(specs[0], specs[1])
+        except Clash:
+            raise self._clash("this expression", specs, loc, [loc, loc]) from None
+        value, leaves = fresh(spec)
+        for region, v in ends:
+            with self.at(region, loc):
+                self.b.emit(control.yield_, tuple(adapt(self.b, v, spec)))
+        regions = (ends[0][0], ends[1][0])
+        self.b.region.ops.append(Op(control.if_, (test,), tuple(leaves), {}, regions, loc))
+        return value
 
     def method_of(self, value: Value, name: str) -> Value | None:
         """A method that a @struct defines itself."""
-        if isinstance(value, Agg) and isinstance(value.type, ty.Struct):
-            method = value.type.cls.__sapwood_struct__.methods.get(name)
-            if method is not None:
-                return Agg(ty.BoundMethod(method), (value,))
-        return None
+        return find_method(lift(self.b, value), name)
 
     # -- names ------------------------------------------------------------------------------------
 
@@ -590,32 +605,23 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
             return self._typevar(value, loc)
         if isinstance(value, list | dict | set | bytearray):
             raise ForeignObject(loc, name=name, kind=type(value).__name__)
+        if hasattr(type(value), "__sapwood_struct__") and not type(value).__sapwood_struct__.frozen:
+            raise ForeignObject(loc, name=name, kind=f"object of the mutable struct {type(value).__name__}")
         if name not in python.__code__.co_freevars:  # captured cells are part of the fingerprint
             self.interp.depend_on_constant(python.__module__, name, value)
-        return Known(value)
+        return lift(self.b, Known(value))
 
     def _typevar(self, var: TypeVar, loc: Loc) -> Value:
         bound = self.typevars.get(var)
-        if isinstance(bound, Known):
-            if isinstance(bound.value, ty.Scalar):
-                return Known(dtype_of(bound.value))
-            return bound
+        match bound.value if isinstance(bound, Known) else None:
+            case ty.Scalar() as scalar:
+                return Known(dtype_of(scalar))
+            case ty.Simd() | int() as known:
+                return Known(known)
+            case Spec(kind="agg", data=ty.Struct() as t):
+                return Known(t.cls)
+            case Spec(kind="agg", data=ty.Tuple()):
+                return Known(tuple)
+            case Spec() as spec:
+                return Known(spec)
         raise UndefinedName(loc, name=var.__name__, hint="no parameter mentions this type variable")
-
-
-def _both_structs(x: Value, y: Value) -> bool:
-    return (
-        isinstance(x, Agg)
-        and isinstance(y, Agg)
-        and isinstance(x.type, ty.Struct)
-        and isinstance(y.type, ty.Struct)
-        and x.type.cls is y.type.cls
-    )
-
-
-def struct_tuple(walker: FunctionWalker, value: Value) -> Value:
-    """The fields of a struct as a tuple."""
-    assert isinstance(value, Agg) and isinstance(value.type, ty.Struct)
-    names = value.type.cls.__sapwood_struct__.annotations()
-    items = tuple(get_attribute(walker, value, n, walker.b.loc) for n in names)
-    return Agg(ty.Tuple(len(items)), items)

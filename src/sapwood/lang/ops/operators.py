@@ -16,7 +16,7 @@ from sapwood.lang.ir.ssa import Region, Var
 from sapwood.lang.ops import arith, control
 from sapwood.lang.ops.base import Operation
 from sapwood.lang.ops.promotion import common_type, to_type
-from sapwood.lang.types import BOOL, F64, I64, Optional, Ptr, Range, Ref, Scalar, Simd, Tuple, elem_of, like
+from sapwood.lang.types import BOOL, F64, I64, Optional, Ptr, Range, Ref, Scalar, Simd, Struct, Tuple, elem_of, like
 from sapwood.lang.values import Agg, Known, Value, describe
 
 SYMBOLS: dict[Any, str] = {
@@ -194,14 +194,10 @@ def _tuples(b: Any, fn: Any, x: Value, y: Value) -> Value | None:
     p, q = tuple_items(x), tuple_items(y)
     if fn is operator.add:
         return Agg(Tuple(len(p) + len(q)), p + q)
-    if fn in (operator.eq, operator.ne):
-        if len(p) != len(q):
-            return Known(fn is operator.ne)
-        result: Value = Known(True)
-        for i, j in zip(p, q, strict=True):
-            same = binary(b, operator.eq, i, j)
-            result = same if result == Known(True) else logical_and(b, result, same)
-        return logical_not(b, result) if fn is operator.ne else result
+    if fn in COMPARISONS:
+        from sapwood.lang.infer.structs import compare_tuples
+
+        return compare_tuples(b.interpreter.frames[-1], fn, p, q)
     return None
 
 
@@ -236,6 +232,10 @@ def truth(b: Any, x: Value) -> Known | Var:
             from sapwood.lang.infer.ranges import range_truth
 
             return range_truth(b.interpreter.frames[-1], x)
+        case Agg(type=Struct()):
+            from sapwood.lang.infer.structs import struct_truth
+
+            return struct_truth(b.interpreter.frames[-1], x)
     hint = "compare it with something"
     if isinstance(x, Agg) and type(x.type).__name__ == "Tensor":
         hint = "compare one of its elements, or len(x) with 0"

@@ -1,0 +1,426 @@
+"""Type variables: what binds them, their bounds and constraints, protocols, and generic structs.
+
+A binding is `Known(x)`: x is a leaf type (T is a number or vector), an int (a rank or a number of lanes), or the
+Spec of any other value.
+"""
+
+from __future__ import annotations
+
+import typing
+from typing import Any, TypeVar
+
+from sapwood.lang import types as ty
+from sapwood.lang.api.dtypes import Number, scalar_type
+from sapwood.lang.errors import Loc, TypeVarConflict
+from sapwood.lang.errors_generic import BoundViolated, ProtocolMismatch
+from sapwood.lang.infer.declared import Bindings, Declared, declare
+from sapwood.lang.infer.join import Clash, adapt, default_leaf, join
+from sapwood.lang.ir.ssa import Var
+from sapwood.lang.values import Agg, Known, Spec, Value, describe, rebuild, spec_of
+
+# -- binding -----------------------------------------------------------------------------------------
+
+
+def is_weak(value: Value) -> bool:
+    """Whether a value is a literal number, whose type its surroundings decide."""
+    return isinstance(value, Known) and isinstance(value.value, int | float)
+
+
+def fit_typevar(b: Any, var: Any, value: Value, bindings: Bindings) -> Value:
+    """The value as a parameter of type `var`, which it binds if nothing has."""
+    bound = bindings.get(var)
+    if bound is None:
+        value = _first(b, var, value)
+        bindings[var] = bound = _binding(value)
+        check_limits(b, var, value, b.loc)
+        return _settle(b, value, bound)
+    if bound == Known(None):
+        return value
+    wanted = bound.value if isinstance(bound, Known) else None
+    if isinstance(wanted, ty.Scalar | ty.Simd):
+        if is_weak(value):
+            return b.coerce(value, wanted)
+        if isinstance(value, Var) and value.type == wanted:
+            return value
+        second = value.type if isinstance(value, Var) else describe(value)
+        raise TypeVarConflict(b.loc, name=var.__name__, first=wanted, second=second, param="{param}")
+    if isinstance(wanted, Spec):
+        try:
+            if join(wanted, settled(spec_of(value))) == wanted:
+                return rebuild(wanted, iter(adapt(b, value, wanted)))
+        except Clash:
+            pass
+        raise TypeVarConflict(b.loc, name=var.__name__, first=describe(wanted), second=describe(value), param="{param}")
+    return value
+
+
+def _first(b: Any, var: Any, value: Value) -> Value:
+    """A literal that binds a type variable takes its default type, or the constraint that admits it."""
+    if not is_weak(value):
+        return value
+    for c in getattr(var, "__constraints__", ()):
+        scalar = scalar_type(c)
+        if scalar is not None and default_leaf(value.value) == scalar:  # type: ignore[union-attr]
+            return b.materialize(value)
+    for c in getattr(var, "__constraints__", ()):
+        scalar = scalar_type(c)
+        if scalar is not None and scalar.kind != "bool" and (scalar.is_float or isinstance(value.value, int)):  # type: ignore[union-attr]
+            return b.coerce(value, scalar)
+    return b.materialize(value)
+
+
+def _binding(value: Value) -> Known:
+    if isinstance(value, Var) and isinstance(value.type, ty.Scalar | ty.Simd):
+        return Known(value.type)
+    if isinstance(value, Agg) and isinstance(value.type, ty.Closure | ty.BoundMethod):
+        return Known(None)  # functions of one type may differ
+    if isinstance(value, Known) and callable(value.value) and not isinstance(value.value, type):
+        return Known(None)
+    return Known(settled(spec_of(value)))
+
+
+def _settle(b: Any, value: Value, bound: Known) -> Value:
+    if isinstance(bound.value, Spec) and spec_of(value) != bound.value:
+        return rebuild(bound.value, iter(adapt(b, value, bound.value)))
+    return value
+
+
+def settled(s: Spec) -> Spec:
+    """A spec whose literals have taken their run-time types."""
+    if s.kind == "known":
+        if isinstance(s.data.value, tuple):
+            items = tuple(settled(Spec("known", Known(v))) for v in s.data.value)
+            return Spec("agg", ty.Tuple(len(items)), items)
+        if isinstance(s.data.value, bool | int | float):
+            leaf = default_leaf(s.data.value)
+            assert leaf is not None
+            return Spec("leaf", leaf)
+        return s
+    return Spec(s.kind, s.data, tuple(map(settled, s.items))) if s.items else s
+
+
+def bind_type_variables(b: Any, declared: list[Declared], values: list[Value], bindings: Bindings) -> None:
+    """Bind plain type variables by arguments of a definite type first, then by literals, floats before ints."""
+    pairs = [(d.args[0], v) for d, v in zip(declared, values, strict=True) if d.kind == "typevar"]
+    if len(pairs) < 2 or all(is_weak(v) for _, v in pairs) and len({type(v.value) for _, v in pairs}) < 2:  # type: ignore[union-attr]
+        weak_first = [(x, v) for x, v in pairs if x not in bindings]
+        for x, v in weak_first[:1] if len(pairs) == 1 else ():
+            fit_typevar(b, x, v, bindings)
+        return
+
+    def rank(v: Value) -> int:
+        if not is_weak(v):
+            return 0
+        return 1 if isinstance(v.value, float) else 2  # type: ignore[union-attr]
+
+    for x, v in sorted(pairs, key=lambda p: rank(p[1])):
+        if x not in bindings:
+            fit_typevar(b, x, v, bindings)
+
+
+# -- generic structs -----------------------------------------------------------------------------------
+
+
+def declared_of(bound: Value) -> Declared:
+    """A binding as a declared type."""
+    x = bound.value if isinstance(bound, Known) else None
+    match x:
+        case ty.Scalar():
+            return Declared("scalar", (x,))
+        case ty.Simd():
+            return Declared("simd", (x.elem, x.lanes))
+        case int():
+            return Declared("number", (x,))
+        case Spec():
+            return declared_of_spec(x)
+    return Declared("any")
+
+
+def declared_of_spec(s: Spec) -> Declared:
+    if s.kind == "leaf":
+        return declared_of(Known(s.data)) if isinstance(s.data, ty.Scalar | ty.Simd) else Declared("spec", (s,))
+    if s.kind == "agg":
+        match s.data:
+            case ty.Struct():
+                return Declared("struct", (s.data.cls, *s.data.args))
+            case ty.Tuple():
+                return Declared("tuple", tuple(map(declared_of_spec, s.items)))
+            case ty.Tensor():
+                return Declared("tensor", (s.data.elem, s.data.rank))
+    if s.kind == "known" and s.data == Known(None):
+        return Declared("none")
+    return Declared("spec", (s,))
+
+
+def binding_of(d: Declared) -> Known | None:
+    """A declared type as a binding: the inverse of `declared_of`; None where it leaves a choice."""
+    match d.kind:
+        case "scalar":
+            return Known(d.args[0])
+        case "simd" if isinstance(d.args[0], ty.Scalar) and isinstance(d.args[1], int):
+            return Known(ty.Simd(d.args[0], d.args[1]))
+        case "number":
+            return Known(d.args[0])
+        case "spec":
+            return Known(d.args[0])
+        case "tuple" | "struct":
+            spec = spec_of_declared(d)
+            return None if spec is None else Known(spec)
+    return None
+
+
+def spec_of_declared(d: Declared) -> Spec | None:
+    """The spec of values of a declared type, where the declaration alone says it."""
+    match d.kind:
+        case "scalar":
+            return Spec("leaf", d.args[0])
+        case "none":
+            return Spec("known", Known(None))
+        case "simd" if isinstance(d.args[0], ty.Scalar) and isinstance(d.args[1], int):
+            return Spec("leaf", ty.Simd(d.args[0], d.args[1]))
+        case "spec":
+            return d.args[0]
+        case "tuple":
+            items = [spec_of_declared(i) for i in d.args]
+            if all(i is not None for i in items):
+                return Spec("agg", ty.Tuple(len(items)), tuple(items))  # type: ignore[arg-type]
+        case "struct":
+            return _spec_of_struct(d)
+    return None
+
+
+def _spec_of_struct(d: Declared) -> Spec | None:
+    from sapwood.lang.infer import layout
+    from sapwood.lang.infer.declared import struct_type
+
+    t = struct_type(d.args[0], d.args[1:])
+    if d.args[0].__sapwood_struct__.parameters and not t.args:
+        return None
+    if not t.frozen:
+        return Spec("agg", t, (Spec("leaf", ty.Ptr(t, "local")),))
+    items = [spec_of_declared(f) for _, f in layout.fields_of(t)]
+    return None if any(i is None for i in items) else Spec("agg", t, tuple(items))  # type: ignore[arg-type]
+
+
+def fill_in(d: Declared, known: dict[Any, Declared]) -> Declared:
+    """A declared type with type variables replaced."""
+    if not known or not d.args:
+        return d
+    if d.kind == "typevar":
+        return known.get(d.args[0], d)
+    if d.kind in ("const", "function", "spec", "protocol"):
+        return d
+    return Declared(d.kind, tuple(_fill_argument(a, known) for a in d.args))
+
+
+def _fill_argument(a: Any, known: dict[Any, Declared]) -> Any:
+    if isinstance(a, Declared):
+        return fill_in(a, known)
+    if isinstance(a, TypeVar) and a in known:
+        found = known[a]
+        return found.args[0] if found.kind in ("scalar", "number") else a
+    return a
+
+
+def arguments_for(t: ty.Struct, base: type) -> tuple[Declared, ...]:
+    """The type arguments that a struct type gives to a generic base of its class (or to its class itself)."""
+    from sapwood.lang.structs import base_arguments
+
+    parameters = getattr(base, "__parameters__", ())
+    own = dict(zip(getattr(t.cls, "__parameters__", ()), t.args, strict=False))
+    if base is t.cls:
+        return tuple(own.get(p, Declared("any")) for p in parameters)
+    known = base_arguments(t.cls)
+    out = []
+    for p in parameters:
+        found = known.get(p, p)
+        out.append(own.get(found, Declared("any")) if isinstance(found, TypeVar) else declare(found, str(p), None))
+    return tuple(out)
+
+
+def method_bindings(value: Value, bindings: Bindings) -> None:
+    """In a method of a generic struct, its type variables mean what the receiver's type says; Self is its class."""
+    if isinstance(value, Agg) and isinstance(value.type, ty.Struct):
+        for base in value.type.cls.__mro__:
+            parameters = vars(base).get("__parameters__", ())
+            if parameters and hasattr(base, "__sapwood_struct__"):
+                for p, d in zip(parameters, arguments_for(value.type, base), strict=False):
+                    found = binding_of(d)
+                    if found is not None:
+                        bindings.setdefault(p, found)
+        bindings.setdefault(typing.Self, Known(value.type.cls))  # type: ignore[arg-type]
+    elif isinstance(value, Known) and isinstance(value.value, type) and hasattr(value.value, "__sapwood_struct__"):
+        bindings.setdefault(typing.Self, value)  # type: ignore[arg-type]
+
+
+# -- bounds and protocols ------------------------------------------------------------------------------
+
+
+def check_limits(b: Any, var: Any, value: Value, loc: Loc) -> None:
+    """Constraints and the bound of a type variable; raises BoundViolated or ProtocolMismatch."""
+    constraints = getattr(var, "__constraints__", ())
+    if constraints:
+        if not any(admits(declare(c, var.__name__, loc), value) for c in constraints):
+            names = ", ".join(getattr(c, "__name__", str(c)) for c in constraints)
+            raise BoundViolated(
+                loc, name=var.__name__, found=describe(value), limit=f"must be one of {names}",
+                hint="pass one of these types, or add this one to the TypeVar",
+            )
+        return
+    bound = getattr(var, "__bound__", None)
+    if bound is None:
+        return
+    if isinstance(bound, typing.ForwardRef):
+        bound = _evaluate_bound(var, bound)
+    if is_protocol(bound):
+        check_protocol(value, bound, loc)
+    elif not within(bound, value):
+        name = getattr(bound, "__name__", str(bound))
+        raise BoundViolated(
+            loc, name=var.__name__, found=describe(value), limit=f"is bound to {name}",
+            hint=f"pass a {name}, or change the bound of the TypeVar",
+        )
+
+
+def _evaluate_bound(var: Any, bound: typing.ForwardRef) -> Any:
+    import sys
+
+    scope = vars(sys.modules.get(var.__module__) or sys)
+    return eval(bound.__forward_arg__, dict(scope))
+
+
+def admits(d: Declared, value: Value) -> bool:
+    """Whether a value is of a declared type as it is, without a conversion."""
+    match d.kind:
+        case "scalar":
+            return isinstance(value, Var) and value.type == d.args[0]
+        case "struct":
+            return isinstance(value, Agg) and isinstance(value.type, ty.Struct) and issubclass(value.type.cls, d.args[0])
+        case "any":
+            return True
+    found = spec_of_declared(d)
+    return found is not None and settled(spec_of(value)) == found
+
+
+def within(bound: Any, value: Value) -> bool:
+    """Whether a value's type is the bound or derived from it; int admits every int, float every number."""
+    if bound is object or bound is typing.Any:
+        return True
+    options = typing.get_args(bound) if typing.get_origin(bound) is typing.Union or type(bound).__name__ == "UnionType" else ()
+    if options:
+        return any(within(o, value) for o in options)
+    elem = ty.elem_of(value.type) if isinstance(value, Var) and ty.is_numeric(value.type) else None
+    if elem is not None and isinstance(bound, type):
+        if bound is float:
+            return elem.kind != "bool"
+        if bound is int:
+            return elem.is_int or elem.kind == "bool"
+        if bound is Number:
+            return True
+        return scalar_type(bound) == elem
+    if isinstance(value, Agg) and isinstance(value.type, ty.Struct):
+        return isinstance(bound, type) and issubclass(value.type.cls, bound)
+    python = python_class(value)
+    return python is not None and isinstance(bound, type) and issubclass(python, bound)
+
+
+def python_class(value: Value) -> type | None:
+    """The class that Python would find for a value, for questions about its methods."""
+    match value:
+        case Known(value=v):
+            return type(v)
+        case Var(type=ty.Scalar() as t):
+            return bool if t.kind == "bool" else float if t.is_float else int
+        case Agg(type=ty.Struct() as t):
+            return t.cls
+        case Agg(type=ty.Tuple()):
+            return tuple
+    if isinstance(value, Var):
+        target = getattr(value.type, "target", None)
+        import builtins
+
+        found = getattr(builtins, type(target).__name__.lower(), None)
+        return found if isinstance(found, type) else None
+    return None
+
+
+def is_protocol(x: Any) -> bool:
+    x = typing.get_origin(x) or x
+    return isinstance(x, type) and getattr(x, "_is_protocol", False) and x is not typing.Protocol
+
+
+def protocol_members(protocol: Any) -> dict[str, Any]:
+    """What a protocol asks for: name -> the function that declares it, or None for an attribute."""
+    out: dict[str, Any] = {}
+    for base in reversed((typing.get_origin(protocol) or protocol).__mro__):
+        if base is object or base is typing.Generic or base is typing.Protocol or not is_protocol(base):
+            continue
+        out.update(dict.fromkeys(vars(base).get("__annotations__", {})))
+        skipped = ("__init__", "__subclasshook__", "__class_getitem__", "__hash__") if base is not protocol else (
+            "__init__", "__subclasshook__", "__class_getitem__"
+        )
+        for name, value in vars(base).items():
+            if callable(value) or isinstance(value, property | staticmethod | classmethod):
+                private = name in skipped or name.startswith(("_abc", "__abstract", "_is_")) or name == "__annotate__"
+                if not private and name != "__non_callable_proto_members__":
+                    out[name] = value
+    return out
+
+
+def check_protocol(value: Value, protocol: Any, loc: Loc) -> None:
+    """Raises ProtocolMismatch, which names the member that is missing and where the protocol declares it."""
+    cls = python_class(value)
+    name = getattr(typing.get_origin(protocol) or protocol, "__name__", str(protocol))
+    for member, declaration in protocol_members(protocol).items():
+        if cls is not None and has_member(cls, member):
+            problem = _arity_problem(cls, member, declaration)
+            if problem is None:
+                continue
+            hint = f"give '{member}' the parameters that {name} declares"
+        else:
+            kind = "attribute" if declaration is None or isinstance(declaration, property) else "method"
+            problem = f"it has no {kind} '{member}'"
+            hint = f"define '{member}' in {describe(value)}, or pass something that has it"
+        place = _place(declaration)
+        notes = () if place is None else ((f"{name} declares it here", place),)
+        raise ProtocolMismatch(loc, notes, found=describe(value), protocol=name, problem=problem, hint=hint)
+
+
+def has_member(cls: type, name: str) -> bool:
+    info = getattr(cls, "__sapwood_struct__", None)
+    if info is not None and name in info.fields:
+        return True
+    return getattr(cls, name, None) is not None
+
+
+def _arity_problem(cls: type, name: str, declaration: Any) -> str | None:
+    """Whether a method of a struct can be called as the protocol declares it."""
+    import inspect
+
+    found = cls.__dict__.get(name) or getattr(cls, name, None)
+    found = getattr(found, "__wrapped__", found)
+    if not inspect.isfunction(declaration) or not inspect.isfunction(found):
+        return None
+    given = [p for p in inspect.signature(declaration).parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY)]
+    try:
+        inspect.signature(found).bind(*given)
+    except TypeError as e:
+        return f"its method '{name}' cannot be called like that: {e}"
+    return None
+
+
+def _place(declaration: Any) -> Loc | None:
+    from types import FunctionType
+
+    from sapwood.lang.errors import CompileError
+    from sapwood.lang.front.source import find_function
+
+    f = declaration.fget if isinstance(declaration, property) else getattr(declaration, "__func__", declaration)
+    if not isinstance(f, FunctionType):
+        return None
+    try:
+        source, node = find_function(f)
+    except CompileError:
+        return None
+    loc = source.loc(node, f.__qualname__)
+    return Loc(loc.file, loc.line, loc.col, loc.line, loc.col + len("def ") + len(f.__name__), loc.function)
