@@ -206,8 +206,6 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
                 return value
         case "typevar":
             return _fit_typevar(b, declared.args[0], value, bindings)
-        case "spec":
-            return _fit_spec(b, declared.args[0], value)
         case "protocol":
             from sapwood.lang.infer.generics import check_protocol
 
@@ -250,7 +248,7 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
                 if len(items) == len(declared.args):
                     parts = (fit(b, d, v, bindings) for d, v in zip(declared.args, items, strict=True))
                     return Agg(ty.Tuple(len(items)), tuple(parts))
-        case "heap" | "list" | "optional":
+        case "heap" | "list" | "optional" | "spec":
             return _fit_spec(b, declared, value, bindings)
     raise Misfit
 
@@ -287,10 +285,31 @@ def spec_of_declared(d: Declared, bindings: Bindings | None = None) -> Spec | No
             items = [spec_of_declared(i, bindings) for i in d.args]
             if all(i is not None for i in items):
                 return Spec("agg", ty.Tuple(len(items)), tuple(items))  # type: ignore[arg-type]
+        case "spec":
+            return d.args[0]
+        case "struct":
+            return _spec_of_struct(d, bindings)
+        case "typevar" if isinstance((bindings or {}).get(d.args[0]), Known):
+            from sapwood.lang.infer.generics import declared_of
+
+            return spec_of_declared(declared_of(bindings[d.args[0]]))  # type: ignore[index]
         case "typevar" | "simd" | "ptr":
             found = concrete_type(d, bindings)
             return Spec("leaf", found) if isinstance(found, ty.Leaf) else None
     return None
+
+
+def _spec_of_struct(d: Declared, bindings: Bindings | None) -> Spec | None:
+    from sapwood.lang.infer import layout
+
+    t = concrete_type(d, bindings)
+    assert isinstance(t, ty.Struct)
+    if t.cls.__sapwood_struct__.parameters and not t.args:  # type: ignore[attr-defined]
+        return None
+    if not t.frozen:
+        return Spec("agg", t, (Spec("leaf", ty.Ptr(t, "local")),))
+    items = [spec_of_declared(f) for _, f in layout.fields_of(t)]
+    return None if any(i is None for i in items) else Spec("agg", t, tuple(items))  # type: ignore[arg-type]
 
 
 def _coerce(b: Any, value: Value, leaf: ty.Scalar | ty.Simd) -> Var:
@@ -313,19 +332,6 @@ def _fit_typevar(b: Any, var: Any, value: Value, bindings: Bindings) -> Value:
         return fit_typevar(b, var, value, bindings)
     except BadConversion as e:
         raise Misfit(str(e.fields.get("hint", ""))) from None
-
-
-def _fit_spec(b: Any, spec: Any, value: Value) -> Value:
-    from sapwood.lang.infer.generics import settled
-    from sapwood.lang.infer.join import Clash, adapt, join
-    from sapwood.lang.values import rebuild, spec_of
-
-    try:
-        if join(spec, settled(spec_of(value))) == spec:
-            return rebuild(spec, iter(adapt(b, value, spec)))
-    except Clash:
-        pass
-    raise Misfit
 
 
 def _fit_struct(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:

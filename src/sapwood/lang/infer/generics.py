@@ -13,8 +13,8 @@ from sapwood.lang import types as ty
 from sapwood.lang.api.dtypes import Number, scalar_type
 from sapwood.lang.errors import Loc, TypeVarConflict
 from sapwood.lang.errors_generic import BoundViolated, ProtocolMismatch
-from sapwood.lang.infer.declared import Bindings, Declared, declare
-from sapwood.lang.infer.join import Clash, adapt, default_leaf, join
+from sapwood.lang.infer.declared import Bindings, Declared, declare, spec_of_declared
+from sapwood.lang.infer.join import Clash, adapt, default_leaf, join, storable
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.values import Agg, Known, Spec, Value, describe, rebuild, spec_of
 
@@ -46,7 +46,7 @@ def fit_typevar(b: Any, var: Any, value: Value, bindings: Bindings) -> Value:
         raise TypeVarConflict(b.loc, name=var.__name__, first=wanted, second=second, param="{param}")
     if isinstance(wanted, Spec):
         try:
-            if join(wanted, settled(spec_of(value))) == wanted:
+            if join(wanted, storable(spec_of(value))) == wanted:
                 return rebuild(wanted, iter(adapt(b, value, wanted)))
         except Clash:
             pass
@@ -76,27 +76,13 @@ def _binding(value: Value) -> Known:
         return Known(None)  # functions of one type may differ
     if isinstance(value, Known) and callable(value.value) and not isinstance(value.value, type):
         return Known(None)
-    return Known(settled(spec_of(value)))
+    return Known(storable(spec_of(value)))
 
 
 def _settle(b: Any, value: Value, bound: Known) -> Value:
     if isinstance(bound.value, Spec) and spec_of(value) != bound.value:
         return rebuild(bound.value, iter(adapt(b, value, bound.value)))
     return value
-
-
-def settled(s: Spec) -> Spec:
-    """A spec whose literals have taken their run-time types."""
-    if s.kind == "known":
-        if isinstance(s.data.value, tuple):
-            items = tuple(settled(Spec("known", Known(v))) for v in s.data.value)
-            return Spec("agg", ty.Tuple(len(items)), items)
-        if isinstance(s.data.value, bool | int | float):
-            leaf = default_leaf(s.data.value)
-            assert leaf is not None
-            return Spec("leaf", leaf)
-        return s
-    return Spec(s.kind, s.data, tuple(map(settled, s.items))) if s.items else s
 
 
 def bind_type_variables(b: Any, declared: list[Declared], values: list[Value], bindings: Bindings) -> None:
@@ -167,39 +153,6 @@ def binding_of(d: Declared) -> Known | None:
             spec = spec_of_declared(d)
             return None if spec is None else Known(spec)
     return None
-
-
-def spec_of_declared(d: Declared) -> Spec | None:
-    """The spec of values of a declared type, where the declaration alone says it."""
-    match d.kind:
-        case "scalar":
-            return Spec("leaf", d.args[0])
-        case "none":
-            return Spec("known", Known(None))
-        case "simd" if isinstance(d.args[0], ty.Scalar) and isinstance(d.args[1], int):
-            return Spec("leaf", ty.Simd(d.args[0], d.args[1]))
-        case "spec":
-            return d.args[0]
-        case "tuple":
-            items = [spec_of_declared(i) for i in d.args]
-            if all(i is not None for i in items):
-                return Spec("agg", ty.Tuple(len(items)), tuple(items))  # type: ignore[arg-type]
-        case "struct":
-            return _spec_of_struct(d)
-    return None
-
-
-def _spec_of_struct(d: Declared) -> Spec | None:
-    from sapwood.lang.infer import layout
-    from sapwood.lang.infer.declared import struct_type
-
-    t = struct_type(d.args[0], d.args[1:])
-    if d.args[0].__sapwood_struct__.parameters and not t.args:
-        return None
-    if not t.frozen:
-        return Spec("agg", t, (Spec("leaf", ty.Ptr(t, "local")),))
-    items = [spec_of_declared(f) for _, f in layout.fields_of(t)]
-    return None if any(i is None for i in items) else Spec("agg", t, tuple(items))  # type: ignore[arg-type]
 
 
 def fill_in(d: Declared, known: dict[Any, Declared]) -> Declared:
@@ -299,7 +252,7 @@ def admits(d: Declared, value: Value) -> bool:
         case "any":
             return True
     found = spec_of_declared(d)
-    return found is not None and settled(spec_of(value)) == found
+    return found is not None and storable(spec_of(value)) == found
 
 
 def within(bound: Any, value: Value) -> bool:

@@ -235,7 +235,9 @@ def declare_parameters(hir: FunctionDef, python: FunctionType | None) -> list[De
         if p.annotation is None:
             out.append(ANY)
         else:
-            out.append(declare(evaluate_annotation(p.annotation.value, python, p.loc, p.name), p.name, p.loc))  # type: ignore[attr-defined]
+            annotation = evaluate_annotation(p.annotation.value, python, p.loc, p.name)  # type: ignore[attr-defined]
+            anything = annotation is object and hir.name.startswith("__")  # `def __eq__(self, other: object)`
+            out.append(ANY if anything else declare(annotation, p.name, p.loc))
     return out
 
 
