@@ -417,10 +417,10 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
                 return result
             case hir.Lambda():
                 return self.closure(e.function)
-            case hir.Comprehension():
-                return comprehension(self, e)
             case hir.Python():
                 return evaluate(self, e.node, e.loc)
+            case hir.Comprehension():
+                return comprehension(self, e)
         raise AssertionError(e)
 
     def _if_expression(self, e: hir.IfExp) -> Value:
