@@ -130,6 +130,26 @@ def atanh_quotient(s: mp.mpf) -> mp.mpf:
     return mp.log((1 + s) / (1 - s)) / s
 
 
+def erfc_scaled(t: mp.mpf) -> mp.mpf:
+    """(1 + 2 x) exp(x**2) erfc(x) for t = (x - 3) / (x + 3): smooth from x = 0 to infinity."""
+    x = 3 * (1 + t) / (1 - t)
+    return (1 + 2 * x) * mp.exp(x**2) * mp.erfc(x)
+
+
+def lgamma_quotient(u: mp.mpf) -> mp.mpf:
+    """log(gamma(x)) / ((x - 1) (x - 2)) for x = u + 3/2, which has no zero between 1 and 2."""
+    x = u + mp.mpf(1.5)
+    if abs(x - 1) < mp.mpf(10) ** -25 or abs(x - 2) < mp.mpf(10) ** -25:
+        return (mp.diff(mp.loggamma, mp.nint(x))) / (2 * mp.nint(x) - 3)
+    return mp.loggamma(x) / ((x - 1) * (x - 2))
+
+
+def erfc_place(x: float) -> mp.mpf:
+    return (mp.mpf(x) - 3) / (mp.mpf(x) + 3)
+
+
+ERFC_INTERVAL_32 = erfc_place(0.45), erfc_place(10.3)
+ERFC_INTERVAL_64 = erfc_place(0.45), erfc_place(27.5)
 HALF_LN2 = LN2 / 2 * (1 + mp.mpf(2) ** -18)
 EIGHTH_TURN = mp.pi / 4 * (1 + mp.mpf(2) ** -18)
 SMALLEST = mp.mpf(10) ** -12  # stands for zero as an end of an interval
@@ -157,6 +177,13 @@ def fits() -> list[Fit]:
     both("erf", lambda z: quotient(z) - 1, lambda z: 1 / quotient(z), SMALLEST, 1, 7, 12)
     add(24, "erf_tail", lambda t: mp.log(mp.erfc(t + 2)), lambda t: mp.erfc(t + 2) / mp.erf(t + 2), -1, 2, 7)
     add(53, "erf_tail", lambda t: mp.log(mp.erfc(t + 2)), lambda t: mp.erfc(t + 2) / mp.erf(t + 2), -1, 4, 18)
+    add(24, "erfc", erfc_scaled, lambda t: 1 / erfc_scaled(t), *ERFC_INTERVAL_32, 12)
+    add(53, "erfc", erfc_scaled, lambda t: 1 / erfc_scaled(t), *ERFC_INTERVAL_64, 25)
+    eighth = mp.tan(mp.pi / 8) * (1 + mp.mpf(2) ** -18)
+    both("atan", over(in_square(lambda t: mp.atan(t) / t), 1), lambda z: z, SMALLEST, eighth**2, 5, 11)
+    both("asin", over(in_square(lambda t: mp.asin(t) / t), 1), lambda z: z, SMALLEST, 0.25, 6, 13)
+    add(53, "gamma", lambda u: mp.gamma(u + 1.5), lambda u: 1 / mp.gamma(u + 1.5), -0.5, 0.5, 24)
+    add(53, "lgamma", lgamma_quotient, lambda u: 1 / lgamma_quotient(u), -0.5, 0.5, 24)
     # for pow: f32 in f64 arithmetic, f64 in double-words
     add(53, "log2_short", in_square(lambda s: atanh_quotient(s) / LN2), lambda z: mp.mpf(1), SMALLEST, S_SQUARE, 6)
     add(53, "exp2_short", lambda r: mp.mpf(2) ** r, lambda r: mp.mpf(2) ** -r, -0.5, 0.5, 8)

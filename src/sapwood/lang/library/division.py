@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from sapwood.lang.api.dtypes import f64, i64
@@ -34,6 +35,19 @@ def float_remainder(x: float, y: float) -> float:
     if x - x != 0.0 or y != y or y == 0.0:
         return NAN
     return _remainder(x, y)
+
+
+@fn(unchecked=True, inline=True)
+def each_lane(f: Callable[[float], float], x: T) -> T:
+    """f of an f64, lane after lane."""
+    if lanes_of(x) > 0:
+        y = x
+        lanes = iota(i64, lanes_of(x))
+        for i in range(lanes_of(x)):
+            y = select(lanes == i, f(x[i]), y)
+    else:
+        y = f(x)
+    return y
 
 
 @fn(unchecked=True)

@@ -25,6 +25,7 @@ NAN = float("nan")
 
 LN2 = Fraction("0.693147180559945309417232121458176568075500134360255254120680009")
 LN10 = Fraction("2.302585092994045684017991454684364207601101488628772976033327901")
+PI = Fraction("3.14159265358979323846264338327950288419716939937510582097494459")
 ROOT_HALF = Fraction("0.707106781186547524400844362104849039284835937688474036588339869")
 
 
@@ -69,6 +70,11 @@ class Format:
         self.expm1_low = -float(bits)
         self.tanh_high = float(bits) / 2
         self.erf_high = 4.0 if bits == 24 else 6.0
+        self.erfc_high = 10.2 if bits == 24 else 27.3
+        self.pi_quarter = in_parts(PI / 4, bits - 2, bits)  # its multiples by up to 4 are exact
+        self.atan_high = 2.0 ** (bits + 10)  # beyond, atan is pi / 2
+        self.area_high = 2.0 ** (bits // 2 + 2)  # beyond, x**2 + 1 and x**2 - 1 are as good as x**2
+        self.scale_below = 2.0**-40 if bits == 24 else 2.0**-600  # smaller numbers are scaled before a quotient
         # logarithms: 2 / ln 2 and the like in half of the bits, n ln 2 with room for the bits of n
         self.high_mask = (1 << (bits + exponent_bits)) - (1 << (bits + 1) // 2)
         self.ln2 = in_parts(LN2, bits - exponent_bits - 1, bits)

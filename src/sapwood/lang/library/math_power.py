@@ -120,3 +120,22 @@ def hypotenuse(x: T, y: T) -> T:
         r = h * (1.0 / up) * (1.0 / down)
     r = select((x != x) | (y != y), x + y, r)
     return select((absolute(x) == INF) | (absolute(y) == INF), INF, r)
+
+
+@fn(unchecked=True)
+def cube_root(x: T) -> T:
+    """pow(|x|, 1/3) and a step of Newton's with the exact rest; f32 in f64."""
+    if format_of(x).dtype == f32:
+        a = absolute(cast(x, f64))
+    else:
+        a = absolute(x)
+    b = select(a < 2.0**-900, a * 2.0**300, select(a > 2.0**900, a * 2.0**-300, a))
+    r = power(b, b * 0.0 + 1.0 / 3.0)
+    s, e = two_product(r, r)
+    c, f = two_product(s, r)
+    r = r - ((c - b) + (f + e * r)) / (3.0 * s)
+    r = select(a < 2.0**-900, r * 2.0**-100, select(a > 2.0**900, r * 2.0**100, r))
+    r = select((a == 0.0) | (a == INF) | (a != a), a, r)
+    if format_of(x).dtype == f32:
+        r = cast(r, f32)
+    return copysign(r, x)
