@@ -85,22 +85,46 @@ def _divmod(walker: Walker, x: Value, y: Value) -> Value:
 
 
 @builtin(builtins.pow)
-def _pow(walker: Walker, x: Value, y: Value) -> Value:
-    return binary(walker.b, operator.pow, x, y)
+def _pow(walker: Walker, x: Value, y: Value, modulus: Value = Known(None)) -> Value:
+    b = walker.b
+    if modulus == Known(None):
+        return binary(b, operator.pow, x, y)
+    from sapwood.lang.library import integer_math
+
+    values = [b.materialize(require_index(b, v, "an argument of pow with a modulus")) for v in (x, y, modulus)]
+    return walker.call_compiled(integer_math.power_modulo, values, {})
 
 
 @builtin(builtins.round)
-def _round(walker: Walker, x: Value) -> Value:
+def _round(walker: Walker, x: Value, ndigits: Value = Known(None)) -> Value:
     from sapwood.lang.infer.construct import convert_number
 
-    if isinstance(x, Known):
-        return Known(round(x.value))
-    assert isinstance(x, Var)
-    if not elem_of(x.type).is_float:
-        return x
-    result = convert_number(walker, int, [walker.b.apply(arith.round_even, x)], walker.b.loc)
+    b = walker.b
+    if isinstance(x, Known) and isinstance(ndigits, Known):
+        return Known(round(x.value, ndigits.value))
+    v = b.materialize(x)
+    is_float = elem_of(v.type).is_float
+    if ndigits != Known(None):
+        return _round_digits(walker, v, b.materialize(require_index(b, ndigits, "the digits of round")))
+    if not is_float:
+        return v
+    result = convert_number(walker, int, [b.apply(arith.round_even, v)], b.loc)
     assert result is not None
     return result
+
+
+def _round_digits(walker: Walker, v: Var, n: Var) -> Value:
+    from sapwood.lang.library import float_parts, integer_math
+
+    b = walker.b
+    if not isinstance(v.type, ty.Scalar):
+        hint = "round its lanes one by one"
+        raise BadOperand(b.loc, function="round", detail=f"cannot round {v.type} to digits", hint=hint)
+    if not v.type.is_float:
+        return walker.call_compiled(integer_math.round_int, [b.convert(v, ty.I64), n], {})
+    y = walker.call_compiled(float_parts.round_digits, [b.convert(v, ty.F64), n], {})
+    assert isinstance(y, Var)
+    return b.convert(y, v.type)
 
 
 @builtin(builtins.print)

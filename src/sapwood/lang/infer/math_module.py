@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
+from sapwood.lang.errors import BadOperand
 from sapwood.lang.infer.builtins import BUILTINS, builtin
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
-from sapwood.lang.ops.operators import binary
+from sapwood.lang.ops.operators import binary, require_index, tuple_items
 from sapwood.lang.types import F64, elem_of, like
-from sapwood.lang.values import Known, Value
+from sapwood.lang.values import Agg, Known, Value, describe
 
 if TYPE_CHECKING:
     from sapwood.lang.infer.walker import FunctionWalker as Walker
@@ -56,11 +57,14 @@ def _binary(name: str) -> Callable[..., Value]:
     return lambda walker, x, y: _call(walker, name, x, y)
 
 
-for _name in ("sqrt", "exp", "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "tanh", "erf"):
+for _name in (
+    "sqrt", "exp", "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "tanh", "erf", "asin", "acos", "atan",
+    "sinh", "cosh", "asinh", "acosh", "atanh", "erfc", "cbrt", "gamma", "lgamma",
+):  # fmt: skip
     BUILTINS[getattr(math, _name)] = _unary(_name)
 for _name in ("degrees", "radians"):
     BUILTINS[getattr(math, _name)] = _unary(_name)
-for _name in ("pow", "fmod", "hypot"):
+for _name in ("pow", "fmod", "atan2"):
     BUILTINS[getattr(math, _name)] = _binary(_name)
 
 
@@ -113,3 +117,126 @@ def _isinf(walker: Walker, x: Value) -> Value:
 @builtin(math.isfinite)
 def _isfinite(walker: Walker, x: Value) -> Value:
     return binary(walker.b, operator.lt, walker.b.apply(arith.absolute, _as_float(walker, x)), Known(math.inf))
+
+
+# -- several numbers -----------------------------------------------------------------------------------
+
+
+def _numbers(walker: Walker, values: tuple[Value, ...]) -> Value:
+    return Agg(ty.Tuple(len(values)), tuple(walker.b.convert(_as_float(walker, v), F64) for v in values))
+
+
+@builtin(math.hypot)
+def _hypot(walker: Walker, *args: Value) -> Value:
+    from sapwood.lang.library import python_math
+
+    if len(args) == 2:
+        return _call(walker, "hypot", *args)
+    return walker.call_compiled(python_math.norm, [_numbers(walker, args)], {})
+
+
+@builtin(math.dist)
+def _dist(walker: Walker, p: Value, q: Value) -> Value:
+    from sapwood.lang.library import python_math
+
+    tuples = all(isinstance(v, Agg) and isinstance(v.type, ty.Tuple) or isinstance(v, Known) for v in (p, q))
+    if not tuples or len(tuple_items(p)) != len(tuple_items(q)):
+        hint = "both points must be tuples of the same length"
+        raise BadOperand(walker.b.loc, function="dist", detail=f"takes {describe(p)} and {describe(q)}", hint=hint)
+    pairs = zip(tuple_items(p), tuple_items(q), strict=True)
+    steps = tuple(binary(walker.b, operator.sub, _as_float(walker, i), _as_float(walker, j)) for i, j in pairs)
+    return walker.call_compiled(python_math.norm, [_numbers(walker, steps)], {})
+
+
+def _part(name: str, ints: tuple[int, ...] = ()) -> Callable[..., Value]:
+    """A function of library/float_parts.py, which takes f64 but for the arguments at `ints`."""
+
+    def rule(walker: Walker, *args: Value) -> Value:
+        from sapwood.lang.library import float_parts
+
+        b = walker.b
+        values = [
+            b.materialize(require_index(b, v, "an argument")) if i in ints else b.convert(_as_float(walker, v), F64)
+            for i, v in enumerate(args)
+        ]
+        return walker.call_compiled(getattr(float_parts, name), values, {})
+
+    return rule
+
+
+def _of(count: int, rule: Callable[..., Value]) -> Callable[..., Value]:
+    """A rule that says how many arguments it takes."""
+    if count == 1:
+        return lambda walker, x: rule(walker, x)
+    return lambda walker, x, y: rule(walker, x, y)
+
+
+BUILTINS[math.frexp] = _of(1, _part("frexp"))
+BUILTINS[math.modf] = _of(1, _part("modf"))
+BUILTINS[math.ulp] = _of(1, _part("ulp"))
+BUILTINS[math.ldexp] = _of(2, _part("ldexp", ints=(1,)))
+BUILTINS[math.nextafter] = _of(2, _part("nextafter"))
+BUILTINS[math.remainder] = _of(2, _part("remainder"))
+
+
+@builtin(math.isclose)
+def _isclose(
+    walker: Walker, a: Value, b: Value, *, rel_tol: Value = Known(1e-9), abs_tol: Value = Known(0.0)
+) -> Value:
+    return _part("isclose")(walker, a, b, rel_tol, abs_tol)
+
+
+@builtin(math.fsum)
+def _fsum(walker: Walker, items: Value) -> Value:
+    from sapwood.lang.library import float_parts
+
+    return walker.call_compiled(float_parts.exact_sum, [items], {})
+
+
+@builtin(math.prod)
+def _prod(walker: Walker, items: Value, *, start: Value = Known(1)) -> Value:
+    from sapwood.lang.library import python_math
+
+    return walker.call_compiled(python_math.product, [items, start], {})
+
+
+# -- ints ----------------------------------------------------------------------------------------------
+
+
+def _ints(walker: Walker, values: tuple[Value, ...], function: str) -> list[Value]:
+    b = walker.b
+    return [b.materialize(require_index(b, v, f"an argument of {function}")) for v in values]
+
+
+def _folded(name: str, empty: int) -> Callable[..., Value]:
+    def rule(walker: Walker, *args: Value) -> Value:
+        from sapwood.lang.library import integer_math
+
+        first, *rest = _ints(walker, args if len(args) > 1 else (Known(empty), *args, Known(empty))[:2], name)
+        result: Value = first
+        for v in rest:
+            result = walker.call_compiled(getattr(integer_math, name), [result, v], {})
+        return result
+
+    return rule
+
+
+def _integer(name: str, count: int) -> Callable[..., Value]:
+    def rule(walker: Walker, *args: Value) -> Value:
+        from sapwood.lang.library import integer_math
+
+        return walker.call_compiled(getattr(integer_math, name), _ints(walker, args, name), {})
+
+    return _of(count, rule)
+
+
+BUILTINS[math.gcd] = _folded("gcd", 0)
+BUILTINS[math.lcm] = _folded("lcm", 1)
+BUILTINS[math.isqrt] = _integer("isqrt", 1)
+BUILTINS[math.factorial] = _integer("factorial", 1)
+BUILTINS[math.comb] = _integer("comb", 2)
+
+
+@builtin(math.perm)
+def _perm(walker: Walker, n: Value, k: Value = Known(None)) -> Value:
+    return _integer("factorial", 1)(walker, n) if k == Known(None) else _integer("perm", 2)(walker, n, k)

@@ -19,8 +19,8 @@ from sapwood.lang.library.division import each_lane, lane_remainders
 from sapwood.lang.library.math_arc import arc_cosine, arc_sine, arc_tangent, arc_tangent_of
 from sapwood.lang.library.math_erf import complementary_error_function, error_function
 from sapwood.lang.library.math_exp import exponential, exponential2, exponential_minus_1, hyperbolic_tangent
-from sapwood.lang.library.math_gamma import gamma_function, log_gamma
 from sapwood.lang.library.math_format import in_f64, in_format_of, quotient, widened
+from sapwood.lang.library.math_gamma import gamma_function, log_gamma
 from sapwood.lang.library.math_hyperbolic import (
     area_cosine,
     area_sine,
@@ -127,82 +127,82 @@ def erf(x: T) -> T:
 
 @fn(unchecked=True, inline=True)
 def asin(x: T) -> T:
-    """The angle between -pi/2 and pi/2 whose sine is x; nan beyond 1. Error: f32 E_asin, f64 E_asin ulp."""
+    """The angle between -pi/2 and pi/2 whose sine is x; nan beyond 1. Error: f32 0.70, f64 0.70 ulp."""
     return in_format_of(x, arc_sine(widened(x)))
 
 
 @fn(unchecked=True, inline=True)
 def acos(x: T) -> T:
-    """The angle between 0 and pi whose cosine is x; nan beyond 1. Error: f32 E_acos, f64 E_acos ulp."""
+    """The angle between 0 and pi whose cosine is x; nan beyond 1. Error: f32 0.70, f64 0.70 ulp."""
     return in_format_of(x, arc_cosine(widened(x)))
 
 
 @fn(unchecked=True, inline=True)
 def atan(x: T) -> T:
-    """The angle between -pi/2 and pi/2 whose tangent is x. Error: f32 E_atan, f64 E_atan ulp."""
+    """The angle between -pi/2 and pi/2 whose tangent is x. Error: f32 0.65, f64 0.65 ulp."""
     return in_format_of(x, arc_tangent(widened(x)))
 
 
 @fn(unchecked=True, inline=True)
 def atan2(y: T, x: T) -> T:
-    """The angle of the point (x, y), between -pi and pi; the signs of zeros count. Error: f32 E_atan2, f64 E_atan2
+    """The angle of the point (x, y), between -pi and pi; the signs of zeros count. Error: f32 0.65, f64 0.65
     ulp."""
     return in_format_of(x, arc_tangent_of(widened(y), widened(x)))
 
 
 @fn(unchecked=True, inline=True)
 def sinh(x: T) -> T:
-    """The hyperbolic sine. Error: f32 E_sinh, f64 E_sinh ulp."""
+    """The hyperbolic sine. Error: f32 0.80, f64 0.90 ulp."""
     return in_format_of(x, hyperbolic_sine(widened(x)))
 
 
 @fn(unchecked=True, inline=True)
 def cosh(x: T) -> T:
-    """The hyperbolic cosine. Error: f32 E_cosh, f64 E_cosh ulp."""
+    """The hyperbolic cosine. Error: f32 0.75, f64 0.80 ulp."""
     return in_format_of(x, hyperbolic_cosine(widened(x)))
 
 
 @fn(unchecked=True, inline=True)
 def asinh(x: T) -> T:
-    """The inverse of sinh. Error: f32 E_asinh, f64 E_asinh ulp."""
+    """The inverse of sinh. Error: f32 1.30, f64 1.30 ulp."""
     return in_format_of(x, area_sine(widened(x)))
 
 
 @fn(unchecked=True, inline=True)
 def acosh(x: T) -> T:
-    """The inverse of cosh for x >= 1; nan below. Error: f32 E_acosh, f64 E_acosh ulp."""
+    """The inverse of cosh for x >= 1; nan below. Error: f32 1.30, f64 1.30 ulp."""
     return in_format_of(x, area_cosine(widened(x)))
 
 
 @fn(unchecked=True, inline=True)
 def atanh(x: T) -> T:
-    """The inverse of tanh; infinite at -1 and 1, nan beyond. Error: f32 E_atanh, f64 E_atanh ulp."""
+    """The inverse of tanh; infinite at -1 and 1, nan beyond. Error: f32 1.30, f64 1.30 ulp."""
     return in_format_of(x, area_tangent(widened(x)))
 
 
 @fn(unchecked=True, inline=True)
 def erfc(x: T) -> T:
-    """1 - erf(x), to full precision where that is small. Error: f32 E_erfc, f64 E_erfc ulp."""
+    """1 - erf(x), to full precision where that is small. Error: f32 3.60, f64 3.50 ulp."""
     return in_format_of(x, complementary_error_function(widened(x)))
 
 
 @fn(unchecked=True, inline=True)
 def cbrt(x: T) -> T:
-    """The cube root, also of negative numbers. Error: f32 E_cbrt, f64 E_cbrt ulp."""
+    """The cube root, also of negative numbers. Error: f32 0.51, f64 0.51 ulp."""
     return in_format_of(x, cube_root(widened(x)))
 
 
 @fn(unchecked=True, inline=True)
 def gamma(x: T) -> T:
-    """The gamma function; infinite at zero, nan at negative whole numbers. In f64, lane after lane. Error: f32 E_gamma,
-    f64 E_gamma ulp."""
+    """The gamma function; infinite at zero, nan at negative whole numbers. In f64, lane after lane. Error: f32 0.51,
+    f64 6.00 ulp."""
     return in_format_of(x, each_lane(gamma_function, in_f64(x)))
 
 
 @fn(unchecked=True, inline=True)
 def lgamma(x: T) -> T:
     """log(|gamma(x)|); infinite at zero and negative whole numbers. In f64, lane after lane. Error for x > 0: f32
-    E_lgamma, f64 E_lgamma ulp; below, where it crosses zero, that much of the larger of its terms."""
+    0.51, f64 4.00 ulp; below, where it crosses zero, that much of the larger of its terms."""
     return in_format_of(x, each_lane(log_gamma, in_f64(x)))
 
 
