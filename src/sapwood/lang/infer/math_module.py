@@ -58,8 +58,8 @@ def _binary(name: str) -> Callable[..., Value]:
 
 
 for _name in (
-    "sqrt", "exp", "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "tanh", "erf", "asin", "acos", "atan",
-    "sinh", "cosh", "asinh", "acosh", "atanh", "erfc", "cbrt", "gamma", "lgamma",
+    "sqrt", "exp", "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "tanh", "erf", "asin", "acos",
+    "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erfc", "cbrt", "gamma", "lgamma",
 ):  # fmt: skip
     BUILTINS[getattr(math, _name)] = _unary(_name)
 for _name in ("degrees", "radians"):
@@ -148,42 +148,39 @@ def _dist(walker: Walker, p: Value, q: Value) -> Value:
     return walker.call_compiled(python_math.norm, [_numbers(walker, steps)], {})
 
 
-def _part(name: str, ints: tuple[int, ...] = ()) -> Callable[..., Value]:
+def _part(walker: Walker, name: str, *args: Value, ints: tuple[int, ...] = ()) -> Value:
     """A function of library/float_parts.py, which takes f64 but for the arguments at `ints`."""
+    from sapwood.lang.library import float_parts
 
-    def rule(walker: Walker, *args: Value) -> Value:
-        from sapwood.lang.library import float_parts
-
-        b = walker.b
-        values = [
-            b.materialize(require_index(b, v, "an argument")) if i in ints else b.convert(_as_float(walker, v), F64)
-            for i, v in enumerate(args)
-        ]
-        return walker.call_compiled(getattr(float_parts, name), values, {})
-
-    return rule
+    b = walker.b
+    values = [
+        b.materialize(require_index(b, v, "an argument")) if i in ints else b.convert(_as_float(walker, v), F64)
+        for i, v in enumerate(args)
+    ]
+    return walker.call_compiled(getattr(float_parts, name), values, {})
 
 
-def _of(count: int, rule: Callable[..., Value]) -> Callable[..., Value]:
-    """A rule that says how many arguments it takes."""
-    if count == 1:
-        return lambda walker, x: rule(walker, x)
-    return lambda walker, x, y: rule(walker, x, y)
+def _part_of_one(name: str) -> Callable[..., Value]:
+    return lambda walker, x: _part(walker, name, x)
 
 
-BUILTINS[math.frexp] = _of(1, _part("frexp"))
-BUILTINS[math.modf] = _of(1, _part("modf"))
-BUILTINS[math.ulp] = _of(1, _part("ulp"))
-BUILTINS[math.ldexp] = _of(2, _part("ldexp", ints=(1,)))
-BUILTINS[math.nextafter] = _of(2, _part("nextafter"))
-BUILTINS[math.remainder] = _of(2, _part("remainder"))
+def _part_of_two(name: str, ints: tuple[int, ...] = ()) -> Callable[..., Value]:
+    return lambda walker, x, y: _part(walker, name, x, y, ints=ints)
+
+
+BUILTINS[math.frexp] = _part_of_one("frexp")
+BUILTINS[math.modf] = _part_of_one("modf")
+BUILTINS[math.ulp] = _part_of_one("ulp")
+BUILTINS[math.ldexp] = _part_of_two("ldexp", ints=(1,))
+BUILTINS[math.nextafter] = _part_of_two("nextafter")
+BUILTINS[math.remainder] = _part_of_two("remainder")
 
 
 @builtin(math.isclose)
 def _isclose(
     walker: Walker, a: Value, b: Value, *, rel_tol: Value = Known(1e-9), abs_tol: Value = Known(0.0)
 ) -> Value:
-    return _part("isclose")(walker, a, b, rel_tol, abs_tol)
+    return _part(walker, "isclose", a, b, rel_tol, abs_tol)
 
 
 @builtin(math.fsum)
@@ -221,22 +218,19 @@ def _folded(name: str, empty: int) -> Callable[..., Value]:
     return rule
 
 
-def _integer(name: str, count: int) -> Callable[..., Value]:
-    def rule(walker: Walker, *args: Value) -> Value:
-        from sapwood.lang.library import integer_math
+def _integer(walker: Walker, name: str, *args: Value) -> Value:
+    from sapwood.lang.library import integer_math
 
-        return walker.call_compiled(getattr(integer_math, name), _ints(walker, args, name), {})
-
-    return _of(count, rule)
+    return walker.call_compiled(getattr(integer_math, name), _ints(walker, args, name), {})
 
 
 BUILTINS[math.gcd] = _folded("gcd", 0)
 BUILTINS[math.lcm] = _folded("lcm", 1)
-BUILTINS[math.isqrt] = _integer("isqrt", 1)
-BUILTINS[math.factorial] = _integer("factorial", 1)
-BUILTINS[math.comb] = _integer("comb", 2)
+BUILTINS[math.isqrt] = lambda walker, n: _integer(walker, "isqrt", n)
+BUILTINS[math.factorial] = lambda walker, n: _integer(walker, "factorial", n)
+BUILTINS[math.comb] = lambda walker, n, k: _integer(walker, "comb", n, k)
 
 
 @builtin(math.perm)
 def _perm(walker: Walker, n: Value, k: Value = Known(None)) -> Value:
-    return _integer("factorial", 1)(walker, n) if k == Known(None) else _integer("perm", 2)(walker, n, k)
+    return _integer(walker, "factorial", n) if k == Known(None) else _integer(walker, "perm", n, k)

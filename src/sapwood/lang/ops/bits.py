@@ -26,7 +26,8 @@ def _define(name: str, doc: str, rule: Callable[[int, int], int], intrinsic: str
     def _(b, x):
         v = b.materialize(x)
         if not elem_of(v.type).is_int:
-            raise BadOperand(b.loc, function=name, detail=f"needs an int, not {describe(v)}", hint="bitcast a float first")
+            detail = f"needs an int, not {describe(v)}"
+            raise BadOperand(b.loc, function=name, detail=detail, hint="bitcast a float first")
         return b.emit1(op, (v,), v.type)
 
     @op.reference
@@ -47,7 +48,11 @@ def _define(name: str, doc: str, rule: Callable[[int, int], int], intrinsic: str
 
 popcount = _define("popcount", "How many bits are one.", lambda x, n: x.bit_count(), "ctpop", False)
 leading_zeros = _define(
-    "leading_zeros", "Zero bits above the highest one; all of them for 0.", lambda x, n: n - x.bit_length(), "ctlz", True
+    "leading_zeros",
+    "Zero bits above the highest one; all of them for 0.",
+    lambda x, n: n - x.bit_length(),
+    "ctlz",
+    True,
 )
 trailing_zeros = _define(
     "trailing_zeros",
