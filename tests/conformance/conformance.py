@@ -1,0 +1,202 @@
+"""Small programs that CPython and compiled code must agree on.
+
+A module in programs/ is ordinary code with `fn` and `case` from here:
+
+    @case(10)
+    @case(0)
+    @fn
+    def triangle(n: int) -> int:
+        return n * (n + 1) // 2
+
+`load` executes it twice: once with `fn` of the language, and once with an `fn` that leaves functions alone, so that
+all that a program calls is Python, too. Calls that neither raise nor print are compiled together, as one function that
+returns all their results; the others, and all of a module where that fails, are compiled one by one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+import io
+import itertools
+import linecache
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import sapwood
+from sapwood.runtime.heap import live_objects
+
+BUNDLE = 24  # calls that are compiled as one function
+_serial = itertools.count()
+_plain = False
+_cases: dict[str, tuple[Any, list[tuple[Any, ...]]]] = {}
+
+
+def fn(function: Any) -> Any:
+    """`sapwood.fn`, or nothing while a module is loaded for CPython."""
+    return function if _plain else sapwood.fn(function)
+
+
+def case(*args: Any) -> Callable[[Any], Any]:
+    """The program is called with these arguments."""
+
+    def add(function: Any) -> Any:
+        _cases.setdefault(function.__name__, (function, []))[1].insert(0, args)
+        return function
+
+    return add
+
+
+@dataclass
+class Program:
+    """One function, as Python and compiled, and its calls."""
+
+    name: str
+    plain: Any
+    compiled: Any
+    calls: list[tuple[Any, ...]]
+
+
+@dataclass
+class Outcome:
+    """What a call did: its result, or the exception, and what it printed."""
+
+    value: Any
+    raised: BaseException | None
+    printed: str
+
+    def __repr__(self) -> str:
+        text = repr(self.value) if self.raised is None else f"raises {type(self.raised).__name__}: {self.raised}"
+        return text + (f" and prints {self.printed!r}" if self.printed else "")
+
+
+def execute(path: Path, plain: bool) -> tuple[ModuleType, dict[str, tuple[Any, list[tuple[Any, ...]]]]]:
+    """A module of programs, new, and its cases."""
+    global _plain
+    _plain = plain
+    _cases.clear()
+    module = ModuleType(f"{path.stem}_{'plain' if plain else 'compiled'}")
+    sys.modules[module.__name__] = module  # where dataclasses look annotations up
+    try:
+        exec(compile(path.read_text(), str(path), "exec"), vars(module))
+    finally:
+        _plain = False
+    return module, dict(_cases)
+
+
+def load(path: Path) -> list[Program]:
+    _, plain = execute(path, True)
+    _, compiled = execute(path, False)
+    return [Program(name, plain[name][0], *compiled[name]) for name in compiled]
+
+
+def outcome(function: Any, args: tuple[Any, ...]) -> Outcome:
+    """Runs a call on copies of its arguments."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        try:
+            return Outcome(function(*copy.deepcopy(args)), None, printed.getvalue())
+        except Exception as e:
+            return Outcome(None, e.with_traceback(None), printed.getvalue())
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal in type and value, down to the last element: nan is nan, 0.0 is not -0.0, dicts are in order."""
+    if is_dataclass(a):  # the classes of both loads have one name
+        return type(a).__qualname__ == type(b).__qualname__ and same(vars_of(a), vars_of(b))
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, float):
+        return (a != a and b != b) or (a == b and math.copysign(1, a) == math.copysign(1, b))
+    if isinstance(a, complex):
+        return same(a.real, b.real) and same(a.imag, b.imag)
+    if isinstance(a, tuple | list):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, dict):
+        return same(list(a.items()), list(b.items()))
+    return a == b
+
+
+def vars_of(x: Any) -> list[Any]:
+    return [getattr(x, name) for name in type(x).__dataclass_fields__]
+
+
+def agree(a: Outcome, b: Outcome) -> bool:
+    """Equal results or exceptions (type and text), and equal output."""
+    if a.printed != b.printed or (a.raised is None) != (b.raised is None):
+        return False
+    if a.raised is None or b.raised is None:
+        return same(a.value, b.value)
+    names = type(a.raised).__qualname__, type(b.raised).__qualname__
+    return names[0] == names[1] and str(a.raised) == str(b.raised) and same(a.raised.args, b.raised.args)
+
+
+def bundle(calls: list[tuple[Program, tuple[Any, ...]]]) -> tuple[Any, list[Any]]:
+    """A compiled function that makes all the calls and returns the tuple of their results, and its arguments."""
+    scope: dict[str, Any] = {"__name__": "bundle"}
+    params: list[str] = []
+    lines: list[str] = []
+    values: list[Any] = []
+    for k, (program, args) in enumerate(calls):
+        scope[f"f{k}"] = program.compiled
+        names = []
+        for declared, value in zip(declared_types(program, args), args, strict=True):
+            name = f"a{len(values)}"
+            scope[f"t{len(values)}"] = declared
+            params.append(f"{name}: t{len(values)}")
+            names.append(name)
+            values.append(value)
+        lines.append(f"        f{k}({', '.join(names)}),")
+    text = "\n".join([f"def bundle({', '.join(params)}):", "    return (", *lines, "    )", ""])
+    name = f"<bundle {next(_serial)}>"
+    linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+    exec(compile(text, name, "exec"), scope)
+    return sapwood.fn(scope["bundle"]), values
+
+
+def differences(programs: list[Program]) -> Iterator[str]:
+    """What CPython and compiled code do not agree on, one line for each call."""
+    expected = [(p, args, outcome(p.plain, args)) for p in programs for args in p.calls]
+    quiet = [(p, args, o) for p, args, o in expected if o.raised is None and not o.printed and bundles(p, args)]
+    alone = [(p, args, o) for p, args, o in expected if o.raised is not None or o.printed or not bundles(p, args)]
+    for start in range(0, len(quiet), BUNDLE):
+        part = quiet[start : start + BUNDLE]
+        before = live_objects()
+        function, values = bundle([(p, args) for p, args, _ in part])
+        result = outcome(function, tuple(values))
+        agreed = result.raised is None and len(result.value) == len(part)
+        agreed = agreed and all(same(o.value, found) for (_, _, o), found in zip(part, result.value, strict=True))
+        del result
+        if not agreed or live_objects() != before:
+            alone += part
+    for program, args, wanted in alone:
+        before = live_objects()
+        found = outcome(program.compiled, args)
+        text = f"{program.name}{args}: CPython {wanted}, compiled {found}"
+        agreed = agree(wanted, found)
+        del found
+        if not agreed:
+            yield text
+        elif live_objects() != before:
+            yield f"{program.name}{args}: {live_objects() - before} objects stay alive"
+
+
+def declared_types(program: Program, args: tuple[Any, ...]) -> list[Any]:
+    """The annotation of the parameter of each argument; None without one."""
+    annotations = inspect.get_annotations(program.compiled.__wrapped__, eval_str=True)
+    names = [p.name for p in inspect.signature(program.compiled).parameters.values()]
+    return [annotations.get(name) for name in names[: len(args)]]
+
+
+def bundles(program: Program, args: tuple[Any, ...]) -> bool:
+    """Whether a compiled function can make the call: every argument has a declared type, and none is a function."""
+    declared = declared_types(program, args)
+    return len(declared) == len(args) and not any(map(callable, args)) and all(
+        t is not None and "Const" not in str(t) for t in declared
+    )
