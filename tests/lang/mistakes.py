@@ -118,10 +118,10 @@ def captured_then_changed(x: float) -> float:
 
 @call(1)
 @fn
-def uses_match(n: int) -> int:
+def matches_no_class(n: int) -> int:
     match n:
-        case 1:
-            return 0
+        case COUNT(x):
+            return x
     return n
 
 

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.kind == "hir":
             from sapwood.lang.front.ast2hir import lower_function
-            from sapwood.lang.front.hir import dump
+            from sapwood.lang.front.dump import dump
 
             print(dump(lower_function(function.__wrapped__)))
             return 0

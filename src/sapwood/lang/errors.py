@@ -402,6 +402,12 @@ class AssignmentMismatch(TypeMistake):
     help = "{hint}"
 
 
+class PatternMismatch(TypeMistake):
+    code = "T032"
+    message = "the pattern cannot match: {detail}"
+    help = "{hint}"
+
+
 # -- C: compile-time knowledge ----------------------------------------------------------------------
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sapwood.lang.fingerprint import symbol_name
-from sapwood.lang.front import hir
 from sapwood.lang.front.ast2hir import lower_function
+from sapwood.lang.front.dump import dump
 from sapwood.lang.ir.printer import format_program
 from sapwood.lang.lower.emitter import lower_program
 
@@ -27,7 +27,7 @@ def inspect_function(fn: Any, arguments: list[Any], kind: str, target_name: str 
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     if kind == "hir":
-        return hir.dump(lower_function(fn.__wrapped__))
+        return dump(lower_function(fn.__wrapped__))
     if kind == "ptx" and not target_name.startswith("nvptx"):
         if target_name:
             raise ValueError(f"target {target_name} has no PTX; pass target='nvptx:sm_90a' or another nvptx target")

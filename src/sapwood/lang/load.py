@@ -21,8 +21,8 @@ import sapwood
 from sapwood import config
 from sapwood.lang.boundary import SIMPLE, ResultShape, ScalarArg, restore
 from sapwood.lang.errors import ArgumentMistake, NoLaunch
-from sapwood.lang.function import wrap_function
 from sapwood.lang.fingerprint import describe_constant, digest, fingerprint, symbol_name
+from sapwood.lang.function import wrap_function
 from sapwood.lang.types import I64
 from sapwood.runtime.array import Array
 from sapwood.runtime.cache import default_store

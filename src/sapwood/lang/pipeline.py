@@ -14,8 +14,9 @@ from typing import Any
 
 from sapwood import config
 from sapwood.lang.boundary import ResultShape, result_shape
-from sapwood.lang.errors import CompileError, KernelResult
+from sapwood.lang.errors import CompileError, KernelResult, StarArguments
 from sapwood.lang.front import hir
+from sapwood.lang.front.dump import dump
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.interpreter import Dependencies, Interpreter
 from sapwood.lang.ir.printer import format_program
@@ -58,7 +59,7 @@ class Compiled:
 def compile_entry(fn: Any, arguments: list[Any], target: Any, symbol: str) -> Compiled:
     """A function with the boundary to Python: `arguments` come from boundary.classify."""
     interpreter = Interpreter(target)
-    _show("hir", lambda: hir.dump(interpreter.hir(fn)))
+    _show("hir", lambda: dump(interpreter.hir(fn)))
     interpreter.kernel = fn if fn.options.kernel else None
     program, shape, mutated = infer_entry(interpreter, fn, arguments, symbol)  # front and inference
     _show("ssa", lambda: format_program(program))
@@ -117,6 +118,9 @@ def _walk_entry(
     body = Region()
     builder = Builder(interpreter, body)
     code = interpreter.hir(fn)
+    for p in code.params:
+        if p.star:
+            raise StarArguments(p.loc, what="*args", where="function")
     builder.loc = code.loc
     builder.unchecked = fn.options.unchecked
     frame = FunctionWalker(interpreter, builder, code, fn.__wrapped__, list[Declared](), code.name)

@@ -11,13 +11,13 @@ it; two values of equal spec differ in their leaves only. Calls, captures, joins
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sapwood.lang.errors import CompileError, Loc
 from sapwood.lang.ir.ssa import Var
-from sapwood.lang.types import Closure, Leaf, Optional, Type
+from sapwood.lang.types import Closure, Leaf, Optional, Tuple, Type
 
 
 class Known:
@@ -124,6 +124,13 @@ class Site:
             self.spec = new
             self.changes.append(self)
         return new
+
+
+def make_tuple(items: Sequence[Value]) -> Value:
+    """A tuple of abstract values: known when all of them are."""
+    if all(isinstance(i, Known) for i in items):
+        return Known(tuple(i.value for i in items))  # type: ignore[union-attr]
+    return Agg(Tuple(len(items)), tuple(items))
 
 
 def spec_of(value: Value) -> Spec:

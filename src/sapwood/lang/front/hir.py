@@ -1,13 +1,17 @@
 """HIR: the program as calls with source locations, before any type is known.
 
-Operators, attribute access, indexing and tuples are `Call`s of ordinary functions (`operator.add`, `getattr`,
-`operator.getitem`, `make_tuple`), so that what they mean is decided in one place, by the operation tables.
-Only what must not evaluate its parts eagerly has nodes of its own: branches, loops, exits and definitions.
+Operators, attribute access, indexing, displays and f-strings are `Call`s of ordinary functions (`operator.add`,
+`getattr`, `operator.getitem`) or of the markers below (`make_tuple`, `format_value`), so that what they mean is
+decided in one place, by the operation tables. Only what must not evaluate its parts eagerly has nodes of its own:
+branches, loops, comprehensions, exits and definitions.
+
+Names that begin with `$` are the compiler's own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import typing
+from dataclasses import dataclass
 from typing import Any
 
 from sapwood.lang.errors import Loc
@@ -17,12 +21,46 @@ def make_tuple(*items: Any) -> tuple[Any, ...]:
     return items
 
 
-def make_list(*items: Any) -> list[Any]:
-    return list(items)
+class Marker:
+    """A call that only the compiler makes: what it means is a rule in the table of built-in functions.
+
+    `what` and `hint` are for the diagnostic of a marker that has no rule."""
+
+    def __init__(self, name: str, what: str, hint: str) -> None:
+        self.__name__ = name
+        self.what = what
+        self.hint = hint
+
+    def __repr__(self) -> str:
+        return self.__name__
 
 
-def delete(*_: Any) -> None:  # pragma: no cover - a marker, never called
-    raise AssertionError
+make_list = Marker("make_list", "a list", "use a tuple, a StackArray or a Tensor")
+"""make_list(item, ...); an item may be `Starred`."""
+make_set = Marker("make_set", "a set", "use a tuple or a Tensor")
+"""make_set(item, ...); an item may be `Starred`."""
+make_dict = Marker("make_dict", "a dict", "use a @struct, or a Tensor")
+"""make_dict((key, value), ...): make_tuple of key and value, or `Starred` for `**mapping`."""
+format_value = Marker("format_value", "an f-string", "pass the parts to print(), or format in the caller")
+"""format_value(value, conversion, spec): conversion is "", "s", "r" or "a"; spec is a text, perhaps computed."""
+join_string = Marker("join_string", "an f-string", "pass the parts to print(), or format in the caller")
+"""join_string(text, ...): the parts of an f-string, one after the other."""
+star_items = Marker("star_items", "a starred target", "name the items one by one")
+"""star_items(value, before, after): the list of items that `*name` takes when so many names stand around it."""
+match_value = Marker("match_value", "a value pattern", "compare with ==")
+"""match_value(subject, value): whether they are equal; values of unlike types are not."""
+match_singleton = Marker("match_singleton", "a pattern of None, True or False", "compare with is")
+"""match_singleton(subject, constant): whether the subject is None, True or False."""
+match_class = Marker("match_class", "a class pattern", "use isinstance()")
+"""match_class(subject, class, count): whether it is an instance; count is the number of positional patterns."""
+match_positional = Marker("match_positional", "a positional class pattern", "name the attributes")
+"""match_positional(subject, class, i): attribute i of `__match_args__`; the subject itself for int, str, ..."""
+match_sequence = Marker("match_sequence", "a sequence pattern", "compare the items")
+"""match_sequence(subject): whether it is a tuple or a list."""
+match_mapping = Marker("match_mapping", "a mapping pattern", "use `in` and an index")
+"""match_mapping(subject): whether it is a dict."""
+mapping_rest = Marker("mapping_rest", "`**rest` in a mapping pattern", "copy the dict and delete the keys")
+"""mapping_rest(subject, key, ...): a dict of what the keys leave."""
 
 
 # -- expressions ------------------------------------------------------------------------------------
@@ -47,7 +85,14 @@ class Name(Expr):
 class Call(Expr):
     callee: Expr
     args: tuple[Expr, ...]
-    kwargs: tuple[tuple[str, Expr], ...] = ()
+    kwargs: tuple[tuple[str | None, Expr], ...] = ()  # None: `**value`
+
+
+@dataclass(eq=False, slots=True)
+class Starred(Expr):
+    """`*value` among the arguments of a call or the items of a display."""
+
+    value: Expr
 
 
 @dataclass(eq=False, slots=True)
@@ -59,7 +104,7 @@ class IfExp(Expr):
 
 @dataclass(eq=False, slots=True)
 class Bind(Expr):
-    """Evaluates `value`, names it, and gives `body` (for chained comparisons and `and`/`or`)."""
+    """Evaluates `value`, names it, and gives `body`; the name ends with it (operands that are evaluated once)."""
 
     name: str
     value: Expr
@@ -75,8 +120,39 @@ class Python(Expr):
 
 
 @dataclass(eq=False, slots=True)
+class NamedExpr(Expr):
+    """`name := value`: assigns to a name of the function, also from inside a comprehension."""
+
+    name: str
+    value: Expr
+
+
+@dataclass(eq=False, slots=True)
 class Lambda(Expr):
     function: FunctionDef
+
+
+@dataclass(eq=False, slots=True)
+class Clause:
+    """`for target in iterable if condition ...` of a comprehension; `prologue` stores into places like `x[i]`."""
+
+    loc: Loc
+    target: Target
+    prologue: list[Stmt]
+    iterable: Expr
+    conditions: tuple[Expr, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Comprehension(Expr):
+    """A comprehension or generator expression. `elements` is one expression, for a dict key and value; `names` are
+    its own, which nobody else sees; `assigned` are names of the function around it that `:=` in it assigns."""
+
+    kind: typing.Literal["list", "set", "dict", "generator"]
+    elements: tuple[Expr, ...]
+    clauses: tuple[Clause, ...]
+    names: frozenset[str]
+    assigned: tuple[str, ...]
 
 
 # -- statements -------------------------------------------------------------------------------------
@@ -87,7 +163,14 @@ class Stmt:
     loc: Loc
 
 
-Target = str | tuple["Target", ...]
+@dataclass(frozen=True, slots=True)
+class StarTarget:
+    """`*name` in a target: takes the items that the others leave."""
+
+    target: str
+
+
+Target = str | StarTarget | tuple["Target", ...]
 
 
 @dataclass(eq=False, slots=True)
@@ -143,7 +226,59 @@ class Continue(Stmt):
 
 @dataclass(eq=False, slots=True)
 class Raise(Stmt):
-    exception: Expr
+    """`raise`, `raise exception`, `raise exception from cause`."""
+
+    exception: Expr | None
+    cause: Expr | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Delete(Stmt):
+    """`del name`."""
+
+    name: str
+
+
+@dataclass(eq=False, slots=True)
+class Handler:
+    """`except type as name:`; type is None for a bare `except:`."""
+
+    loc: Loc
+    type: Expr | None
+    name: str | None
+    body: list[Stmt]
+
+
+@dataclass(eq=False, slots=True)
+class Try(Stmt):
+    body: list[Stmt]
+    handlers: list[Handler]
+    other: list[Stmt]
+    final: list[Stmt]
+
+
+@dataclass(eq=False, slots=True)
+class With(Stmt):
+    """`with context as target:`; several contexts are nested. Stores into places begin the body."""
+
+    context: Expr
+    target: Target | None
+    body: list[Stmt]
+
+
+@dataclass(eq=False, slots=True)
+class Block(Stmt):
+    """Statements that `Leave(label)` inside them ends early (conditions and patterns with several parts).
+    `names` are the compiler's own names that are read after it."""
+
+    label: str
+    body: list[Stmt]
+    names: tuple[str, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Leave(Stmt):
+    label: str
 
 
 @dataclass(eq=False, slots=True)
@@ -159,6 +294,8 @@ class Param:
     annotation: Expr | None
     default: Expr | None
     keyword_only: bool = False
+    positional_only: bool = False
+    star: bool = False  # *args
 
 
 @dataclass(eq=False, slots=True)
@@ -172,61 +309,4 @@ class FunctionDef:
     locals: frozenset[str]
     free: frozenset[str]  # names that it reads and does not assign
     returns: Expr | None = None
-    decorators: list[Expr] = field(default_factory=list)
-
-
-def dump(node: Any, depth: int = 0) -> str:
-    """HIR as indented text, for SAPWOOD_DEBUG=hir."""
-    pad = "  " * depth
-    match node:
-        case FunctionDef():
-            params = ", ".join(p.name for p in node.params)
-            return f"{pad}def {node.name}({params}):\n" + "\n".join(dump(s, depth + 1) for s in node.body)
-        case Literal():
-            value = node.value
-            return getattr(value, "__name__", None) or repr(value)
-        case Name():
-            return node.name
-        case Call():
-            args = [dump(a) for a in node.args] + [f"{k}={dump(v)}" for k, v in node.kwargs]
-            return f"{dump(node.callee)}({', '.join(args)})"
-        case IfExp():
-            return f"if_else({dump(node.test)}, {dump(node.then)}, {dump(node.other)})"
-        case Bind():
-            return f"bind({node.name}={dump(node.value)}, {dump(node.body)})"
-        case Python():
-            import ast
-
-            return f"comptime({ast.unparse(node.node)})"
-        case Lambda():
-            params = ", ".join(p.name for p in node.function.params)
-            return f"lambda({params})"
-        case Assign():
-            return f"{pad}{_target(node.target)} = {dump(node.value)}"
-        case Evaluate():
-            return pad + dump(node.value)
-        case If():
-            return _blocks(pad, f"if {dump(node.test)}:", node.then, node.other, depth)
-        case While():
-            return _blocks(pad, f"while {dump(node.test)}:", node.body, node.other, depth)
-        case For():
-            head = f"for {_target(node.target)} in {dump(node.iterable)}:"
-            return _blocks(pad, head, node.body, node.other, depth)
-        case Return():
-            return f"{pad}return {dump(node.value) if node.value else ''}".rstrip()
-        case Raise():
-            return f"{pad}raise {dump(node.exception)}"
-        case Define():
-            return dump(node.function, depth)
-    return pad + type(node).__name__.lower()
-
-
-def _target(target: Target) -> str:
-    return target if isinstance(target, str) else f"({', '.join(map(_target, target))})"
-
-
-def _blocks(pad: str, head: str, body: list[Stmt], other: list[Stmt], depth: int) -> str:
-    lines = [pad + head, *(dump(s, depth + 1) for s in body)]
-    if other:
-        lines += [pad + "else:", *(dump(s, depth + 1) for s in other)]
-    return "\n".join(lines)
+    nonlocals: frozenset[str] = frozenset()  # names of functions around it that it assigns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_origin
 
@@ -15,22 +16,25 @@ from sapwood.lang.errors import (
     Loc,
     NotCallable,
     RecursionNeedsReturnType,
+    UnsupportedSyntax,
     WrongArgumentCount,
 )
 from sapwood.lang.front import hir
-from sapwood.lang.infer import math_module, reductions, reflection  # noqa: F401  (they enter their rules)
+from sapwood.lang.front.names import walk_statements
+from sapwood.lang.infer import matching, math_module, reductions, reflection  # noqa: F401  (they enter their rules)
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.builtins import BUILTINS
 from sapwood.lang.infer.construct import construct_parameterised, convert_number
-from sapwood.lang.infer.declared import Bindings, declare, fit_argument
-from sapwood.lang.infer.interpreter import declare_parameters, declared_parameters
+from sapwood.lang.infer.declared import Bindings, declare, fit_parameter
 from sapwood.lang.infer.generics import bind_type_variables, declared_of, fill_in, method_bindings
+from sapwood.lang.infer.interpreter import declare_parameters, declared_parameters
 from sapwood.lang.infer.loops import Loop
+from sapwood.lang.infer.operate import OPERATORS, UNARY
 from sapwood.lang.infer.structs import construct_struct, find_method
 from sapwood.lang.ir.ssa import Region, Var
 from sapwood.lang.ops import control
 from sapwood.lang.ops.base import Operation
-from sapwood.lang.values import Agg, Known, Value, describe, is_closure, leaves_of, rebuild
+from sapwood.lang.values import Agg, Known, Value, describe, is_closure, leaves_of, make_tuple, rebuild
 
 if TYPE_CHECKING:
     from sapwood.lang.infer.interpreter import Interpreter
@@ -59,6 +63,7 @@ class CallMixin:
         def lookup(self, name: str, loc: Loc) -> Value: ...
         def run_loop(self, key: Any, names: Any, loc: Loc, body: Any, once: bool = False) -> bool: ...
         def method_of(self, value: Value, name: str) -> Value | None: ...
+        def apply_operator(self, callee: Any, args: list[Value], loc: Loc) -> Value: ...
 
     def call(self, target: Value, args: list[Value], kwargs: dict[str, Value], loc: Loc) -> Value:
         match target:
@@ -109,6 +114,14 @@ class CallMixin:
             return construct_struct(self, origin, args, kwargs, loc, arguments)
         if isinstance(f, ty.Scalar | ty.Simd) and len(args) == 1:
             return self.b.convert(self.b.materialize(args[0]), f)
+        if f in OPERATORS and not kwargs:
+            count = 3 if f is operator.setitem else 1 if f in (*UNARY, operator.not_) else 2
+            if len(args) != count:
+                problem = f"takes {count} arguments, but {len(args)} were given"
+                raise WrongArgumentCount(loc, function=f.__name__, problem=problem, signature=f"operator.{f.__name__}")
+            return self.apply_operator(f, args, loc)
+        if isinstance(f, hir.Marker):
+            raise UnsupportedSyntax(loc, what=f.what, hint=f.hint)
         if inspect.isfunction(f) or inspect.isbuiltin(f) or isinstance(f, type):
             raise _foreign(f, loc)
         if callable(f) and getattr(f, "__module__", None):  # NumPy's functions, functools.partial, ...
@@ -146,9 +159,7 @@ class CallMixin:
             method_bindings(values[0], bindings)
         bind_type_variables(self.b, declared, values, bindings)
         with_notes = zip(code.params, declared, values, strict=True)
-        fitted = tuple(
-            fit_argument(self.b, d, v, bindings, p.name, python.__name__, p.loc) for p, d, v in with_notes
-        )
+        fitted = tuple(fit_parameter(self.b, p, d, v, bindings, python.__name__) for p, d, v in with_notes)
         try:
             inline = fn.options.inline and not self._is_open(fn)
             inline = inline or self.interp.kernel is not None  # a kernel is one function
@@ -198,7 +209,11 @@ class CallMixin:
     ) -> list[Value]:
         """Arguments in the order of parameters, as Python binds them."""
         given: dict[str, Value] = {}
-        positional = [p for p in code.params if not p.keyword_only]
+        positional = [p for p in code.params if not p.keyword_only and not p.star]
+        star = next((p for p in code.params if p.star), None)
+        if star is not None:
+            given[star.name] = make_tuple(args[len(positional) :])
+            args = args[: len(positional)]
         signature = f"{name}({', '.join(map(_parameter, code.params))})"
 
         def wrong(problem: str) -> WrongArgumentCount:
@@ -210,10 +225,12 @@ class CallMixin:
             raise wrong(f"takes {len(positional)} positional argument{plural}, but {len(args)} were given")
         given.update((p.name, a) for p, a in zip(positional, args, strict=False))
         for k, v in kwargs.items():
-            if k in given:
+            if k in given and (star is None or k != star.name):
                 raise wrong(f"got two values for '{k}'")
-            if all(p.name != k for p in code.params):
+            if all(p.name != k or p.star for p in code.params):
                 raise wrong(f"has no parameter '{k}'")
+            if any(p.name == k and p.positional_only for p in code.params):
+                raise wrong(f"takes '{k}' by position only")
             given[k] = v
         missing = [p.name for p in code.params if p.name not in given and p.name not in defaults]
         if missing:
@@ -334,7 +351,7 @@ def _foreign(f: Any, loc: Loc) -> ForeignCall:
 
 def _parameter(p: hir.Param) -> str:
     text = "" if p.annotation is None else f": {p.annotation.value}"  # type: ignore[attr-defined]
-    return p.name + text + ("" if p.default is None else " = ...")
+    return "*" * p.star + p.name + text + ("" if p.default is None else " = ...")
 
 
 def _defaults(fn: Any) -> dict[str, Value]:
@@ -348,20 +365,9 @@ def _defaults(fn: Any) -> dict[str, Value]:
 def _straight(body: list[hir.Stmt]) -> bool:
     """Whether the only `return` is the last statement (or there is none)."""
 
-    def returns(statements: list[hir.Stmt]) -> bool:
-        for s in statements:
-            if isinstance(s, hir.Return | hir.Raise):
-                return True
-            if isinstance(s, hir.If) and (returns(s.then) or returns(s.other)):
-                return True
-            if isinstance(s, hir.For | hir.While) and (returns(s.body) or returns(s.other)):
-                return True
-        return False
-
-    last = body[-1] if body else None
-    if isinstance(last, hir.If | hir.For | hir.While):
-        return not returns(body)
-    return not returns(body[:-1]) and not isinstance(last, hir.Raise)
+    if body and isinstance(body[-1], hir.Return):
+        body = body[:-1]
+    return not any(isinstance(s, hir.Return | hir.Raise) for s in walk_statements(body))
 
 
 def _holds_closure(v: Value) -> bool:

@@ -16,7 +16,7 @@ from sapwood.lang.api.annotations import SIMD, Const, Parameterised, Ptr, StackA
 from sapwood.lang.api.dtypes import Number, scalar_type
 from sapwood.lang.errors import BadAnnotation, BadConversion, Loc, TypeVarConflict, WrongArgumentType
 from sapwood.lang.infer.join import Clash, adapt, join, storable
-from sapwood.lang.values import Agg, Known, Spec, Value, Var, describe, rebuild, spec_of
+from sapwood.lang.values import Agg, Known, Spec, Value, Var, describe, make_tuple, rebuild, spec_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,6 +468,15 @@ def fit_argument(
 def struct_type(cls: type, arguments: tuple[Any, ...] = ()) -> ty.Struct:
     """The type of a struct class with type arguments (Declared); without any, a generic class is open."""
     return ty.Struct(cls, cls.__sapwood_struct__.frozen, tuple(arguments))  # type: ignore[attr-defined]
+
+
+def fit_parameter(b: Any, p: Any, declared: Declared, value: Value, bindings: Bindings, function: str) -> Value:
+    """`fit_argument` of the value of a parameter (front.hir.Param); the annotation of `*args` is of each item."""
+    if not p.star:
+        return fit_argument(b, declared, value, bindings, p.name, function, p.loc)
+    items = value.items if isinstance(value, Agg) else tuple(map(Known, value.value))  # type: ignore[union-attr]
+    named = ((f"*{p.name}[{i}]", v) for i, v in enumerate(items))
+    return make_tuple([fit_argument(b, declared, v, bindings, n, function, p.loc) for n, v in named])
 
 
 def concrete_type(declared: Declared, bindings: Bindings | None = None) -> ty.Type | None:

@@ -24,6 +24,7 @@ from sapwood.lang.errors import (
     UnsupportedSyntax,
 )
 from sapwood.lang.front import hir
+from sapwood.lang.front.names import assigned, walk_statements
 from sapwood.lang.infer.adapters import IndexedEnumerate, IndexedMap, IndexedReversed, IndexedZip
 from sapwood.lang.infer.generators import Nested, state_names
 from sapwood.lang.infer.heap import Dead
@@ -153,8 +154,8 @@ class LoopMixin:
             with self.at(where, loc):
                 leaves = [leaf for n in carried for leaf in adapt(self.b, values[n], specs[n])]
                 self.b.emit(control.continue_, tuple(leaves), (), {"target": identity})
-        assigned = {*names, *iterators}
-        kept = {n: v for n, v in before.items() if n not in assigned or once}
+        changed = {*names, *iterators}
+        kept = {n: v for n, v in before.items() if n not in changed or once}
         self.vars, results = self.merge(kept, loop.breaks, loc, control.break_, {"target": identity})
         op = Op(control.loop, tuple(initial), results, {"id": identity, "once": once}, (region,), loc)
         self.b.region.ops.append(op)
@@ -447,30 +448,15 @@ def _reduction_type(b: Any, value: Value, name: str) -> ty.Scalar:
 
 def _has(body: list[hir.Stmt], kind: type[hir.Stmt]) -> bool:
     """Whether a `break` or `continue` belongs to the loop with this body."""
-    for s in body:
-        if isinstance(s, kind):
-            return True
-        if isinstance(s, hir.If) and (_has(s.then, kind) or _has(s.other, kind)):
-            return True
-        if isinstance(s, hir.For | hir.While) and _has(s.other, kind):
-            return True
-    return False
+    return any(isinstance(s, kind) for s in walk_statements(body, into_loops=False))
 
 
 def _first_assignment(body: list[hir.Stmt], name: str) -> Loc | None:
-    for s in body:
-        if isinstance(s, hir.Assign) and s.target == name:
-            return s.loc
-        for inner in (getattr(s, a, []) for a in ("then", "other", "body")):
-            found = _first_assignment(inner, name)
-            if found is not None:
-                return found
-    return None
+    assignments = (s for s in walk_statements(body) if isinstance(s, hir.Assign) and s.target == name)
+    return next((s.loc for s in assignments), None)
 
 
 def _assigned_in(body: list[hir.Stmt]) -> tuple[str, ...]:
-    from sapwood.lang.front.ast2hir import _assigned
-
-    return tuple(sorted(_assigned(body)))
+    return tuple(sorted(assigned(body))) if body else ()
 
 

@@ -6,7 +6,6 @@ Loops are in `loops.py`, calls in `calls.py`, what indexing and attributes mean 
 from __future__ import annotations
 
 import builtins
-import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType
@@ -28,51 +27,40 @@ from sapwood.lang.errors import (
     ParallelExit,
     RaiseNeedsException,
     ReturnMismatch,
+    StarArguments,
     UndefinedName,
     UnpackMismatch,
+    UnsupportedSyntax,
 )
 from sapwood.lang.errors_iteration import IteratorEscapes
 from sapwood.lang.front import hir
 from sapwood.lang.infer.calls import CallMixin
 from sapwood.lang.infer.comptime import evaluate
-from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit, fit_argument, spec_of_declared
+from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit, fit_parameter, spec_of_declared
 from sapwood.lang.infer.generators import begin, comprehension
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.interpreter import Instance, Interpreter, evaluate_annotation
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
-from sapwood.lang.infer.lists import make_list
-from sapwood.lang.infer.loops import LoopMixin
+from sapwood.lang.infer.loops import Loop, LoopMixin, Snapshot
 from sapwood.lang.infer.narrow import NarrowMixin
-from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, set_item
-from sapwood.lang.infer.structs import find_method, lift, operator_method
+from sapwood.lang.infer.operate import OperatorMixin
+from sapwood.lang.infer.structs import lift
 from sapwood.lang.ir.ssa import Op, Region
 from sapwood.lang.ops import control
-from sapwood.lang.ops.operators import METHODS, binary, truth, tuple_items, unary
+from sapwood.lang.ops.operators import truth, tuple_items
 from sapwood.lang.values import Agg, Known, Spec, Unbound, Value, Var, describe, spec_of
 
 if TYPE_CHECKING:
     from sapwood.lang.infer.builder import Builder
 
-_INPLACE = {
-    operator.iadd: (operator.add, "__iadd__"),
-    operator.isub: (operator.sub, "__isub__"),
-    operator.imul: (operator.mul, "__imul__"),
-    operator.itruediv: (operator.truediv, "__itruediv__"),
-    operator.ifloordiv: (operator.floordiv, "__ifloordiv__"),
-    operator.imod: (operator.mod, "__imod__"),
-    operator.ipow: (operator.pow, "__ipow__"),
-    operator.ilshift: (operator.lshift, "__ilshift__"),
-    operator.irshift: (operator.rshift, "__irshift__"),
-    operator.iand: (operator.and_, "__iand__"),
-    operator.ior: (operator.or_, "__ior__"),
-    operator.ixor: (operator.xor, "__ixor__"),
-    operator.imatmul: (operator.matmul, "__imatmul__"),
-}
-_UNARY = {operator.neg: "__neg__", operator.pos: "__pos__", operator.invert: "__invert__"}
 _MISSING = object()
+_NOT_BUILT: dict[type, tuple[str, str]] = {
+    hir.Try: ("try/except", "check the condition before, or handle the exception in the caller"),
+    hir.With: ("with", "acquire and release outside compiled code"),
+}
 
 
-class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
+class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
     """The state of one walk: where code goes, what each name holds."""
 
     def __init__(
@@ -97,6 +85,7 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
         self.vars: dict[str, Value] = {}
         self.where: dict[str, Loc] = {}
         self.contexts: list[Any] = []  # enclosing loops, innermost last
+        self.blocks: dict[str, list[Snapshot]] = {}  # label of an open block -> where it was left
         self.returns: list[tuple[Region, Value, Loc]] = []
         self.instance: Instance | None = None  # None when the body is inlined into a caller
         self.called_at: Any = None  # where, if so
@@ -115,7 +104,7 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
     def bind_parameters(self, values: list[Value]) -> None:
         for p, declared, value in zip(self.code.params, self.declared, values, strict=True):
             self.b.loc = p.loc
-            fitted = fit_argument(self.b, declared, value, self.typevars, p.name, self.name, p.loc)
+            fitted = fit_parameter(self.b, p, declared, value, self.typevars, self.name)
             self.vars[p.name] = begin(self, fitted)
             self.where[p.name] = p.loc
 
@@ -220,7 +209,29 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
                 return True
             case hir.Define():
                 self.assign(s.name, self.closure(s.function), s.loc)
+            case hir.Block():
+                return self._block(s)
+            case hir.Leave():
+                self.blocks[s.label].append((self.b.region, dict(self.vars)))
+                return True
+            case hir.Delete():
+                self.lookup(s.name, s.loc)
+                self.vars[s.name] = Unbound(s.loc, MaybeUnbound(s.loc, name=s.name))
+            case _:
+                what, hint = _NOT_BUILT[type(s)]
+                raise UnsupportedSyntax(s.loc, what=what, hint=hint)
         return False
+
+    def _block(self, s: hir.Block) -> bool:
+        """Statements that may be left early: a loop that runs once."""
+        for name in s.names:
+            self.vars[name] = Unbound(s.loc)
+
+        def body(loop: Loop) -> bool:
+            self.blocks[s.label] = loop.breaks
+            return self.block(s.body)
+
+        return self.run_loop((id(s), "block"), (), s.loc, body, once=True)
 
     def _annotated(self, s: hir.Assign, value: Value) -> Value:
         assert isinstance(s.target, str) and isinstance(s.annotation, hir.Literal)
@@ -239,10 +250,20 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
             self.vars[target] = begin(self, value)
             self.where[target] = loc
             return
+        assert isinstance(target, tuple)
+        star = next((i for i, t in enumerate(target) if isinstance(t, hir.StarTarget)), None)
         tuple_like = isinstance(value, Agg) and isinstance(value.type, ty.Tuple)
         if not tuple_like and not (isinstance(value, Known) and isinstance(value.value, tuple)):
             raise UnpackMismatch(loc, found=describe(value), count=len(target))
-        items = tuple_items(value)
+        items = list(tuple_items(value))
+        if star is not None:
+            taken = len(items) - len(target) + 1
+            if taken < 0:
+                raise UnpackMismatch(loc, found=describe(value), count=f"at least {len(target) - 1}")
+            counts = Known(star), Known(len(target) - 1 - star)
+            rest = self.call(Known(hir.star_items), [value, *counts], {}, loc)
+            items[star : star + taken] = [rest]
+            target = tuple(t.target if isinstance(t, hir.StarTarget) else t for t in target)
         if len(items) != len(target):
             raise UnpackMismatch(loc, found=describe(value), count=len(target))
         for t, v in zip(target, items, strict=True):
@@ -281,10 +302,11 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
         terminator: Any,
         attrs: dict[str, Any],
         places: list[dict[str, Loc]] | None = None,
+        first: list[list[Var]] | None = None,
     ) -> tuple[dict[str, Value], tuple[Var, ...]]:
         """Names after several paths meet; ends each path's region with `terminator` and the merged leaves.
 
-        `places` says where each path assigned its names last.
+        `places` says where each path assigned its names last; `first` are leaves that go before theirs.
         """
         after: dict[str, Value] = {}
         moved: list[tuple[str, Spec]] = []
@@ -315,9 +337,10 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
             value, leaves = fresh(spec, n.lstrip("$"))
             after[n] = value
             results += leaves
-        for region, values in live:
+        for i, (region, values) in enumerate(live):
             with self.at(region, loc):
-                leaves = [leaf for n, spec in moved for leaf in adapt(self.b, values[n], spec)]
+                leaves = [] if first is None else list(first[i])
+                leaves += [leaf for n, spec in moved for leaf in adapt(self.b, values[n], spec)]
                 self.b.emit(terminator, tuple(leaves), (), dict(attrs))
         return after, tuple(results)
 
@@ -366,11 +389,16 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
 
     def _raise(self, s: hir.Raise) -> None:
         expr = s.exception
+        if expr is None:
+            hint = "name the exception: raise ValueError('text')"
+            raise UnsupportedSyntax(s.loc, what="a bare raise", hint=hint)
+        if s.cause is not None:
+            raise UnsupportedSyntax(s.loc, what="raise ... from", hint="raise the exception without a cause")
         args: list[Value] = []
         if isinstance(expr, hir.Call):
             cls = self.expr(expr.callee)
             if isinstance(cls, Known) and isinstance(cls.value, type):
-                args = [self.expr(a) for a in expr.args]
+                args = self.arguments(expr.args)
         else:
             cls = self.expr(expr)
         exception = cls.value if isinstance(cls, Known) else None
@@ -419,16 +447,46 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
                 return self.closure(e.function)
             case hir.Python():
                 return evaluate(self, e.node, e.loc)
+            case hir.NamedExpr():
+                value = self.expr(e.value)
+                self.assign(e.name, value, e.loc)
+                return value
             case hir.Comprehension():
                 return comprehension(self, e)
-        raise AssertionError(e)
+        raise UnsupportedSyntax(e.loc, what="a starred expression", hint="write the items out")
+
+    def arguments(self, args: tuple[hir.Expr, ...]) -> list[Value]:
+        """The values of arguments; the items of a starred tuple are arguments of their own."""
+        out: list[Value] = []
+        for a in args:
+            if not isinstance(a, hir.Starred):
+                out.append(self.expr(a))
+                continue
+            value = self.expr(a.value)
+            if isinstance(value, Agg) and isinstance(value.type, ty.Tuple):
+                out += value.items
+            elif isinstance(value, Known) and isinstance(value.value, tuple):
+                out += map(Known, value.value)
+            else:
+                self.b.loc = a.loc
+                out.append(Agg(ty.Tuple(2), (Known(hir.Starred), value)))
+        return out
+
+    def keywords(self, kwargs: tuple[tuple[str | None, hir.Expr], ...], loc: Loc) -> dict[str, Value]:
+        out: dict[str, Value] = {}
+        for name, value in kwargs:
+            if name is None:
+                raise StarArguments(loc, what="**", where="call")
+            out[name] = self.expr(value)
+        return out
 
     def _if_expression(self, e: hir.IfExp) -> Value:
         test = truth(self.b, self.expr(e.test))
         if isinstance(test, Known):
             return self.expr(e.then if test.value else e.other)
-        ends: list[tuple[Region, Value]] = []
-        before = self.vars
+        before, where = self.vars, dict(self.where)
+        ends: list[tuple[Region, dict[str, Value]]] = []
+        values: list[Value] = []
         regions: list[Region] = []
         for part, narrowed in zip((e.then, e.other), self.narrowings(e.test), strict=True):
             region = Region()
@@ -436,97 +494,47 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
             self.vars = dict(before)
             with self.at(region):
                 self.narrow(narrowed)
+                inside = {n: self.vars[n] for n in narrowed if n in self.vars}
                 try:
-                    ends.append((region, self.expr(part)))
+                    values.append(self.expr(part))
                 except Dead:
                     continue
-        self.vars = before
+                self.vars.update((n, before[n]) for n, v in inside.items() if self.vars[n] is v)
+                ends.append((region, self.vars))
         self.b.loc = e.loc
         if not ends:
+            self.vars = before
             self.b.region.ops.append(Op(control.if_, (test,), (), {}, tuple(regions), e.loc))
             raise Dead
-        specs = [spec_of(v) for _, v in ends]
+        specs = [spec_of(v) for v in values]
         try:
             spec = join(specs[0], specs[-1])
         except Clash:
             raise self._clash("this expression", specs, e.loc, [e.then.loc, e.other.loc]) from None
         value, leaves = fresh(spec)
-        for region, v in ends:
+        first = []
+        for (region, _), v in zip(ends, values, strict=True):
             with self.at(region, e.loc):
-                self.b.emit(control.yield_, tuple(adapt(self.b, v, spec)))
-        self.b.region.ops.append(Op(control.if_, (test,), tuple(leaves), {}, tuple(regions), e.loc))
+                first.append(adapt(self.b, v, spec))
+        self.vars, results = self.merge(before, ends, e.loc, control.yield_, {}, [where, self.where], first)
+        results = (*leaves, *results)
+        self.b.region.ops.append(Op(control.if_, (test,), results, {}, tuple(regions), e.loc))
         return value
 
     def _call(self, e: hir.Call) -> Value:
         callee = e.callee.value if isinstance(e.callee, hir.Literal) else _MISSING
         if callee is _MISSING:
             target = self.expr(e.callee)
-            args = [self.expr(a) for a in e.args]
-            kwargs = {k: self.expr(v) for k, v in e.kwargs}
+            args = self.arguments(e.args)
+            kwargs = self.keywords(e.kwargs, e.loc)
+            for a in args:
+                if isinstance(a, Agg) and a.items[:1] == (Known(hir.Starred),):
+                    raise StarArguments(e.loc, what="* of a value that is no tuple", where="call")
             self.b.loc = e.loc
             return self.call(target, args, kwargs, e.loc)
-        args = [self.expr(a) for a in e.args]
+        args = self.arguments(e.args)
         self.b.loc = e.loc
-        if callee in _INPLACE:
-            fn, method = _INPLACE[callee]
-            found = self.method_of(args[0], method)
-            if found is not None:
-                return self.call(found, args[1:], {}, e.loc)
-            callee = fn
-        if callee in METHODS:
-            return self.operate(callee, args[0], args[1])
-        if callee in (operator.is_, operator.is_not):
-            return binary(self.b, callee, args[0], args[1])
-        if callee in _UNARY:
-            found = self.method_of(args[0], _UNARY[callee])
-            return unary(self.b, callee, args[0]) if found is None else self.call(found, [], {}, e.loc)
-        if callee is operator.not_:
-            return unary(self.b, callee, args[0])
-        if callee is hir.make_tuple:
-            return self._tuple(args)
-        if callee is hir.make_list:
-            return make_list(self, args)
-        if callee is getattr:
-            return get_attribute(self, args[0], args[1].value, e.loc)  # type: ignore[union-attr]
-        if callee is operator.getitem:
-            found = self.method_of(args[0], "__getitem__")
-            return self.call(found, args[1:], {}, e.loc) if found else get_item(self, args[0], args[1])
-        if callee is operator.setitem:
-            found = self.method_of(args[0], "__setitem__")
-            if found:
-                return self.call(found, args[1:], {}, e.loc)
-            set_item(self, args[0], args[1], args[2])
-            return Known(None)
-        if callee is setattr:
-            set_attribute(self, args[0], args[1].value, args[2])  # type: ignore[union-attr]
-            return Known(None)
-        if callee is slice:
-            return Agg(ty.Tuple(3), (Known(slice), *args))
-        return self.call(Known(callee), args, {}, e.loc)
-
-    def operate(self, fn: Any, x: Value, y: Value) -> Value:
-        """A binary operator, with the methods of structs."""
-        if fn in METHODS:
-            result = self._operator_method(fn, x, y, self.b.loc)
-            if result is not None:
-                return result
-        return binary(self.b, fn, x, y)
-
-    def read(self, value: Value) -> Value:
-        """A value that paths have left for this place; raises what is wrong with it."""
-        if isinstance(value, Unbound) and value.error is not None:
-            raise value.error
-        return value
-
-    def _tuple(self, items: list[Value]) -> Value:
-        if all(isinstance(i, Known) for i in items):
-            return Known(tuple(i.value for i in items))  # type: ignore[union-attr]
-        return begin(self, Agg(ty.Tuple(len(items)), tuple(items)))
-
-    def operate(self, fn: Any, x: Value, y: Value) -> Value:
-        """A binary operator on anything: the methods of structs first, then what the language supplies."""
-        result = operator_method(self, fn, METHODS[fn], x, y, self.b.loc)
-        return binary(self.b, fn, x, y) if result is None else result
+        return self.apply_operator(callee, args, e.loc)
 
     def branch(self, test: Known | Var, then: Callable[[], Value], other: Callable[[], Value]) -> Value:
         """A value that one of two paths computes."""
@@ -551,10 +559,6 @@ class FunctionWalker(LoopMixin, CallMixin, NarrowMixin):
         regions = (ends[0][0], ends[1][0])
         self.b.region.ops.append(Op(control.if_, (test,), tuple(leaves), {}, regions, loc))
         return value
-
-    def method_of(self, value: Value, name: str) -> Value | None:
-        """A method that a @struct defines itself."""
-        return find_method(lift(self.b, value), name)
 
     # -- names ------------------------------------------------------------------------------------
 

@@ -209,6 +209,14 @@ def logical_and(b: Any, x: Value, y: Value) -> Value:
     return b.emit1(arith.band, (x, y), x.type)
 
 
+def logical_or(b: Any, x: Value, y: Value) -> Value:
+    if isinstance(x, Known):
+        return x if x.value else y
+    if isinstance(y, Known):
+        return y if y.value else x
+    return b.emit1(arith.bor, (x, y), x.type)
+
+
 def logical_not(b: Any, x: Value) -> Value:
     x = truth(b, x)
     if isinstance(x, Known):

@@ -1,0 +1,137 @@
+"""Operators, attributes, indexing and displays: what the calls mean that the front end makes of them."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+from sapwood.lang import types as ty
+from sapwood.lang.errors import ImmutableField, Loc
+from sapwood.lang.errors_iteration import NotIterable
+from sapwood.lang.front import hir
+from sapwood.lang.infer.generators import begin
+from sapwood.lang.infer.lists import make_list
+from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, set_item
+from sapwood.lang.infer.structs import find_method, lift, operator_method
+from sapwood.lang.ops.operators import METHODS, binary, logical_or, truth, tuple_items, unary
+from sapwood.lang.values import Agg, Known, Unbound, Value, describe, make_tuple
+
+if TYPE_CHECKING:
+    from sapwood.lang.infer.builder import Builder
+    from sapwood.lang.infer.walker import FunctionWalker
+
+_INPLACE = {
+    operator.iadd: (operator.add, "__iadd__"),
+    operator.isub: (operator.sub, "__isub__"),
+    operator.imul: (operator.mul, "__imul__"),
+    operator.itruediv: (operator.truediv, "__itruediv__"),
+    operator.ifloordiv: (operator.floordiv, "__ifloordiv__"),
+    operator.imod: (operator.mod, "__imod__"),
+    operator.ipow: (operator.pow, "__ipow__"),
+    operator.ilshift: (operator.lshift, "__ilshift__"),
+    operator.irshift: (operator.rshift, "__irshift__"),
+    operator.iand: (operator.and_, "__iand__"),
+    operator.ior: (operator.or_, "__ior__"),
+    operator.ixor: (operator.xor, "__ixor__"),
+    operator.imatmul: (operator.matmul, "__imatmul__"),
+}
+UNARY = {operator.neg: "__neg__", operator.pos: "__pos__", operator.invert: "__invert__"}
+
+OPERATORS = {
+    *_INPLACE, *METHODS, *UNARY, operator.is_, operator.is_not, operator.not_, operator.getitem, operator.setitem,
+    operator.contains, operator.delitem,
+}  # fmt: skip
+
+
+class OperatorMixin:
+    """The operators of a FunctionWalker."""
+
+    if TYPE_CHECKING:
+        b: Builder
+
+        def call(self, target: Value, args: list[Value], kwargs: dict[str, Value], loc: Loc) -> Value: ...
+
+    def apply_operator(self, callee: Any, args: list[Value], loc: Loc) -> Value:
+        """The call of an operator or marker of the front end."""
+        if callee in _INPLACE:
+            fn, method = _INPLACE[callee]
+            found = self.method_of(args[0], method)
+            if found is not None:
+                return self.call(found, args[1:], {}, loc)
+            callee = fn
+        if callee in METHODS:
+            return self.operate(callee, args[0], args[1])
+        if callee in (operator.is_, operator.is_not):
+            return binary(self.b, callee, args[0], args[1])
+        if callee in UNARY:
+            found = self.method_of(args[0], UNARY[callee])
+            return unary(self.b, callee, args[0]) if found is None else self.call(found, [], {}, loc)
+        if callee is operator.not_:
+            return unary(self.b, callee, args[0])
+        if callee is hir.make_tuple:
+            for a in args:
+                if isinstance(a, Agg) and a.items[:1] == (Known(hir.Starred),):
+                    raise NotIterable(loc, type=describe(a.items[1]))
+            return begin(self, make_tuple(args))
+        if callee is hir.make_list:
+            return make_list(self, args)
+        if callee is getattr:
+            return get_attribute(self, args[0], args[1].value, loc)  # type: ignore[union-attr]
+        if callee is operator.getitem:
+            found = self.method_of(args[0], "__getitem__")
+            return self.call(found, args[1:], {}, loc) if found else get_item(self, args[0], args[1])
+        if callee is operator.setitem:
+            found = self.method_of(args[0], "__setitem__")
+            if found:
+                return self.call(found, args[1:], {}, loc)
+            set_item(self, args[0], args[1], args[2])
+            return Known(None)
+        if callee is operator.contains:
+            found = self.method_of(args[0], "__contains__")
+            if found is None:
+                return contains(self, args[0], args[1])
+            return truth(self.b, self.call(found, args[1:], {}, loc))
+        if callee is operator.delitem:
+            found = self.method_of(args[0], "__delitem__")
+            if found is None:
+                what = f"an item of {describe(args[0])}"
+                raise ImmutableField(loc, what=what, hint="only the items of containers can be deleted")
+            return self.call(found, args[1:], {}, loc)
+        if callee is delattr:
+            what = f"attribute '{args[1].value}' of {describe(args[0])}"  # type: ignore[union-attr]
+            raise ImmutableField(loc, what=what, hint="the fields of a struct are there as long as it is")
+        if callee is setattr:
+            set_attribute(self, args[0], args[1].value, args[2])  # type: ignore[union-attr]
+            return Known(None)
+        if callee is slice:
+            return Agg(ty.Tuple(3), (Known(slice), *args))
+        return self.call(Known(callee), args, {}, loc)
+
+    def operate(self, fn: Any, x: Value, y: Value) -> Value:
+        """A binary operator on anything: the methods of structs first, then what the language supplies."""
+        result = operator_method(self, fn, METHODS[fn], x, y, self.b.loc)
+        return binary(self.b, fn, x, y) if result is None else result
+
+    def read(self, value: Value) -> Value:
+        """A value that paths have left for this place; raises what is wrong with it."""
+        if isinstance(value, Unbound) and value.error is not None:
+            raise value.error
+        return value
+
+    def method_of(self, value: Value, name: str) -> Value | None:
+        """A method that a @struct defines itself."""
+        return find_method(lift(self.b, value), name)
+
+
+def contains(w: FunctionWalker, container: Value, item: Value) -> Value:
+    """`item in container`."""
+    match container:
+        case Agg(type=ty.Tuple()) | Known(value=tuple()):
+            result: Value = Known(False)
+            for i in tuple_items(container):
+                found = truth(w.b, w.call(Known(hir.match_value), [i, item], {}, w.b.loc))
+                result = logical_or(w.b, result, found)
+            return result
+        case Known(value=str() as text) if isinstance(item, Known) and isinstance(item.value, str):
+            return Known(item.value in text)
+    raise NotIterable(w.b.loc, type=describe(container))
