@@ -259,6 +259,11 @@ class Composite(Iteration):
         for k, p in enumerate(self.parts):
             p.start(w, f"{prefix}.{k}")
 
+    def forget(self, w: Walker) -> None:
+        super().forget(w)
+        for p in self.parts:
+            p.forget(w)
+
 
 class Zip(Composite):
     kind = "zip"

@@ -21,11 +21,12 @@ from sapwood.lang.errors import (
 )
 from sapwood.lang.front import hir
 from sapwood.lang.front.names import walk_statements
-from sapwood.lang.infer import matching, math_module, reductions, reflection  # noqa: F401  (they enter their rules)
+from sapwood.lang.infer import collect, matching, math_module, reductions, reflection  # noqa: F401  (they enter their rules)
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.builtins import BUILTINS
 from sapwood.lang.infer.construct import construct_parameterised, convert_number
 from sapwood.lang.infer.declared import Bindings, declare, fit_parameter
+from sapwood.lang.infer.generators import state_names
 from sapwood.lang.infer.generics import bind_type_variables, declared_of, fill_in, method_bindings
 from sapwood.lang.infer.interpreter import declare_parameters, declared_parameters
 from sapwood.lang.infer.loops import Loop
@@ -294,10 +295,14 @@ class CallMixin:
         self.b.unchecked = unchecked
         self.interp.enter_inline(code.name, loc)
         self.interp.frames.append(inner)
+        lent = state_names(self.vars)  # iterators: the function may ask those that it gets for items
+        inner.vars.update((n, self.vars[n]) for n in lent)
+        inner.lent = frozenset(lent)
         try:
             inner.bind_parameters(values)
             if _straight(code.body):
                 inner.collect_returns()
+                self.vars.update((n, inner.vars[n]) for n in lent)
                 return inner.returns[0][1]
             return self._inline_block(inner, code, loc)
         finally:
@@ -313,15 +318,17 @@ class CallMixin:
         def body(loop: Loop) -> bool:
             inner.returns = []
             inner.collect_returns()
-            loop.breaks += [(region, {"return": value}) for region, value, _ in inner.returns]
+            for region, value, _ in inner.returns:
+                loop.breaks.append((region, {"return": value, **inner.lent_at.get(region, {})}))
             return True
 
-        self.vars = {}
+        self.vars = {n: outer[n] for n in inner.lent}
         try:
             self.run_loop((id(code), "call"), ["return"], loc, body, once=True)
             result = self.vars
         finally:
             self.vars = outer
+        self.vars.update((n, result[n]) for n in inner.lent)
         if "return" not in result:
             return Known(None)
         value = result["return"]

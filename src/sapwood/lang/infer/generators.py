@@ -225,6 +225,9 @@ class Started(Iteration):
     def start(self, w: Walker, prefix: str) -> None:
         pass
 
+    def forget(self, w: Walker) -> None:
+        pass
+
     def next(self, w: Walker, sink: Sink) -> Value:
         return self.inner.next(w, sink)
 
@@ -257,6 +260,15 @@ def begin(w: Walker, value: Value) -> Value:
     if prefix not in w.vars:
         w.vars[prefix] = Known(None)  # takes the name
     return Agg(ty.Iterator(value.type.kind, Started(it)), ())
+
+
+def runs_in(value: Agg, w: Walker) -> bool:
+    """Whether an iterator needs the names of the function that is walked, so that it ends with it."""
+    if isinstance(value.type, ty.Iterator):
+        return not set(state_names(value.type.iteration.names())) <= w.lent
+    if isinstance(value.type, ty.Lazy) and value.type.code is not None and value.type.code.owner is w:
+        return True
+    return any(isinstance(i, Agg) and runs_in(i, w) for i in value.items)
 
 
 def state_names(names: Any) -> list[str]:

@@ -23,13 +23,14 @@ from sapwood.lang.errors import (
     UnrollTooLong,
     UnsupportedSyntax,
 )
+from sapwood.lang.errors_iteration import ParallelIterator
 from sapwood.lang.front import hir
 from sapwood.lang.front.names import assigned, walk_statements
 from sapwood.lang.infer.adapters import IndexedEnumerate, IndexedMap, IndexedReversed, IndexedZip
 from sapwood.lang.infer.generators import Nested, state_names
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.iteration import Ended, Indexed, Items, Iteration, LoopSink, Skipped, iterate
-from sapwood.lang.infer.join import Clash, adapt, fresh, join
+from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops import control
 from sapwood.lang.ops.operators import binary, require_index, truth
@@ -269,10 +270,7 @@ class LoopMixin:
             return consume(item, Exits(loop.breaks, loop.continues))
 
         dead = self.run_loop(key, [*names, *it.names()], loc, body)
-        if not it.lasting:
-            for n in it.names():
-                if n[0] == "@":
-                    self.vars.pop(n, None)
+        it.forget(self)
         return dead
 
     def _ending(self, it: Iteration, other: Callable[[], bool] | None) -> Callable[[], bool]:
@@ -374,6 +372,9 @@ class LoopMixin:
                 else:
                     self.assign(s.target, index, loc)
                     dead = self._in_context(Context("parallel", None, continues), s.body)
+                for n in state_names(outer):
+                    if not same(self.vars[n], outer[n]):
+                        raise ParallelIterator(loc)
                 if not dead:
                     wider = [self._reduced(n, t, loc) for n, t in zip(names, specs, strict=True)]
                     if wider != specs:

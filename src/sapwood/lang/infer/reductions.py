@@ -96,14 +96,7 @@ def _next(walker: Walker, iterator: Value, default: Value | None = None) -> Valu
             return it.next(w, RaiseSink(w, StopIteration, ""))
         return _first_or(w, it, lambda: default)
     finally:
-        _forget(w, it)
-
-
-def _forget(w: Walker, it: Iteration) -> None:
-    if not it.lasting:
-        for n in it.names():
-            if n[0] == "@":
-                w.vars.pop(n, None)
+        it.forget(w)
 
 
 def _first_or(
@@ -163,7 +156,7 @@ def _sum(walker: Walker, iterable: Value, start: Value = Known(0)) -> Value:
     w.vars[total] = start
 
     def add(item: Value, exits: Exits) -> None:
-        w.vars[total] = w.operate(operator.add, w.vars[total], item)
+        w.vars[total] = w.binary_operator(operator.add, w.vars[total], item)
 
     each(w, iterable, [total], add)
     return w.read(w.vars.pop(total))
@@ -219,7 +212,7 @@ def _extreme(function: Any, machine: Any, compare: Any) -> Callable[..., Value]:
     empty = _message(function)
 
     def better(w: Walker, new: Value, old: Value) -> Value:
-        return truth(w.b, w.operate(compare, new, old))
+        return truth(w.b, w.binary_operator(compare, new, old))
 
     def over_values(w: Walker, values: list[Value], key: Value) -> Value:
         if key == Known(None):
@@ -293,7 +286,7 @@ def _extreme(function: Any, machine: Any, compare: Any) -> Callable[..., Value]:
             w.b.loc = loc
             return rest(first)
         finally:
-            _forget(w, it)
+            it.forget(w)
 
     def rule(walker: Walker, *args: Value, key: Value = Known(None), default: Value | None = None) -> Value:
         w = walker

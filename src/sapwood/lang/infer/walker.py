@@ -37,7 +37,7 @@ from sapwood.lang.front import hir
 from sapwood.lang.infer.calls import CallMixin
 from sapwood.lang.infer.comptime import evaluate
 from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit, fit_parameter, spec_of_declared
-from sapwood.lang.infer.generators import begin, comprehension
+from sapwood.lang.infer.generators import begin, comprehension, runs_in
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.interpreter import Instance, Interpreter, evaluate_annotation
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
@@ -89,6 +89,8 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
         self.returns: list[tuple[Region, Value, Loc]] = []
         self.instance: Instance | None = None  # None when the body is inlined into a caller
         self.called_at: Any = None  # where, if so
+        self.lent: frozenset[str] = frozenset()  # the state of the caller's iterators, which goes back to it
+        self.lent_at: dict[Region, dict[str, Value]] = {}  # as it is at each return
         self.conditions: dict[str, hir.Expr] = {}  # what the names of conditions stand for
         self.result: Declared | None = self._declared_result()
 
@@ -131,7 +133,12 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
         if not dead:
             if self.result is not None and self.result.kind != "none":
                 raise MissingReturn(self.code.loc, function=self.name, expected=self.result)
-            self.returns.append((self.b.region, Known(None), self.code.loc))
+            self._leave(Known(None), self.code.loc)
+
+    def _leave(self, value: Value, loc: Loc) -> None:
+        self.returns.append((self.b.region, value, loc))
+        if self.lent:
+            self.lent_at[self.b.region] = {n: self.vars[n] for n in self.lent}
 
     def join_returns(self) -> Spec:
         spec: Spec | None = None
@@ -367,10 +374,13 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
                     s.loc, notes, function=self.name, found=describe(value), expected=self.result, why="is declared"
                 ) from None
         self._check_escape(value, s.loc)
-        self.returns.append((self.b.region, value, s.loc))
+        self._leave(value, s.loc)
         return True
 
     def _check_escape(self, value: Value, loc: Loc) -> None:
+        if isinstance(value, Agg) and isinstance(value.type, ty.Lazy | ty.Iterator):
+            if self.instance is not None or runs_in(value, self):
+                raise IteratorEscapes(loc, type=describe(value), function=self.name)
         if self.instance is None:
             return  # inlined: the storage is the caller's
         if isinstance(value, Agg):
@@ -382,8 +392,6 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
                     raise EscapingReference(loc, what=describe(value), function=self.name)
             if isinstance(value.type, ty.Closure):
                 raise ClosureEscapes(loc, detail="a function cannot be returned")
-            if isinstance(value.type, ty.Lazy | ty.Iterator):
-                raise IteratorEscapes(loc, type=describe(value), function=self.name)
             for item in value.items:
                 self._check_escape(item, loc)
 

@@ -1,0 +1,96 @@
+"""What gathers items into a container: `list(...)` and list comprehensions."""
+
+from __future__ import annotations
+
+import builtins
+import operator
+from typing import TYPE_CHECKING, Any
+
+from sapwood.lang import types as ty
+from sapwood.lang.errors import BadConversion
+from sapwood.lang.infer import layout
+from sapwood.lang.infer.builtins import builtin
+from sapwood.lang.infer.generators import COMPREHENSIONS, Generator, generator
+from sapwood.lang.infer.iteration import Indexed, Iteration, iterate
+from sapwood.lang.infer.join import Clash, known_element
+from sapwood.lang.infer.reductions import each
+from sapwood.lang.ops import heap
+from sapwood.lang.ops.memory import offset
+from sapwood.lang.ops.operators import binary
+from sapwood.lang.values import Known, Value, describe, spec_of
+
+if TYPE_CHECKING:
+    from sapwood.lang.errors import Loc
+    from sapwood.lang.infer.loops import Exits
+    from sapwood.lang.infer.walker import FunctionWalker as Walker
+
+
+def to_list(w: Walker, iterable: Value, loc: Loc) -> Value:
+    """A new list of the items, whose memory is reserved once where their number is known."""
+    from sapwood.lang.infer.lists import new_list, set_word
+    from sapwood.lang.library.list import list_append
+
+    w.b.loc = loc
+    it = iterate(w, iterable, loc)
+    if isinstance(it, Indexed):
+        it.prepare(w)
+    n = it.length(w)
+    site = w.interp.site(loc)
+    elem = known_element(site)
+    stored = ty.Stored(elem)
+    xs = new_list(w, elem, Known(0) if n is None else n)
+
+    def fitted(item: Value) -> Value | None:
+        """The item as an element; None if only now it is known what the elements are (all is walked again)."""
+        w.b.loc = loc
+        try:
+            site.learn(spec_of(item))
+        except Clash:
+            hint = "all elements of a list must have one type: convert them, or use tuples"
+            found = describe(item)
+            raise BadConversion(loc, found=found, expected=describe(known_element(site)), hint=hint) from None
+        return item if known_element(site) == elem else None
+
+    if n is None or not _exact(it) or any(isinstance(t, ty.Ref) for t in elem.leaves()):
+
+        def append(item: Value, exits: Exits) -> None:
+            value = fitted(item)
+            if value is not None:
+                w.call_compiled(list_append, [xs, Known(stored), value], {})
+
+        each(w, it, [], append)
+        return xs
+    # The room is there and nothing has to be released if an item raises: elements are stored, then counted.
+    place = None if elem.kind == "never" else w.b.apply(heap.elements, xs)
+    count = w.temporary("count")
+    w.vars[count] = w.b.index(0)
+
+    def store(item: Value, exits: Exits) -> None:
+        value = fitted(item)
+        if value is not None:
+            at = w.vars[count]
+            layout.write(w.b, offset(w.b, place, at), stored, value)
+            w.vars[count] = binary(w.b, operator.add, at, Known(1))
+
+    each(w, it, [count], store)
+    set_word(w.b, xs, 2, w.b.materialize(w.vars.pop(count)))
+    return xs
+
+
+def _exact(it: Iteration) -> bool:
+    """Whether `length` is the number of items, and not only the most that there may be."""
+    if isinstance(it, Generator):
+        return not it.code.node.clauses[0].conditions and _exact(it.parts[0])
+    return isinstance(it, Indexed) and it.fixed
+
+
+@builtin(builtins.list)
+def _list(walker: Walker, iterable: Value = Known(())) -> Value:
+    return to_list(walker, iterable, walker.b.loc)
+
+
+def _list_comprehension(w: Walker, node: Any) -> Value:
+    return to_list(w, generator(w, node), node.loc)
+
+
+COMPREHENSIONS["list"] = _list_comprehension
