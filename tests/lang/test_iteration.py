@@ -177,6 +177,17 @@ def range_values(a: int, b: int, c: int, x: int) -> tuple[int, bool, int, int, i
 
 
 @fn
+def range_steps(a: int, b: int, c: int) -> tuple[int, int, int]:
+    r = range(a, b, c)
+    n = len(r)
+    count, last = 0, 0
+    for i, k in enumerate(r):
+        count += i + 1
+        last = k
+    return n, count, last
+
+
+@fn
 def range_index(n: int, i: int) -> int:
     return range(1, n, 2)[i]
 
@@ -213,8 +224,9 @@ def test_ranges():
     alike(range_attributes, 7)
     assert alike(range_reductions, 0, 0, 1).kind is ValueError
     low, high = -(2**63), 2**63 - 1
-    assert alike(range_values, high - 2, high, 2, high) is not None
-    assert isinstance(outcome(range_values, (low, high, 1, 0))[0], Raised)
+    for bounds in ((high - 2, high, 2), (high - 5, high, 3), (low + 5, low, -2), (low, high, 2**62), (high, low, low)):
+        alike(range_steps, *bounds)
+    assert alike(range_steps, low, high, 1).kind is OverflowError
 
 
 # -- reductions ----------------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ def _sum(walker: Walker, iterable: Value, start: Value = Known(0)) -> Value:
     w.vars[total] = start
 
     def add(item: Value, exits: Exits) -> None:
-        w.vars[total] = w.binary_operator(operator.add, w.vars[total], item)
+        w.vars[total] = w.operate(operator.add, w.vars[total], item)
 
     each(w, iterable, [total], add)
     return w.read(w.vars.pop(total))
@@ -212,7 +212,7 @@ def _extreme(function: Any, machine: Any, compare: Any) -> Callable[..., Value]:
     empty = _message(function)
 
     def better(w: Walker, new: Value, old: Value) -> Value:
-        return truth(w.b, w.binary_operator(compare, new, old))
+        return truth(w.b, w.operate(compare, new, old))
 
     def over_values(w: Walker, values: list[Value], key: Value) -> Value:
         if key == Known(None):
