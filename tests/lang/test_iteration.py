@@ -188,6 +188,17 @@ def range_steps(a: int, b: int, c: int) -> tuple[int, int, int]:
 
 
 @fn
+def range_steps(a: int, b: int, c: int) -> tuple[int, int, int]:
+    r = range(a, b, c)
+    n = len(r)
+    count, last = 0, 0
+    for i, k in enumerate(r):
+        count += i + 1
+        last = k
+    return n, count, last
+
+
+@fn
 def range_index(n: int, i: int) -> int:
     return range(1, n, 2)[i]
 
