@@ -49,13 +49,6 @@ def call(*args: Any, name: str = "", **kwargs: Any) -> Callable[[Any], Any]:
 # -- what the language does not have --------------------------------------------------------------------
 
 
-@call(3)
-@fn
-def list_comprehension(n: int) -> int:
-    squares = [i * i for i in range(n)]
-    return squares[0]
-
-
 @call(1)
 @fn
 def try_except(n: int) -> int:

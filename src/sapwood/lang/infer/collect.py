@@ -26,12 +26,17 @@ if TYPE_CHECKING:
 
 
 def to_list(w: Walker, iterable: Value, loc: Loc) -> Value:
+    """`list(iterable)`"""
+    w.b.loc = loc
+    return list_of(w, iterate(w, iterable, loc), loc)
+
+
+def list_of(w: Walker, it: Iteration, loc: Loc) -> Value:
     """A new list of the items, whose memory is reserved once where their number is known."""
     from sapwood.lang.infer.lists import new_list, set_word
     from sapwood.lang.library.list import list_append
 
     w.b.loc = loc
-    it = iterate(w, iterable, loc)
     if isinstance(it, Indexed):
         it.prepare(w)
     n = it.length(w)

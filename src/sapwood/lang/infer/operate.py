@@ -12,6 +12,8 @@ from sapwood.lang.front import hir
 from sapwood.lang.infer.generators import begin
 from sapwood.lang.infer.lists import make_list
 from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, set_item
+from sapwood.lang.infer.ranges import range_contains
+from sapwood.lang.infer.reductions import found_in
 from sapwood.lang.infer.structs import find_method, lift, operator_method
 from sapwood.lang.ops.operators import METHODS, binary, logical_or, truth, tuple_items, unary
 from sapwood.lang.values import Agg, Known, Unbound, Value, describe, make_tuple
@@ -134,4 +136,6 @@ def contains(w: FunctionWalker, container: Value, item: Value) -> Value:
             return result
         case Known(value=str() as text) if isinstance(item, Known) and isinstance(item.value, str):
             return Known(item.value in text)
-    raise NotIterable(w.b.loc, type=describe(container))
+        case Agg(type=ty.Range()) | Known(value=range()):
+            return range_contains(w, container, item)
+    return found_in(w, container, item)

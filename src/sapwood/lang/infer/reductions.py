@@ -162,40 +162,52 @@ def _sum(walker: Walker, iterable: Value, start: Value = Known(0)) -> Value:
     return w.read(w.vars.pop(total))
 
 
-def _search(vector: Any, stop_at: bool) -> Callable[..., Value]:
+def search(w: Walker, iterable: Value, stop_at: bool, test: Callable[[Value], Value]) -> Value:
+    """`stop_at` if the test of an item gives it: the items after it are not looked at."""
+    found = w.temporary("found")
+
+    def leave(exits: Exits) -> None:
+        assert exits.breaks is not None
+        w.vars[found] = Known(stop_at)
+        exits.breaks.append((w.b.region, dict(w.vars)))
+
+    def look(item: Value, exits: Exits) -> bool:
+        holds = truth(w.b, test(item))
+        if isinstance(holds, Var):
+            branch_away(w, holds, lambda: leave(exits), when=stop_at)
+            return False
+        if bool(holds.value) == stop_at:
+            leave(exits)
+            return True
+        return False
+
+    def end() -> bool:
+        w.vars[found] = Known(not stop_at)
+        return False
+
+    each(w, iterable, [found], look, end, breaks=True)
+    return w.vars.pop(found)
+
+
+def _quantifier(vector: Any, stop_at: bool) -> Callable[..., Value]:
     def rule(walker: Walker, iterable: Value) -> Value:
-        w = walker
         if isinstance(iterable, Var) and iterable.type == ty.Simd(ty.BOOL, ty.lanes_of(iterable.type)):
-            return w.b.apply(vector, iterable)
-        found = w.temporary("found")
-
-        def leave(exits: Exits) -> None:
-            assert exits.breaks is not None
-            w.vars[found] = Known(stop_at)
-            exits.breaks.append((w.b.region, dict(w.vars)))
-
-        def look(item: Value, exits: Exits) -> bool:
-            test = truth(w.b, item)
-            if isinstance(test, Var):
-                branch_away(w, test, lambda: leave(exits), when=stop_at)
-                return False
-            if bool(test.value) == stop_at:
-                leave(exits)
-                return True
-            return False
-
-        def end() -> bool:
-            w.vars[found] = Known(not stop_at)
-            return False
-
-        each(w, iterable, [found], look, end, breaks=True)
-        return w.vars.pop(found)
+            return walker.b.apply(vector, iterable)
+        return search(walker, iterable, stop_at, lambda item: item)
 
     return rule
 
 
-BUILTINS[builtins.any] = _search(any_lane, True)
-BUILTINS[builtins.all] = _search(all_lanes, False)
+def found_in(w: Walker, container: Value, item: Value) -> Value:
+    """`item in container`, by looking at the items in turn."""
+    from sapwood.lang.front import hir
+
+    loc = w.b.loc
+    return search(w, container, True, lambda x: w.call(Known(hir.match_value), [x, item], {}, loc))
+
+
+BUILTINS[builtins.any] = _quantifier(any_lane, True)
+BUILTINS[builtins.all] = _quantifier(all_lanes, False)
 
 
 def _message(function: Any) -> str:

@@ -29,7 +29,6 @@ from sapwood.lang.errors import (
     ReturnMismatch,
     StarArguments,
     UndefinedName,
-    UnpackMismatch,
     UnsupportedSyntax,
 )
 from sapwood.lang.errors_iteration import IteratorEscapes
@@ -45,9 +44,10 @@ from sapwood.lang.infer.loops import Loop, LoopMixin, Snapshot
 from sapwood.lang.infer.narrow import NarrowMixin
 from sapwood.lang.infer.operate import OperatorMixin
 from sapwood.lang.infer.structs import lift
+from sapwood.lang.infer.unpack import unpack
 from sapwood.lang.ir.ssa import Op, Region
 from sapwood.lang.ops import control
-from sapwood.lang.ops.operators import truth, tuple_items
+from sapwood.lang.ops.operators import truth
 from sapwood.lang.values import Agg, Known, Spec, Unbound, Value, Var, describe, spec_of
 
 if TYPE_CHECKING:
@@ -259,22 +259,10 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
             return
         assert isinstance(target, tuple)
         star = next((i for i, t in enumerate(target) if isinstance(t, hir.StarTarget)), None)
-        tuple_like = isinstance(value, Agg) and isinstance(value.type, ty.Tuple)
-        if not tuple_like and not (isinstance(value, Known) and isinstance(value.value, tuple)):
-            raise UnpackMismatch(loc, found=describe(value), count=len(target))
-        items = list(tuple_items(value))
-        if star is not None:
-            taken = len(items) - len(target) + 1
-            if taken < 0:
-                raise UnpackMismatch(loc, found=describe(value), count=f"at least {len(target) - 1}")
-            counts = Known(star), Known(len(target) - 1 - star)
-            rest = self.call(Known(hir.star_items), [value, *counts], {}, loc)
-            items[star : star + taken] = [rest]
-            target = tuple(t.target if isinstance(t, hir.StarTarget) else t for t in target)
-        if len(items) != len(target):
-            raise UnpackMismatch(loc, found=describe(value), count=len(target))
+        after = None if star is None else len(target) - 1 - star
+        items = unpack(self, value, len(target) if star is None else star, after, loc)
         for t, v in zip(target, items, strict=True):
-            self.assign(t, v, loc)
+            self.assign(t.target if isinstance(t, hir.StarTarget) else t, v, loc)
 
     def _if(self, s: hir.If) -> bool:
         test = truth(self.b, self.expr(s.test))
