@@ -51,15 +51,6 @@ def call(*args: Any, name: str = "", **kwargs: Any) -> Callable[[Any], Any]:
 
 @call(1)
 @fn
-def try_except(n: int) -> int:
-    try:
-        return 10 // n
-    except ZeroDivisionError:
-        return 0
-
-
-@call(1)
-@fn
 def yields(n: int) -> int:
     def numbers():
         yield n

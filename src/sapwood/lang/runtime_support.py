@@ -7,6 +7,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from sapwood import config
@@ -57,12 +58,14 @@ def install() -> None:
         register_symbol("sapwood_stack_budget", stack_budget())
         register_symbol("sapwood_pool_state", ctypes.addressof(state))
         libc = ctypes.CDLL(None)
-        for c_name in ("syscall", "pthread_create", "pthread_detach", "pthread_sigmask"):
+        for c_name in ("malloc", "free", "syscall", "pthread_create", "pthread_detach", "pthread_sigmask"):
             address = ctypes.cast(getattr(libc, c_name), ctypes.c_void_p).value
             assert address is not None
             register_symbol(c_name, address)
         name = "sapwood_parallel_for"
-        register_provider(name, lambda: load_library("pool", _pool_text).address(name))
+        register_provider(name, lambda: load_library("pool", _pool_text).address("sapwood_parallel_for"))
+        for name in ERROR_FUNCTIONS:
+            register_provider(name, partial(_error_function, name))
         os.register_at_fork(after_in_child=_after_fork)
         atexit.register(_park)
         _state = state
@@ -160,7 +163,7 @@ def _pool_text(target: Target) -> str:
     return text + f"""
 @sapwood_pool_state = external global i8
 define ptr @sapwood_pool_worker(ptr %state) {attributes} {{
-  %record = alloca [8 x i64]
+  %record = alloca [10 x i64]
   %r = call {{i32}} @pool_worker(ptr %state, ptr %record, ptr %record)
   ret ptr null
 }}
@@ -172,3 +175,48 @@ define i32 @sapwood_parallel_for(ptr %body, ptr %context, i64 %chunks, ptr %err)
   ret i32 %s
 }}
 """
+
+
+# C functions behind those of library/error_records.py: symbol -> (function, parameters, type of the result)
+ERROR_FUNCTIONS = {
+    "sapwood_error_matches": ("matches", "ptr %a, i64 %b", "i1"),
+    "sapwood_error_shared": ("shared", "ptr %a", "i64"),
+    "sapwood_error_share": ("share", "ptr %a", "i64"),
+    "sapwood_error_raise_again": ("raise_again", "ptr %a, ptr %b", ""),
+    "sapwood_error_discard": ("discard", "ptr %a", ""),
+    "sapwood_error_context": ("set_context", "ptr %a, ptr %b", ""),
+}
+
+
+def _error_function(name: str) -> int:
+    return _error_library().address(name)
+
+
+@lru_cache(maxsize=1)
+def _error_library() -> LoadedObject:
+    return load_library("errors", _error_text)
+
+
+def _error_text(target: Target) -> str:
+    """LLVM text of library/error_records.py behind C functions; those without a result give 0."""
+    from sapwood.lang import types as ty
+    from sapwood.lang.ir.ssa import Var
+    from sapwood.lang.library import error_records
+
+    instances, wrappers = [], []
+    for symbol, (name, parameters, result) in ERROR_FUNCTIONS.items():
+        kinds = [p.split()[0] for p in parameters.split(", ")]
+        arguments = tuple(Var(ty.Ptr(ty.I64) if k == "ptr" else ty.I64) for k in kinds)
+        instances.append((getattr(error_records, name), arguments, f"error_{name}"))
+        ret = f"{{i32, {result}}}" if result else "{i32}"
+        out = result if result == "i64" else "i32"
+        lines = [f"define {out} @{symbol}({parameters}) {target.function_attributes(None)} {{"]
+        lines.append("  %record = alloca [10 x i64]")
+        lines.append(f"  %r = call {ret} @error_{name}({parameters}, ptr %record)")
+        if result:
+            lines.append(f"  %x = extractvalue {ret} %r, 1")
+        if result == "i1":
+            lines.append("  %y = zext i1 %x to i32")
+        lines.append(f"  ret {out} {'%y' if result == 'i1' else '%x' if result else '0'}\n}}")
+        wrappers.append("\n".join(lines))
+    return library_text(target, instances) + "\n" + "\n".join(wrappers) + "\n"

@@ -288,6 +288,16 @@ class Iterator(Type):
         return f"{self.kind} object"
 
 
+@dataclass(frozen=True, slots=True)
+class Caught(Type):
+    """The exception that a handler has caught (or its class or traceback): one item, the record that it lies in."""
+
+    part: Literal["exception", "class", "traceback"] = "exception"
+
+    def __str__(self) -> str:
+        return "a caught exception" if self.part == "exception" else f"the {self.part} of a caught exception"
+
+
 # -- helpers ----------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,9 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
+from sapwood.runtime.error_layout import CONTEXT, FROM_NONE, OBJECT, OWNED_AT, SHARED, TABLE_LEAST, class_hash
+from sapwood.runtime.jit import provided
+
 
 @lru_cache(maxsize=4096)
 def _record(text: bytes) -> dict[str, Any]:
@@ -25,7 +28,8 @@ def _decode(kind: str, word: int) -> Any:
     return word & 0xFFFFFFFFFFFFFFFF if kind.startswith("u") else word
 
 
-def _exception_class(path: str) -> type[BaseException] | None:
+def exception_class(path: str) -> type[BaseException] | None:
+    """The exception class of that module and qualified name, None if there is none."""
     module, _, name = path.rpartition(".")
     found: Any = sys.modules.get(module)
     if found is None:
@@ -44,25 +48,147 @@ def _exception_class(path: str) -> type[BaseException] | None:
 
 
 def raise_from_record(address: int) -> None:
-    """Raise the exception of an error record {ptr descriptor, i64 count, [6 x i64] values}.
+    """Raise the exception of an error record (error_layout.py), which ends with that.
 
     The traceback gets an entry for the source line that raised it.
     """
-    descriptor, count = struct.unpack("<QQ", ctypes.string_at(address, 16))
-    values = struct.unpack("<6q", ctypes.string_at(address + 16, 48))
-    record = _record(ctypes.string_at(descriptor))
-    args = [_decode(k, v) for k, v in zip(record["args"], values[:count], strict=True)]
+    try:
+        error, place = _exception(address, {})
+    finally:
+        if _owns(address):
+            _discard()(address)
+    context, handled = error.__context__, sys.exc_info()[1]
+    try:
+        if place is None:
+            raise error
+        exec(place, {"error": error})
+    finally:
+        if context is not None and handled is not None:  # Python has put the caller's in the place of its own
+            error.__context__ = context
+            append_context(error, handled)
+
+
+def _exception(address: int, cells: dict[int, BaseException]) -> tuple[BaseException, CodeType | None]:
+    """The exception of a record, and code that raises it where the source did; none if it has been raised before.
+
+    `cells`: the exceptions of cells that have been read.
+    """
+    first, count = struct.unpack("<Qq", ctypes.string_at(address, 16))
+    if count == SHARED:
+        return _in_cell(first, cells), None
+    if count == OBJECT:
+        return ctypes.cast(first, ctypes.py_object).value, None
+    words = struct.unpack("<8q", ctypes.string_at(address + 16, 64))
+    values, (context, cause) = words[:count], words[6:]
+    classes = ctypes.c_uint32.from_address(first).value
+    record = _record(ctypes.string_at(first + 8 * max(1 + classes, 1 + TABLE_LEAST)))
+    error = _make(record, [_decode(k, v) for k, v in zip(record["args"], values, strict=True)])
+    if context:
+        error.__context__ = _in_cell(context, cells)
+    if cause == FROM_NONE:
+        error.__suppress_context__ = True
+    elif cause:
+        error.__cause__ = _in_cell(cause, cells)
+    return error, _raiser(record["file"], record["line"], record["function"])
+
+
+def _in_cell(cell: int, cells: dict[int, BaseException]) -> BaseException:
+    error = cells.get(cell)
+    if error is None:
+        error, place = _exception(cell + 8, cells)
+        if place is not None:  # so that its traceback shows where it was raised
+            try:
+                exec(place, {"error": error})
+            except BaseException as e:
+                assert e.__traceback__ is not None
+                error = e.with_traceback(e.__traceback__.tb_next)
+        cells[cell] = error
+    return error
+
+
+def _make(record: dict[str, Any], args: list[Any]) -> BaseException:
+    """The exception that a `raise` describes; the one that its class raises instead, if it does not take the
+    arguments."""
+    cls = exception_class(record["type"])
+    queue = iter(args)
+
+    def argument(part: Any) -> Any:
+        if part is None:
+            return next(queue)
+        return tuple(map(argument, part["tuple"])) if "tuple" in part else part["value"]
+
     if record["parts"] is None:
         shown: list[Any] = [record["message"].format(*args)]
     else:
-        queue = iter(args)
-        shown = [p["value"] if p else next(queue) for p in record["parts"]]
-    cls = _exception_class(record["type"])
+        shown = [argument(p) for p in record["parts"]]
+    if cls is None:
+        return RuntimeError(record["type"], *shown)
     try:
-        error: BaseException = cls(*shown) if cls is not None else RuntimeError(record["type"], *shown)
-    except Exception:  # a user's class with another constructor
-        error = RuntimeError(record["type"], *shown)
-    exec(_raiser(record["file"], record["line"], record["function"]), {"error": error})
+        return cls(*shown, **{k: argument(p) for k, p in (record.get("keywords") or {}).items()})
+    except Exception as e:
+        return e.with_traceback(None)
+
+
+def append_context(error: BaseException, context: BaseException) -> None:
+    """Make an exception the context of another, or of the last of those that stand between them; never its own."""
+    if error is context:
+        return
+    at, seen = context, set()
+    while at.__context__ is not None and id(at) not in seen:  # `error` may be a context of it: they would form a ring
+        seen.add(id(at))
+        if at.__context__ is error:
+            at.__context__ = None
+            break
+        at = at.__context__
+    last, seen = error, set()
+    while last.__context__ is not None and last is not context and id(last) not in seen:
+        seen.add(id(last))
+        last = last.__context__
+    if last is not context:
+        last.__context__ = context
+
+
+# -- who owns a record -----------------------------------------------------------------------------------
+
+
+def _owns(address: int) -> bool:
+    """Whether a record refers to anything that ends with it: a cell, an object, values on the heap."""
+    first, count = struct.unpack("<Qq", ctypes.string_at(address, 16))
+    if count < 0 or any(struct.unpack("<2q", ctypes.string_at(address + 8 * CONTEXT, 16))):
+        return True
+    return ctypes.c_uint64.from_address(first).value >> OWNED_AT != 0
+
+
+@lru_cache(maxsize=1)
+def _discard() -> Any:
+    return ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(provided("sapwood_error_discard"))
+
+
+@ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
+def EXCEPTION_MATCHES(address: int, name: int) -> int:
+    """`sapwood_exception_matches`: whether a Python exception is of the class with this hash, or of one derived from
+    it, as PyErr_GivenExceptionMatches says."""
+    return int(name in _class_table(type(ctypes.cast(address, ctypes.py_object).value)))
+
+
+@lru_cache(maxsize=1024)
+def _class_table(cls: type) -> frozenset[int]:
+    return frozenset(class_hash(c) for c in cls.__mro__)
+
+
+@ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)
+def RELEASE_EXCEPTION(address: int) -> int:
+    """`sapwood_release_exception`: one reference less to a Python exception."""
+    ctypes.pythonapi.Py_DecRef(ctypes.c_void_p(address))
+    return 0
+
+
+@ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
+def SET_EXCEPTION_CONTEXT(address: int, cell: int) -> int:
+    """`sapwood_set_exception_context`: what is in the cell becomes the context of a Python exception, or of the last
+    of its contexts."""
+    append_context(ctypes.cast(address, ctypes.py_object).value, _in_cell(cell, {}))
+    return 0
 
 
 @lru_cache(maxsize=1024)

@@ -50,6 +50,14 @@ def register_provider(name: str, provide: Callable[[], int]) -> None:
     _providers[name] = provide
 
 
+def provided(name: str) -> int:
+    """The address of a symbol, made now if nothing has asked for it before."""
+    with _lock:
+        if name not in _symbols:
+            _symbols[name] = _providers[name]()
+        return _symbols[name]
+
+
 def symbol(name: str) -> int:
     return _symbols[name]
 

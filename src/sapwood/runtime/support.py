@@ -51,7 +51,14 @@ def register_python_symbols() -> None:
     for name, value in objects.items():
         register_symbol(name, id(value))
     register_heap()
-    register_symbol("sapwood_print", ctypes.cast(errors.PRINT, ctypes.c_void_p).value or 0)
+    callbacks = {
+        "sapwood_print": errors.PRINT,
+        "sapwood_exception_matches": errors.EXCEPTION_MATCHES,
+        "sapwood_release_exception": errors.RELEASE_EXCEPTION,
+        "sapwood_set_exception_context": errors.SET_EXCEPTION_CONTEXT,
+    }
+    for name, callback in callbacks.items():
+        register_symbol(name, ctypes.cast(callback, ctypes.c_void_p).value or 0)
 
 
 def compile_support(text: str) -> bytes:

@@ -12,6 +12,7 @@ from sapwood.lang.types import BOOL, F64, I64, Leaf, Ref, Scalar, Simd, Str, ele
 from sapwood.lang.values import Agg, Known, Value, describe, type_name
 
 if TYPE_CHECKING:
+    from sapwood.lang.infer.exceptions import Guard
     from sapwood.lang.infer.interpreter import Interpreter
 
 
@@ -23,6 +24,7 @@ class Builder:
         self.region = region
         self.loc: Loc = NOWHERE
         self.unchecked = False
+        self.guard: Guard | None = None  # the innermost try whose body is being walked
         self.below: dict[Var, set[Var]] = {}  # i -> dims that i is proven to be in [0, dim) of
 
     @property
@@ -41,8 +43,14 @@ class Builder:
         name: str = "",
     ) -> tuple[Var, ...]:
         results = tuple(Var(t, name) for t in types)
-        self.region.ops.append(Op(op, tuple(operands), results, attrs or {}, regions, self.loc))
+        self.append(Op(op, tuple(operands), results, attrs or {}, regions, self.loc))
         return results
+
+    def append(self, op: Op) -> None:
+        """Put an operation at the insertion point. If it may raise, the try around it notes the names there."""
+        self.region.ops.append(op)
+        if self.guard is not None and op.op.raises:
+            self.guard.record(op)
 
     def emit1(
         self, op: Operation[..., Any], operands: tuple[Var, ...] | list[Var], type: Leaf, **attrs: Any

@@ -53,6 +53,8 @@ class CallMixin:
         b: Builder
         interp: Interpreter
         vars: dict[str, Value]
+        suspended: dict[str, Value] | None
+        callee: Any
         captured: dict[str, Value]
         typevars: Bindings
         python: Any
@@ -298,6 +300,7 @@ class CallMixin:
         lent = state_names(self.vars)  # iterators: the function may ask those that it gets for items
         inner.vars.update((n, self.vars[n]) for n in lent)
         inner.lent = frozenset(lent)
+        outer_callee, self.callee = self.callee, inner
         try:
             inner.bind_parameters(values)
             if _straight(code.body):
@@ -306,13 +309,14 @@ class CallMixin:
                 return inner.returns[0][1]
             return self._inline_block(inner, code, loc)
         finally:
+            self.callee = outer_callee
             self.interp.frames.pop()
             self.interp.leave_inline()
             self.b.unchecked = saved
             self.b.loc = loc
 
     def _inline_block(self, inner: Any, code: hir.FunctionDef, loc: Loc) -> Value:
-        outer = self.vars
+        outer, suspended = self.vars, self.suspended
         result: dict[str, Value] = {}
 
         def body(loop: Loop) -> bool:
@@ -323,11 +327,12 @@ class CallMixin:
             return True
 
         self.vars = {n: outer[n] for n in inner.lent}
+        self.suspended = outer if suspended is None else suspended
         try:
             self.run_loop((id(code), "call"), ["return"], loc, body, once=True)
             result = self.vars
         finally:
-            self.vars = outer
+            self.vars, self.suspended = outer, suspended
         self.vars.update((n, result[n]) for n in inner.lent)
         if "return" not in result:
             return Known(None)

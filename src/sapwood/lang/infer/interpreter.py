@@ -205,7 +205,8 @@ def finish(functions: list[Function]) -> None:
 
 
 def _mark_raising(functions: list[Function]) -> None:
-    """may_raise: a function with an error edge that leaves it. A fixpoint over the call graph."""
+    """may_raise: a function with an error edge that leaves it. A fixpoint over the call graph. Calls of functions
+    that do not raise lose the edges that they had in case of it."""
     leaving = {f: list(f.body.leaving()) for f in functions}
     changed = True
     while changed:
@@ -213,6 +214,10 @@ def _mark_raising(functions: list[Function]) -> None:
         for f, ops in leaving.items():
             if not f.may_raise and any(op.may_raise for op in ops):
                 f.may_raise = changed = True
+    for f in functions:
+        for op in f.body.walk():
+            if op.handler is not None and not op.may_raise:
+                op.handler, op.edge = None, ()
 
 
 _DECLARED: dict[Any, list[Declared]] = {}

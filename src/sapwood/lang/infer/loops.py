@@ -63,11 +63,16 @@ class Exits:
 
 @dataclass(eq=False)
 class Context:
-    """What `break` and `continue` mean inside the innermost loop statement."""
+    """A statement around the place that is being walked: what `break` and `continue` mean in a loop, what is to be
+    done before they leave a try."""
 
-    kind: str  # "loop" | "unroll" | "parallel"
+    kind: str  # "loop" | "unroll" | "parallel" | "final" | "handler"
     break_to: list[Snapshot] | None = None
     continue_to: list[Snapshot] | None = None
+    unwind: Callable[[], bool] | None = None  # what is done on the way out; True if that leaves in its own way
+    guard: Any = None  # the innermost try around it
+    caught: Any = None  # "handler": the record of the exception that is being handled
+    inner: Any = None  # "handler": the guard of its own
 
 
 class LoopMixin:
@@ -84,6 +89,7 @@ class LoopMixin:
         returns: list[tuple[Region, Value, Loc]]
 
         def block(self, statements: list[hir.Stmt]) -> bool: ...
+        def unwind(self, depth: int) -> bool: ...
         def expr(self, e: hir.Expr) -> Value: ...
         def assign(self, target: hir.Target, value: Value, loc: Loc) -> None: ...
         def call_compiled(self, fn: Any, args: list[Value], kwargs: dict[str, Value]) -> Value: ...
@@ -94,13 +100,20 @@ class LoopMixin:
     # -- exits ------------------------------------------------------------------------------------
 
     def leave(self, s: hir.Stmt, what: str) -> None:
-        context = self.contexts[-1] if self.contexts else None
+        depth = len(self.contexts)
+        while depth and self.contexts[depth - 1].unwind is not None:
+            depth -= 1
+        context = self.contexts[depth - 1] if depth else None
         if context is None:
             raise UnsupportedSyntax(s.loc, what=f"{what} outside a loop", hint="remove it")
         if what == "break":
             if context.break_to is None:
                 raise ParallelExit(s.loc, what="break")
+            if self.unwind(depth):
+                return
             context.break_to.append((self.b.region, dict(self.vars)))
+            return
+        if self.unwind(depth):
             return
         assert context.continue_to is not None
         context.continue_to.append((self.b.region, dict(self.vars)))
@@ -202,6 +215,7 @@ class LoopMixin:
         return self.run_loop(id(s), names, s.loc, body)
 
     def _in_context(self, context: Context, body: list[hir.Stmt]) -> bool:
+        context.guard = self.b.guard
         self.contexts.append(context)
         try:
             return self.block(body)
@@ -360,6 +374,7 @@ class LoopMixin:
             region.params = (index, *accumulators)
             b.below[index] = {count.value if isinstance(count, Known) else limit}
             continues: list[Snapshot] = []
+            guard, b.guard = b.guard, None  # exceptions leave the body's own function
             with self.at(region):
 
                 def body(loop: Loop, index: Var = index) -> bool:
@@ -378,18 +393,19 @@ class LoopMixin:
                 if not dead:
                     wider = [self._reduced(n, t, loc) for n, t in zip(names, specs, strict=True)]
                     if wider != specs:
-                        specs = wider
+                        specs, b.guard = wider, guard
                         continue
                     leaves = [adapt(b, self.vars[n], Spec("leaf", t))[0] for n, t in zip(names, specs, strict=True)]
                     b.loc = loc
                     b.emit(control.yield_, tuple(leaves))
+            b.guard = guard
             break
         self.vars = outer
         b.loc = loc
         initial = [adapt(b, outer[n], Spec("leaf", t))[0] for n, t in zip(names, specs, strict=True)]
         results = tuple(Var(t, n) for n, t in zip(names, specs, strict=True))
         attrs = {"kinds": tuple(kinds)}
-        b.region.ops.append(Op(control.parallel_for, (limit, *initial), results, attrs, (region,), loc))
+        b.append(Op(control.parallel_for, (limit, *initial), results, attrs, (region,), loc))
         self.vars.update(zip(names, results, strict=True))
         return False
 

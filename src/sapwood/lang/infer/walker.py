@@ -15,7 +15,6 @@ from sapwood.lang import types as ty
 from sapwood.lang.api.dtypes import dtype_of
 from sapwood.lang.errors import (
     AssignmentMismatch,
-    BadOperand,
     BranchTypes,
     ClosureEscapes,
     CompileError,
@@ -25,7 +24,6 @@ from sapwood.lang.errors import (
     MaybeUnbound,
     MissingReturn,
     ParallelExit,
-    RaiseNeedsException,
     ReturnMismatch,
     StarArguments,
     UndefinedName,
@@ -36,6 +34,7 @@ from sapwood.lang.front import hir
 from sapwood.lang.infer.calls import CallMixin
 from sapwood.lang.infer.comptime import evaluate
 from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit, fit_parameter, spec_of_declared
+from sapwood.lang.infer.exceptions import ExceptionMixin
 from sapwood.lang.infer.generators import begin, comprehension, runs_in
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.interpreter import Instance, Interpreter, evaluate_annotation
@@ -54,13 +53,9 @@ if TYPE_CHECKING:
     from sapwood.lang.infer.builder import Builder
 
 _MISSING = object()
-_NOT_BUILT: dict[type, tuple[str, str]] = {
-    hir.Try: ("try/except", "check the condition before, or handle the exception in the caller"),
-    hir.With: ("with", "acquire and release outside compiled code"),
-}
 
 
-class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
+class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, ExceptionMixin):
     """The state of one walk: where code goes, what each name holds."""
 
     def __init__(
@@ -84,8 +79,10 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
         self.typevars: Bindings = dict(typevars or {})
         self.vars: dict[str, Value] = {}
         self.where: dict[str, Loc] = {}
-        self.contexts: list[Any] = []  # enclosing loops, innermost last
+        self.contexts: list[Any] = []  # enclosing loops and tries, innermost last
         self.blocks: dict[str, list[Snapshot]] = {}  # label of an open block -> where it was left
+        self.suspended: dict[str, Value] | None = None  # the names, while another function's body is walked in place
+        self.callee: FunctionWalker | None = None  # the walker of that function
         self.returns: list[tuple[Region, Value, Loc]] = []
         self.instance: Instance | None = None  # None when the body is inlined into a caller
         self.called_at: Any = None  # where, if so
@@ -212,8 +209,12 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
                 self.leave(s, "continue")
                 return True
             case hir.Raise():
-                self._raise(s)
+                self.raise_statement(s)
                 return True
+            case hir.Try():
+                return self.try_statement(s)
+            case hir.With():
+                return self.with_statement(s)
             case hir.Define():
                 self.assign(s.name, self.closure(s.function), s.loc)
             case hir.Block():
@@ -224,9 +225,6 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
             case hir.Delete():
                 self.lookup(s.name, s.loc)
                 self.vars[s.name] = Unbound(s.loc, MaybeUnbound(s.loc, name=s.name))
-            case _:
-                what, hint = _NOT_BUILT[type(s)]
-                raise UnsupportedSyntax(s.loc, what=what, hint=hint)
         return False
 
     def _block(self, s: hir.Block) -> bool:
@@ -268,25 +266,38 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
         test = truth(self.b, self.expr(s.test))
         if isinstance(test, Known):
             return self.block(s.then if test.value else s.other)
+        narrowed = self.narrowings(s.test)
+
+        def then() -> bool:
+            self.narrow(narrowed[0])
+            return self.block(s.then)
+
+        def other() -> bool:
+            self.narrow(narrowed[1])
+            return self.block(s.other)
+
+        return self.split(test, (then, other), s.loc)
+
+    def split(self, test: Known | Var, ways: tuple[Callable[[], bool], Callable[[], bool]], loc: Loc) -> bool:
+        """Emit an `if` whose sides the functions walk; True when control comes out of neither."""
+        assert isinstance(test, Var)
         before = self.vars
         where = dict(self.where)
         ends: list[tuple[Region, dict[str, Value], bool]] = []
         places: list[dict[str, Loc]] = []
-        narrowings = self.narrowings(s.test)
-        for statements, narrowed in zip((s.then, s.other), narrowings, strict=True):
+        for way in ways:
             region = Region()
             self.vars, self.where = dict(before), dict(where)
             with self.at(region):
-                self.narrow(narrowed)
-                dead = self.block(statements)
+                dead = way()
                 ends.append((region, self.vars, dead))
                 places += [] if dead else [self.where]
-        self.b.loc = s.loc
+        self.b.loc = loc
         live = [(r, v) for r, v, dead in ends if not dead]
-        self.vars, results = self.merge(before, live, s.loc, control.yield_, {}, places)
+        self.vars, results = self.merge(before, live, loc, control.yield_, {}, places)
         for place in places:
             self.where = {**self.where, **place}
-        self.b.region.ops.append(Op(control.if_, (test,), results, {}, (ends[0][0], ends[1][0]), s.loc))
+        self.b.region.ops.append(Op(control.if_, (test,), results, {}, (ends[0][0], ends[1][0]), loc))
         return not live
 
     def merge(
@@ -303,11 +314,32 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
 
         `places` says where each path assigned its names last; `first` are leaves that go before theirs.
         """
+        after, moved = self.meet(before, [values for _, values in live], loc, places)
+        results: list[Var] = []
+        for n, spec in moved:
+            value, leaves = fresh(spec, n.lstrip("$"))
+            after[n] = value
+            results += leaves
+        for i, (region, values) in enumerate(live):
+            with self.at(region, loc):
+                leaves = [] if first is None else list(first[i])
+                leaves += [leaf for n, spec in moved for leaf in adapt(self.b, values[n], spec)]
+                self.b.emit(terminator, tuple(leaves), (), dict(attrs))
+        return after, tuple(results)
+
+    def meet(
+        self,
+        before: dict[str, Value],
+        paths: list[dict[str, Value]],
+        loc: Loc,
+        places: list[dict[str, Loc]] | None = None,
+    ) -> tuple[dict[str, Value], list[tuple[str, Spec]]]:
+        """Names that are the same, or have no value, after several paths; and the specs of the others."""
         after: dict[str, Value] = {}
         moved: list[tuple[str, Spec]] = []
-        names = dict.fromkeys(n for _, values in live for n in values if n[0] != "$" or n in before)
+        names = dict.fromkeys(n for values in paths for n in values if n[0] != "$" or n in before)
         for n in names:
-            values = [v.get(n) for _, v in live]
+            values = [v.get(n) for v in paths]
             if any(v is None for v in values):
                 after[n] = Unbound(loc)
                 continue
@@ -327,17 +359,7 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
                 after[n] = next(v for v in values if isinstance(v, Unbound))
                 continue
             moved.append((n, spec))
-        results: list[Var] = []
-        for n, spec in moved:
-            value, leaves = fresh(spec, n.lstrip("$"))
-            after[n] = value
-            results += leaves
-        for i, (region, values) in enumerate(live):
-            with self.at(region, loc):
-                leaves = [] if first is None else list(first[i])
-                leaves += [leaf for n, spec in moved for leaf in adapt(self.b, values[n], spec)]
-                self.b.emit(terminator, tuple(leaves), (), dict(attrs))
-        return after, tuple(results)
+        return after, moved
 
     def _clash(self, name: str, specs: list[Spec], loc: Loc, places: list[Loc]) -> CompileError:
         first, second = describe(specs[0]), describe(specs[-1])
@@ -362,7 +384,8 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
                     s.loc, notes, function=self.name, found=describe(value), expected=self.result, why="is declared"
                 ) from None
         self._check_escape(value, s.loc)
-        self._leave(value, s.loc)
+        if not self.unwind(0):
+            self._leave(value, s.loc)
         return True
 
     def _check_escape(self, value: Value, loc: Loc) -> None:
@@ -382,39 +405,6 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
                 raise ClosureEscapes(loc, detail="a function cannot be returned")
             for item in value.items:
                 self._check_escape(item, loc)
-
-    def _raise(self, s: hir.Raise) -> None:
-        expr = s.exception
-        if expr is None:
-            hint = "name the exception: raise ValueError('text')"
-            raise UnsupportedSyntax(s.loc, what="a bare raise", hint=hint)
-        if s.cause is not None:
-            raise UnsupportedSyntax(s.loc, what="raise ... from", hint="raise the exception without a cause")
-        args: list[Value] = []
-        if isinstance(expr, hir.Call):
-            cls = self.expr(expr.callee)
-            if isinstance(cls, Known) and isinstance(cls.value, type):
-                args = self.arguments(expr.args)
-        else:
-            cls = self.expr(expr)
-        exception = cls.value if isinstance(cls, Known) else None
-        if not (isinstance(exception, type) and issubclass(exception, BaseException)):
-            raise RaiseNeedsException(s.loc, found=describe(cls))
-        self.b.loc = s.loc
-        parts: list[Any] = []
-        operands: list[Var] = []
-        for a in args:
-            if isinstance(a, Known):
-                plain = isinstance(a.value, str | int | float | None)
-                parts.append({"value": a.value if plain else str(a.value)})
-            else:
-                parts.append(None)
-                operands.append(self.b.materialize(a, "what an exception shows"))
-        if len(operands) > control.RAISE_LIMIT:
-            detail = f"{len(operands)} run-time values in an exception; the limit is {control.RAISE_LIMIT}"
-            raise BadOperand(s.loc, function="raise", detail=detail, hint="show fewer of them")
-        attrs = {"exception": exception, "parts": parts}
-        self.b.emit(control.raise_, tuple(operands), (), attrs)
 
     # -- expressions ------------------------------------------------------------------------------
 
@@ -557,6 +547,14 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin):
         return value
 
     # -- names ------------------------------------------------------------------------------------
+
+    def visible(self) -> dict[str, Value]:
+        """The function's names now, also from inside a body that is walked in place."""
+        names = self.vars if self.suspended is None else self.suspended
+        if self.callee is not None and self.callee.lent:
+            inside = self.callee.visible()
+            names = {**names, **{n: inside[n] for n in self.callee.lent if n in inside}}
+        return names
 
     def lookup(self, name: str, loc: Loc) -> Value:
         value = self.vars.get(name)

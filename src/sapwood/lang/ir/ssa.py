@@ -2,7 +2,7 @@
 
 A region is a straight list of operations; control flow is operations that own regions (`if`, `loop`,
 `parallel`, ...). The last operation of a region is a terminator: `yield`, `break`, `continue`, `return` or
-`raise`. `break` and `continue` name their loop, so leaving several loops at once needs no extra blocks.
+`raise` (see LEAVING). `break` and `continue` name their loop, so leaving several loops at once needs no extra blocks.
 
 An operation that may raise has an error edge: inside the body of a `try` it names the try whose handler it goes to
 (`handler`) and the values that the handler's parameters get (`edge`); outside of any it leaves the function.
@@ -19,6 +19,10 @@ from sapwood.lang.types import Leaf
 
 if TYPE_CHECKING:
     from sapwood.lang.ops.base import Operation
+
+
+# terminators that do not come out at the end of the operation around their region
+LEAVING = frozenset({"break", "continue", "return", "raise", "reraise"})
 
 
 class Var:

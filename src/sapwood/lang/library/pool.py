@@ -43,6 +43,7 @@ from sapwood.lang.ops.system import (
     cpu_pause,
     symbol_address,
 )
+from sapwood.runtime.error_layout import WORDS as RECORD_WORDS
 
 NONE = 1 << 62
 SPINS = 400
@@ -78,10 +79,15 @@ def run_chunks(state: Ptr[i64], record: Ptr[i64]) -> None:
 def keep_error(state: Ptr[i64], record: Ptr[i64], chunk: int) -> None:
     while atomic_cas(state + LOCK, 0, 1) != 0:
         cpu_pause()
-    if chunk < atomic_load(state + FAILED):
+    before = atomic_load(state + FAILED)
+    if chunk < before:
+        if before != NONE:
+            call_native("sapwood_error_discard", i32, state + RECORD)
         atomic_store(state + FAILED, chunk)
-        for i in range(8):
+        for i in range(RECORD_WORDS):
             state[RECORD + i] = record[i]
+    else:
+        call_native("sapwood_error_discard", i32, record)
     atomic_store(state + LOCK, 0)
 
 
@@ -160,7 +166,7 @@ def parallel_for(state: Ptr[i64], body: int, context: int, chunks: int, record: 
     status = i32(0)
     if atomic_load(state + FAILED) != NONE:
         status = i32(1)
-        for i in range(8):
+        for i in range(RECORD_WORDS):
             record[i] = state[RECORD + i]
     atomic_store(state + BUSY, 0)
     return status

@@ -18,6 +18,7 @@ from sapwood.lang.ops.system import (
     call_native,
     symbol_address,
 )
+from sapwood.runtime.error_layout import CAUSE, CONTEXT
 from sapwood.targets.simt.layout import (
     ARENA,
     ARGUMENTS,
@@ -205,4 +206,6 @@ def launch(context: Ptr[i64], record: Ptr[i64]) -> i32:
         if slot[S_FAILED] == failed:
             for i in range(RECORD_WORDS):
                 record[i] = slot[S_RECORD + i]
+            record[CONTEXT] = 0
+            record[CAUSE] = 0
     return i32(1)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from sapwood.lang.ir.ssa import Function, Op, Program, Region, Var
+from sapwood.lang.ir.ssa import LEAVING, Function, Op, Program, Region, Var
 from sapwood.lang.ops.heap import lower_release, lower_retain
 from sapwood.lang.ops.numeric import to_bits
 from sapwood.lang.types import BOOL, Leaf, Ptr, Ref, Scalar, Simd, Tile
+from sapwood.runtime.error_layout import CAUSE, CONTEXT, COUNT, TABLE_LEAST, VALUES
 
 _SPACES = {"generic": "ptr", "local": "ptr", "shared": "ptr addrspace(3)"}
 
@@ -43,6 +44,10 @@ def memory_type(ty: Leaf) -> str:
     return llvm_type(ty).replace("i1", "i8") if _is_bool(ty) else llvm_type(ty)
 
 
+def _quoted(raw: bytes) -> str:
+    return 'c"' + "".join(chr(c) if 32 <= c < 127 and c not in (34, 92) else f"\\{c:02X}" for c in raw) + '"'
+
+
 def _is_bool(ty: Leaf) -> bool:
     return ty == BOOL or isinstance(ty, Simd) and ty.elem == BOOL
 
@@ -64,16 +69,29 @@ class ModuleEmitter:
         self.program = program
         self.target = target
         self.functions: list[str] = []
-        self.globals: dict[str, str] = {}
+        self.globals: dict[str, str] = {}  # what is behind the name of a constant -> the name
         self.variables: dict[str, str] = {}  # type and initial value of data -> its name
         self.declarations: dict[str, None] = {}
         self.counter = 0
 
     def text_constant(self, text: str) -> str:
         """A NUL-terminated string constant; equal texts share one."""
-        if text not in self.globals:
-            self.globals[text] = f"@.text{len(self.globals)}"
-        return self.globals[text]
+        raw = text.encode() + b"\0"
+        return self._constant(f"[{len(raw)} x i8] {_quoted(raw)}")
+
+    def descriptor(self, table: list[int], owned: int, text: str) -> str:
+        """What an error record refers to (runtime/error_layout.py); `owned` are the bits of its references."""
+        words = [len(table) | owned, *table]
+        words += [0] * (1 + TABLE_LEAST - len(words))
+        raw = text.encode() + b"\0"
+        types = f"[{len(words)} x i64], [{len(raw)} x i8]"
+        values = f"[{len(words)} x i64] [{', '.join(f'i64 {w}' for w in words)}], [{len(raw)} x i8] {_quoted(raw)}"
+        return self._constant(f"<{{ {types} }}> <{{ {values} }}>, align 8")
+
+    def _constant(self, definition: str) -> str:
+        if definition not in self.globals:
+            self.globals[definition] = f"@.text{len(self.globals)}"
+        return self.globals[definition]
 
     def data(self, definition: str) -> str:
         """Data of the module, given as LLVM's type and value; equal data is one."""
@@ -89,11 +107,7 @@ class ModuleEmitter:
         head = [f'target triple = "{self.target.triple}"']
         if self.target.data_layout:
             head.append(f'target datalayout = "{self.target.data_layout}"')
-        constants = []
-        for value, name in self.globals.items():
-            raw = value.encode() + b"\0"
-            body = "".join(chr(c) if 32 <= c < 127 and c not in (34, 92) else f"\\{c:02X}" for c in raw)
-            constants.append(f'{name} = private unnamed_addr constant [{len(raw)} x i8] c"{body}"')
+        constants = [f"{name} = private unnamed_addr constant {value}" for value, name in self.globals.items()]
         constants += [f"{name} = internal global {d}, align 8" for d, name in self.variables.items()]
         tail = ["!0 = !{i32 1}", '!1 = !{!"branch_weights", i32 1, i32 1048575}', *ALIAS_METADATA]
         defined = {line.split("(")[0].split("@")[-1] for f in self.functions for line in f.splitlines()[:1]}
@@ -228,7 +242,7 @@ class Emitter:
             if op.name == "yield":
                 return [self.name(v) for v in op.operands]
             self.op(op)
-        if not self.dead and (not region.ops or region.ops[-1].name not in _EXITS):
+        if not self.dead and (not region.ops or region.ops[-1].name not in LEAVING):
             return []
         self.dead = True
         return None
@@ -310,12 +324,14 @@ class Emitter:
             self.line(f"ret {ty} {agg}")
         self.dead = True
 
-    def fill_error(self, record: str, words: list[str]) -> None:
-        """Write the error record {ptr descriptor, i64 count, [6 x i64] values}."""
-        self.line(f"store ptr {record}, ptr %err")
-        slots = {8: str(len(words)), **{16 + 8 * i: w for i, w in enumerate(words)}}
+    def fill_error(self, descriptor: str, words: list[str], cause: str | None = "0", record: str = "%err") -> None:
+        """Write an error record (runtime/error_layout.py); without `cause` those of its words that kernels have."""
+        self.line(f"store ptr {descriptor}, ptr {record}")
+        slots = {COUNT: str(len(words)), **{VALUES + i: w for i, w in enumerate(words)}}
+        if cause is not None:
+            slots |= {CONTEXT: "0", CAUSE: cause}
         for at, word in slots.items():
-            p = self.value(f"getelementptr i8, ptr %err, i64 {at}")
+            p = self.value(f"getelementptr i8, ptr {record}, i64 {8 * at}")
             self.line(f"store i64 {word}, ptr {p}")
 
     def fail(self, op: Op) -> None:
@@ -384,9 +400,6 @@ class Emitter:
         """Add the finished function to the module."""
         body = "\n".join(["entry:", *self.entry, *self.lines])
         self.module.functions.append(f"{head} {attributes} {{\n{body}\n}}")
-
-
-_EXITS = {"break", "continue", "return", "raise"}
 
 
 RECURSION_LEVELS, RECURSION_OPS = 4, 256  # copies of a recursive body at most, and their operations together

@@ -24,9 +24,9 @@ class KernelEmitter(Emitter):
         self.thread.fail()
         self.dead = True
 
-    def fill_error(self, record: str, words: list[str]) -> None:
+    def fill_error(self, descriptor: str, words: list[str], cause: str | None = None, record: str = "%err") -> None:
         if self.thread.records_errors:
-            super().fill_error(record, words)
+            super().fill_error(descriptor, words, None, record)
 
 
 def lower_kernel(module: ModuleEmitter, function: Function) -> None:

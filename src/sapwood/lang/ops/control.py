@@ -11,6 +11,7 @@ from typing import Any
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.heap import lower_retain
 from sapwood.lang.types import F64, Ref, Scalar
+from sapwood.runtime.error_layout import FROM_NONE
 
 
 class Exit(Exception):
@@ -88,60 +89,64 @@ def _(e, op):
 RAISE_LIMIT = 6  # values that an error record holds
 
 
-def descriptor(op: Any) -> str:
-    """The JSON record that travels in the object code; see runtime/errors.py for the reader."""
-    args = op.operands[1:] if op.op is raise_if else op.operands
-    return record_text(op.attrs["exception"], op.loc, op.attrs.get("message"), op.attrs.get("parts"), args)
+def make_exception(op: Any, values: tuple[Any, ...]) -> BaseException:
+    """The exception of a raising operation whose attributes `parts` and `keywords` say what its arguments are:
+    {"value": constant}, {"tuple": parts}, or None for the next operand; or else `message` is a format for them."""
+    exception = op.attrs["exception"]
+    if op.attrs.get("parts") is None:
+        return exception(op.attrs["message"].format(*values))
+    queue = list(values)
 
+    def argument(part: Any) -> Any:
+        if part is None:
+            return queue.pop(0)
+        return tuple(map(argument, part["tuple"])) if "tuple" in part else part["value"]
 
-def record_text(exception: Any, loc: Any, message: Any, parts: Any, args: Any) -> str:
-    return json.dumps(
-        {
-            "type": f"{exception.__module__}.{exception.__qualname__}",
-            "message": message,
-            "parts": parts,
-            "args": [str(v.type) for v in args],
-            "file": loc.file,
-            "line": loc.line,
-            "col": loc.col,
-            "function": loc.function,
-        },
-        ensure_ascii=True,
-    )
+    args = [argument(p) for p in op.attrs["parts"]]
+    return exception(*args, **{k: argument(p) for k, p in (op.attrs.get("keywords") or {}).items()})
 
 
 def fail_with(e, op, exception: type[BaseException], *args: Any) -> None:
     """Raise an exception with constant arguments from the lowering of any operation that raises."""
+    from sapwood.lang.ops.exceptions import record_descriptor
+
     parts = [{"value": a} for a in args]
-    e.fill_error(e.text_constant(record_text(exception, op.loc, None, parts, ())), [])
+    e.fill_error(record_descriptor(e.module, exception, {"parts": parts}, [], op.loc), [])
     e.fail(op)
 
 
 def _raise_from(op: Any, values: tuple[Any, ...]) -> None:
-    exception = op.attrs["exception"]
-    if op.op is raise_:
-        queue = list(values)
-        error = exception(*(p["value"] if p else queue.pop(0) for p in op.attrs["parts"]))
-    else:
-        error = exception(op.attrs["message"].format(*values))
+    error = make_exception(op, values)
     error.add_note(f"at {op.loc}")
     raise error
 
 
 @operation(name="raise", control=True, raises=True, consumes=True)
 def raise_() -> None:
-    """Raise an exception and leave the function. Attribute `parts`: its arguments, {"value": constant} or None
-    for the next operand."""
+    """Raise an exception. Attributes as for make_exception; and `cause`: None, "none" (`from None`), or "cell":
+    the last operand is the cause's cell (ops/exceptions.py)."""
 
 
 @raise_.reference
 def _(ev, op, *values):
-    _raise_from(op, values)
+    cause = op.attrs.get("cause")
+    try:
+        _raise_from(op, values[:-1] if cause == "cell" else values)
+    except BaseException as e:
+        if cause is not None:
+            e.__cause__ = values[-1] if cause == "cell" else None
+        raise
 
 
 @raise_.lowering
 def _(e, op):
-    _lower_raise(e, op, op.operands)
+    match op.attrs.get("cause"):
+        case "cell":
+            _lower_raise(e, op, op.operands[:-1], e.name(op.operands[-1]))
+        case "none":
+            _lower_raise(e, op, op.operands, str(FROM_NONE))
+        case _:
+            _lower_raise(e, op, op.operands)
 
 
 @operation(control=True, raises=True)
@@ -168,30 +173,10 @@ def _(e, op):
     e.block(good)
 
 
-@operation(name="try", control=True, space="host")
-def try_() -> None:
-    """Run the first region; an error edge that names the attribute `id` leads into the second, the handler, whose
-    parameters are the values of that edge. Results are what either yields."""
+def _lower_raise(e, op, args, cause: str = "0") -> None:
+    from sapwood.lang.ops.exceptions import descriptor
 
-
-@try_.reference
-def _(ev, op):
-    try:
-        return ev.region(op.regions[0], ())
-    except Exit as exit:
-        if exit.kind != "raise" or exit.target != op.attrs["id"]:
-            raise
-        values = exit.values
-    return ev.region(op.regions[1], values)
-
-
-@try_.lowering
-def _(e, op):
-    e.try_(op)
-
-
-def _lower_raise(e, op, args) -> None:
-    e.fill_error(e.text_constant(descriptor(op)), [as_word(e, v) for v in args])
+    e.fill_error(descriptor(e, op, args), [as_word(e, v) for v in args], cause=cause)
     e.fail(op)
 
 

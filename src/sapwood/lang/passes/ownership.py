@@ -170,7 +170,7 @@ class _Ownership:
         return self.scopes[first:]
 
     def _leave(self, op: Op, out: list[Op]) -> None:
-        if op.name == "raise":
+        if op.name in ("raise", "reraise"):
             self._raise(op, out)
             return
         left = self.scopes[-1:] if op.name == "yield" else self._left(op.attrs.get("target"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sapwood.lang.ir.ssa import Function, Op, Program, Region, Var
+from sapwood.lang.ir.ssa import LEAVING, Function, Op, Program, Region, Var
 
-TERMINATORS = frozenset({"yield", "break", "continue", "return", "raise"})
+TERMINATORS = LEAVING | {"yield"}
 
 
 class InvalidSSA(AssertionError):
@@ -61,7 +61,7 @@ def never_ends(op: Op) -> bool:
         return not any(o.name == "break" and o.attrs["target"] is target for o in op.regions[0].walk())
     if op.name in ("if", "try"):
         return all(
-            r.ops and (r.ops[-1].name in TERMINATORS - {"yield"} or never_ends(r.ops[-1])) for r in op.regions
+            r.ops and (r.ops[-1].name in LEAVING or never_ends(r.ops[-1])) for r in op.regions
         )
     return False
 
