@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sapwood.lang.api.comptime import comptime, simd_width, static_assert
     from sapwood.lang.api.dtypes import bf16, f16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
     from sapwood.lang.api.loops import parallel, unroll
+    from sapwood.lang.api.objects import as_object
     from sapwood.lang.errors import CompileError
     from sapwood.lang.function import fn, kernel
     from sapwood.lang.ops.gpu import barrier, block_dim, block_idx, grid_dim, lane_id, shared, thread_idx, warp
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "LLM": "sapwood.engine.llm",
+    "as_object": "sapwood.lang.api.objects",
     "SamplingParams": "sapwood.engine.sampling_params",
     "demo_model": "sapwood.models.hub",
     "Array": "sapwood.runtime.array",

@@ -16,16 +16,19 @@ from sapwood.lang.api.dtypes import Number, scalar_type
 from sapwood.lang.boxed import Boxed
 from sapwood.lang.errors import BadArgument
 from sapwood.lang.infer import layout
-from sapwood.lang.infer.declared import Declared, struct_type
+from sapwood.lang.infer.border import box, unbox
+from sapwood.lang.infer.declared import Declared, spec_of_declared, struct_type
 from sapwood.lang.infer.structs import make_struct
+from sapwood.lang.object_types import object_misfit, spec_of_object, widens
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, memory
+from sapwood.lang.ops.objects import OBJECT
 from sapwood.lang.types import I64
-from sapwood.lang.values import Agg, Known, Value
+from sapwood.lang.values import Agg, Known, Spec, Value
 from sapwood.runtime.array import Array
 from sapwood.runtime.dtypes import DTYPES
 from sapwood.runtime.dtypes import dtype as as_dtype
-from sapwood.runtime.entry import ConstParam, ScalarParam, TensorParam
+from sapwood.runtime.entry import ConstParam, ObjectParam, ScalarParam, TensorParam
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,28 @@ class StructArg:
         return own or any(getattr(a, "mutable", False) for _, a in self.fields)
 
 
+@dataclass(frozen=True)
+class ObjectArg:
+    """A value that compiled code makes of the Python object: containers, text, optional values, any object."""
+
+    spec: Spec
+    exact: bool = False  # its type decided what was compiled: an int is no float
+    comparable: bool = True  # what does not fit is found out while it is made, and goes to the next entry
+
+    def params(self, name: str) -> list[Any]:
+        return [ObjectParam(name)]
+
+    def leaves(self) -> list[ty.Leaf]:
+        return [OBJECT]
+
+    def value(self, w: Any, leaves: Iterator[Var]) -> Value:
+        w.interp.exact = self.exact
+        return unbox(w, next(leaves), self.spec)
+
+    def flatten(self, x: Any) -> list[Any]:
+        return [x]
+
+
 SIMPLE = ScalarArg | TensorArg | PointerArg
 Fail = Callable[[str], BadArgument]
 
@@ -245,6 +270,12 @@ def classify(declared: Declared, x: Any, name: str, function: str, wrap: Callabl
                 if elem is not None:
                     return PointerArg(elem)
             raise fail("pass an address as an int, or take a Tensor")
+    spec = spec_of_declared(declared)
+    if spec is not None:
+        misfit = object_misfit(spec, x)
+        if misfit is None:
+            return ObjectArg(spec)
+        raise fail(misfit)
     raise fail("this type exists in compiled code only")
 
 
@@ -365,8 +396,14 @@ def _any(
         return replace(_scalar(ty.I64, x, fail), exact=True)
     if isinstance(x, float):
         return ScalarArg(ty.F64, exact=True)
-    if x is None or isinstance(x, str):
+    if x is None:
         return ConstArg(Known(x))
+    if isinstance(x, str | list):
+        spec = spec_of_object(x)
+        if spec is None or object_misfit(spec, x) is not None:
+            raise fail("all elements must have one type; annotate the parameter, for example list[int]")
+        exact = not widens(spec, x)  # else only the slow path can tell that an argument is of this kind
+        return ObjectArg(spec, exact, exact)
     if hasattr(type(x), "__sapwood_struct__"):
         return _struct(type(x), x, name, function, wrap)
     if isinstance(x, tuple):
@@ -399,18 +436,20 @@ class ResultShape:
     def simple(self) -> bool:
         if self.kind == "tuple":
             return all(i.simple for i in self.items)
-        return self.kind == "leaf" or self.kind == "const" and self.data is None
+        return self.kind in ("leaf", "object") or self.kind == "const" and self.data is None
 
     def entry_result(self) -> Any:
         if self.kind == "leaf":
             return DTYPES[self.data]
+        if self.kind == "object":
+            return "object"
         if self.kind == "tuple":
             return tuple(i.entry_result() for i in self.items)
         return None
 
     def build(self, flat: Iterator[Any], owners: tuple[Any, ...]) -> Any:
         match self.kind:
-            case "leaf":
+            case "leaf" | "object":
                 return next(flat)
             case "const":
                 return self.data
@@ -469,6 +508,8 @@ def restore(
 def result_shape(b: Any, value: Any) -> tuple[ResultShape, list[Var]]:
     """The shape of a result and its leaves; tensors and structs are opened up."""
     match value:
+        case Var(type=ty.Ref()) | Agg(type=ty.Optional()):
+            return ResultShape("object"), [box(b.interpreter.frames[-1], value)]
         case Var(type=ty.Scalar() as t):
             if t.narrow:
                 value = b.convert(value, ty.F32)

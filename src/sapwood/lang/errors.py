@@ -468,6 +468,12 @@ class HostOnly(TargetMistake):
     help = "{hint}"
 
 
+class MutatedCopy(ArgumentMistake):
+    code = "A004"
+    message = "{function}() changes its argument '{name}', a Python {type} that was copied in: the change would be lost"
+    help = "return what has changed, or take a sapwood.List, Dict or Set, which both sides share"
+
+
 class CountedInParallel(TargetMistake):
     code = "X009"
     message = "{type} cannot be used where the GIL is not held: in a parallel loop or a nogil function"

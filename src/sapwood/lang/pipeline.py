@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sapwood import config
-from sapwood.lang.boundary import ResultShape, result_shape
-from sapwood.lang.errors import CompileError, KernelResult, StarArguments
+from sapwood.lang.boundary import ObjectArg, ResultShape, result_shape
+from sapwood.lang.errors import CompileError, KernelResult, MutatedCopy, StarArguments
 from sapwood.lang.front import hir
 from sapwood.lang.front.dump import dump
 from sapwood.lang.infer.builder import Builder
@@ -22,14 +22,14 @@ from sapwood.lang.infer.interpreter import Dependencies, Interpreter
 from sapwood.lang.ir.printer import format_program
 from sapwood.lang.ir.ssa import Function, Program, Region, Var
 from sapwood.lang.lower.emitter import lower_program
-from sapwood.lang.ops import control
+from sapwood.lang.ops import control, objects
 from sapwood.lang.passes.legality import check_legality
 from sapwood.lang.passes.uniformity import mark_uniform
 from sapwood.lang.passes.verify import verify
 from sapwood.lang.passes.written import written_parameters
-from sapwood.lang.values import Known, Spec, Value, describe
+from sapwood.lang.values import Known, Spec, Value, describe, leaves_of
 from sapwood.runtime.dtypes import DTYPES
-from sapwood.runtime.entry import EntrySignature, ScalarParam, TensorParam, emit_entry
+from sapwood.runtime.entry import EntrySignature, ObjectParam, ScalarParam, TensorParam, emit_entry
 
 # what comes before the arguments of a kernel's launcher: the sizes of grid and block, and memory for the threads
 LAUNCH_PARAMS = tuple(
@@ -67,7 +67,7 @@ def compile_entry(fn: Any, arguments: list[Any], target: Any, symbol: str) -> Co
     signature = _signature(fn, arguments, program, shape)
     text = lower_program(program, target)
     if not target.gpu:  # a GPU's kernel has no entry here: a driver launches it
-        text += emit_entry(signature, symbol, f"{symbol}.entry")
+        text += emit_entry(signature, symbol, f"{symbol}.entry", text)
     _show("llvm", lambda: text)
     _show_assembly(text, target)
     return Compiled(
@@ -126,10 +126,18 @@ def _walk_entry(
     frame = FunctionWalker(interpreter, builder, code, fn.__wrapped__, list[Declared](), code.name)
     params = [Var(t) for a in arguments for t in a.leaves()]
     leaves = iter(params)
-    values = [a.value(frame, leaves) for a in arguments]
-    entry = Function(symbol, tuple(params), (), body, "kernel" if interpreter.kernel else "host", code.loc)
-    entry.restrict = _restricted(fn, arguments)
     interpreter.frames.append(frame)
+    values = [a.value(frame, leaves) for a in arguments]
+    if any(isinstance(a, ObjectArg) for a in arguments):
+        builder.emit(objects.arguments_made)
+    copied = {
+        leaf: MutatedCopy(p.loc, name=p.name, function=code.name, type=leaf.type)
+        for a, p, v in zip(arguments, code.params, values, strict=True) if isinstance(a, ObjectArg)
+        for leaf in leaves_of(v)
+    }
+    entry = Function(symbol, tuple(params), (), body, "kernel" if interpreter.kernel else "host", code.loc)
+    entry.attrs["copied"] = copied
+    entry.restrict = _restricted(fn, arguments)
     named = {p.name: v for p, v in zip(code.params, values, strict=True) if p.keyword_only}
     try:
         result = frame.call_compiled(fn, values[: len(values) - len(named)], named)
@@ -137,7 +145,6 @@ def _walk_entry(
         if e.calls:  # the outermost call is Python's
             e.calls[-1] = (e.calls[-1][0], None)
         raise
-    interpreter.frames.pop()
     builder.loc = code.loc
     if interpreter.kernel and result != Known(None):
         raise KernelResult(code.loc, name=code.name, found=describe(result))
@@ -153,6 +160,7 @@ def _walk_entry(
             extra += more
         shape, flat = ResultShape("tuple", None, tuple(shapes)), extra
     builder.emit(control.return_, tuple(flat))
+    interpreter.frames.pop()
     entry.results = tuple(v.type for v in flat)
     functions = [entry, *(i.function for i in interpreter.order)]
     if not interpreter.changes:  # else it is walked again
@@ -182,7 +190,7 @@ def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultSha
             if isinstance(p, TensorParam):
                 p = replace(p, writable=at in program.entry.written)
                 at += 1 + 2 * p.rank
-            elif type(p).__name__ == "ScalarParam":
+            elif isinstance(p, ScalarParam | ObjectParam):
                 at += 1
             params.append(p)
     uses_pool = any(op.name == "parallel_for" for op in program.walk()) or any(
@@ -191,11 +199,14 @@ def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultSha
     result = shape.entry_result() if shape.simple else _flat_result(program)
     may_raise = program.entry.may_raise or fn.options.kernel  # threads can wait for each other for ever
     release = fn.options.nogil or uses_pool or fn.options.kernel
+    if program.has_references:  # their counts belong to whoever holds the GIL
+        release = False
     return EntrySignature(tuple(params), result, release, may_raise)
 
 
 def _flat_result(program: Program) -> Any:
-    return tuple(DTYPES[t.name] for t in program.entry.results)  # type: ignore[union-attr]
+    names = (str(t) for t in program.entry.results)
+    return tuple("object" if n == "object" else DTYPES[n] for n in names)
 
 
 def lower_names(fn: Any) -> list[hir.Param]:

@@ -7,6 +7,7 @@ names are run the same way. `run_reference` runs the typed SSA on the real memor
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 from collections.abc import Callable
 from types import CellType, FunctionType, ModuleType
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 from sapwood.lang.api.dtypes import dtype_of
 from sapwood.lang.boundary import (
     ConstArg,
+    ObjectArg,
     PointerArg,
     ResultShape,
     ScalarArg,
@@ -32,6 +34,7 @@ from sapwood.lang.infer.interpreter import Interpreter, declared_parameters
 from sapwood.lang.ir.ssa import Program
 from sapwood.lang.ops.numeric import round_float
 from sapwood.lang.ops.pointer import Block, Pointer
+from sapwood.lang.types import I64, Ref
 from sapwood.lang.python_builtins import BUILTINS, is_math, math_function
 from sapwood.lang.python_memory import PythonPointer, PythonTensor
 from sapwood.runtime.array import Array
@@ -197,8 +200,17 @@ def run_reference(fn: Any, values: list[Any], on_line: Callable[[Loc], None] | N
     from sapwood.lang.evaluate import Evaluator
 
     program, shape, arguments, mutated, leaves, owners = prepare_reference(fn, values)
-    flat = Evaluator(on_line).function(program.entry, leaves)
+    flat = [_taken(t, v) for t, v in zip(program.entry.results, Evaluator(on_line).function(program.entry, leaves), strict=True)]
     return restore(shape, arguments, mutated, iter(flat), tuple(owners), values)
+
+
+def _taken(t: Any, value: Any) -> Any:
+    """A result of the evaluator; of an object, the object, whose reference is given up."""
+    if not isinstance(t, Ref):
+        return value
+    out = ctypes.cast(value.address, ctypes.py_object).value
+    ctypes.pythonapi.Py_DecRef(ctypes.c_void_p(value.address))
+    return out
 
 
 def prepare_reference(fn: Any, values: list[Any]) -> Any:
@@ -267,6 +279,9 @@ def _leaves(argument: Any, x: Any, owners: list[Any]) -> list[Any]:
             array = as_array(x, TypeError)  # type: ignore[arg-type]
             owners.append(array)
             return [memory_of(array, argument.elem), *array.shape, *array.strides]
+        case ObjectArg():
+            owners.append(x)
+            return [Pointer(Block(id(x), None, x), 0, I64)]
         case TupleArg(items=items):
             return [leaf for a, v in zip(items, x, strict=True) for leaf in _leaves(a, v, owners)]
         case StructArg(fields=fields):

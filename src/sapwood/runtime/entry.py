@@ -7,11 +7,13 @@ docs/design/instance-abi.md.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sapwood.runtime.array import DATA_AT, DTYPE_AT, FLAGS_AT, NDIM_AT, SHAPE_AT, STRIDES_AT
 from sapwood.runtime.dtypes import DType
+from sapwood.runtime.error_layout import WORDS
 
 Layout = Literal["contiguous", "inner", "strided"]
 
@@ -40,8 +42,15 @@ class ConstParam:
     value: object
 
 
-Param = ScalarParam | TensorParam | ConstParam
-Result = DType | None | tuple[Any, ...]
+@dataclass(frozen=True)
+class ObjectParam:
+    """Any Python object, borrowed: compiled code makes of it what it wants."""
+
+    name: str
+
+
+Param = ObjectParam | ScalarParam | TensorParam | ConstParam
+Result = DType | None | Literal["object"] | tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,7 @@ declare ptr @PyFloat_FromDouble(double)
 declare ptr @PyBool_FromLong(i64)
 declare ptr @PyTuple_New(i64)
 declare i32 @PyTuple_SetItem(ptr, i64, ptr)
+declare void @sapwood_error_discard(ptr)
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
 @PyLong_Type = external global i8
@@ -122,11 +132,15 @@ class _Text:
         self.block(ok)
 
 
-def emit_entry(sig: EntrySignature, impl: str, entry: str) -> str:
-    """LLVM text of the entry and its `.next` variable, to stand in one module with `@impl`."""
+def emit_entry(sig: EntrySignature, impl: str, entry: str, module: str = "") -> str:
+    """LLVM text of the entry and its `.next` variable, to stand in one module with `@impl`: `module` is its text."""
     t = _Text()
     tensors = [i for i, p in enumerate(sig.params) if isinstance(p, TensorParam)]
-    t.line("%err = alloca [10 x i64], align 16")
+    t.line(f"%err = alloca [{WORDS + 1} x i64], align 16")
+    objects = any(isinstance(p, ObjectParam) for p in sig.params)
+    if objects:
+        t.line(f"%made = getelementptr i64, ptr %err, i64 {WORDS}")
+        t.line("store i64 0, ptr %made")
     t.line("%overflow = alloca i32, align 4")
     for i in tensors:
         t.line(f"%view{i} = alloca [80 x i8], align 16")
@@ -142,6 +156,8 @@ def emit_entry(sig: EntrySignature, impl: str, entry: str) -> str:
             leaves.append((llvm_type(p.dtype), _scalar(t, obj, p.dtype, p.exact)))
         elif isinstance(p, TensorParam):
             leaves += _tensor(t, obj, p, i)
+        elif isinstance(p, ObjectParam):
+            leaves.append(("ptr", obj))
         else:
             _constant(t, obj, p)
     results = _leaf_types(sig.result)
@@ -157,6 +173,13 @@ def emit_entry(sig: EntrySignature, impl: str, entry: str) -> str:
         bad = t.value(f"icmp ne i32 {status}, 0")
         t.line(f"br i1 {bad}, label %raised, label %fine")
         t.block("raised")
+        if objects:  # an error before the arguments were made: they do not fit
+            made = t.value("load i64, ptr %made")
+            t.line(f"br i1 {t.value(f'icmp eq i64 {made}, 0')}, label %unfit, label %failed")
+            t.block("unfit")
+            t.line("call void @sapwood_error_discard(ptr %err)")
+            t.line("br label %fail")
+            t.block("failed")
         where = t.value("call ptr @PyLong_FromVoidPtr(ptr %err)")
         r = t.value(f"call ptr @PyObject_CallOneArg(ptr @sapwood_raise_function, ptr {where})")
         t.line(f"call void @Py_DecRef(ptr {where})")
@@ -171,9 +194,16 @@ def emit_entry(sig: EntrySignature, impl: str, entry: str) -> str:
     t.line(f"ret ptr {passed}")
     body = "\n".join(t.lines)
     return (
-        f"{_DECLARES}@{entry}.next = global ptr null\n"
+        f"{_declares(module)}@{entry}.next = global ptr null\n"
         f"define ptr @{entry}(ptr %self, ptr %args, i64 %nargsf, ptr %kwnames) nounwind {{\n{body}\n}}\n"
     )
+
+
+def _declares(module: str) -> str:
+    """What an entry declares, without what the module declares itself."""
+    there = set(re.findall(r"^(?:declare [^@]*)?@([\w.]+)", module, re.MULTILINE))
+    lines = _DECLARES.strip().splitlines()
+    return "".join(f"{line}\n" for line in lines if line.split("@")[1].split("(")[0].split(" ")[0] not in there)
 
 
 def _release(t: _Text, tensors: list[int]) -> None:
@@ -374,6 +404,8 @@ def _check_layout(t: _Text, p: TensorParam, shape: list[str], strides: list[str]
 def _leaf_types(result: Result) -> list[str]:
     if result is None:
         return []
+    if result == "object":
+        return ["ptr"]
     if isinstance(result, tuple):
         return [x for r in result for x in _leaf_types(r)]
     return [llvm_type(result)]
@@ -383,6 +415,8 @@ def _result(t: _Text, result: Result, values: Any) -> str:
     if result is None:
         t.line("call void @Py_IncRef(ptr @sapwood_none)")
         return "@sapwood_none"
+    if result == "object":
+        return next(values)
     if isinstance(result, tuple):
         out = t.value(f"call ptr @PyTuple_New(i64 {len(result)})")
         for k, r in enumerate(result):

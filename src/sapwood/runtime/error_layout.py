@@ -13,6 +13,7 @@ COUNT = 1  # how many values follow, or one of:
 SHARED = -1  # the exception is in a cell
 OBJECT = -2  # the exception is a Python object
 VALUES, VALUE_LIMIT = 2, 6
+PLACE = 2  # of a Python object: where compiled code met it, as JSON text [file, line, function]; or 0
 CONTEXT = 8  # the cell of the exception during whose handling this one was raised, or 0
 CAUSE = 9  # the cell of the exception that `raise ... from` named, or:
 NO_CAUSE, FROM_NONE = 0, 1

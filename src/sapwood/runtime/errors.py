@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-from sapwood.runtime.error_layout import CONTEXT, FROM_NONE, OBJECT, OWNED_AT, SHARED, TABLE_LEAST, class_hash
+from sapwood.runtime.error_layout import CONTEXT, FROM_NONE, OBJECT, OWNED_AT, PLACE, SHARED, TABLE_LEAST, class_hash
 from sapwood.runtime.jit import provided
 
 
@@ -77,7 +77,8 @@ def _exception(address: int, cells: dict[int, BaseException]) -> tuple[BaseExcep
     if count == SHARED:
         return _in_cell(first, cells), None
     if count == OBJECT:
-        return ctypes.cast(first, ctypes.py_object).value, None
+        place = ctypes.c_char_p.from_address(address + 8 * PLACE).value
+        return ctypes.cast(first, ctypes.py_object).value, None if place is None else _raiser(*json.loads(place))
     words = struct.unpack("<8q", ctypes.string_at(address + 16, 64))
     values, (context, cause) = words[:count], words[6:]
     classes = ctypes.c_uint32.from_address(first).value

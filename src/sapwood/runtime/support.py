@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from sapwood.runtime.heap import register_heap
 from sapwood.runtime.jit import register_symbol
+from sapwood.runtime.python_api import register_python_api
 
 _CPYTHON = (
     "PyObject_Vectorcall",
@@ -37,6 +38,7 @@ def register_python_symbols() -> None:
     from sapwood.runtime import errors
     from sapwood.runtime.array import Array
 
+    register_python_api()
     for name in _CPYTHON:
         register_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0)
     objects = {

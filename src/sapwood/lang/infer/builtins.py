@@ -11,6 +11,7 @@ from sapwood.lang import types as ty
 from sapwood.lang.api import loops
 from sapwood.lang.api.comptime import comptime, simd_width, static_assert, target_has
 from sapwood.lang.api.dtypes import scalar_type
+from sapwood.lang.api.objects import as_object
 from sapwood.lang.errors import BadOperand, NotConstant, StaticAssertFailed
 from sapwood.lang.infer.ranges import make_range
 from sapwood.lang.ir.ssa import Var
@@ -125,6 +126,13 @@ def _round_digits(walker: Walker, v: Var, n: Var) -> Value:
     y = walker.call_compiled(float_parts.round_digits, [b.convert(v, ty.F64), n], {})
     assert isinstance(y, Var)
     return b.convert(y, v.type)
+
+
+@builtin(as_object)
+def _as_object(walker: Walker, x: Value) -> Value:
+    from sapwood.lang.infer.border import box
+
+    return box(walker, x)
 
 
 @builtin(builtins.print)

@@ -27,6 +27,7 @@ from sapwood.lang.infer.builtins import BUILTINS
 from sapwood.lang.infer.construct import construct_parameterised, convert_number
 from sapwood.lang.infer.declared import Bindings, declare, fit_parameter
 from sapwood.lang.infer.generators import state_names
+from sapwood.lang.infer.heap import rules_of
 from sapwood.lang.infer.generics import bind_type_variables, declared_of, fill_in, method_bindings
 from sapwood.lang.infer.interpreter import declare_parameters, declared_parameters
 from sapwood.lang.infer.loops import Loop
@@ -82,6 +83,10 @@ class CallMixin:
                     return self.call(method, args, kwargs, loc)
             case Known(value=f):
                 return self._call_known(f, args, kwargs, loc)
+            case Var(type=ty.Ref()):
+                result = rules_of(target).call(self, target, args, kwargs)
+                if result is not None:
+                    return result
         raise NotCallable(loc, type=describe(target))
 
     def _call_known(self, f: Any, args: list[Value], kwargs: dict[str, Value], loc: Loc) -> Value:

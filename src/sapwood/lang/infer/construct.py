@@ -31,6 +31,8 @@ def convert_number(w: Any, f: type, args: list[Value], loc: Loc) -> Value | None
         return fold(w.b, f, x)
     if f is bool:
         return truth(w.b, x)
+    if isinstance(x, Var) and isinstance(x.type, ty.Ref) and isinstance(x.type.target, ty.Object):
+        return _number_of_object(w, x, scalar)
     if isinstance(x, Known) and isinstance(x.value, int | float):
         return w.b.const(convert.convert_value(F64 if isinstance(x.value, float) else I64, scalar, x.value), scalar)
     if not isinstance(x, Var) or not isinstance(x.type, ty.Scalar | ty.Simd):
@@ -39,6 +41,16 @@ def convert_number(w: Any, f: type, args: list[Value], loc: Loc) -> Value | None
     if f is int and isinstance(x.type, ty.Scalar) and x.type.is_float and not w.b.unchecked:
         _check_int(w, x)
     return w.b.convert(x, ty.like(x.type, scalar))
+
+
+def _number_of_object(w: Any, x: Var, scalar: ty.Scalar) -> Value:
+    """int(x) or float(x) of a Python object, by its own methods."""
+    from sapwood.lang.infer.border import unbox
+    from sapwood.lang.ops.objects import api
+    from sapwood.lang.values import Spec
+
+    number = api(w.b, "PyNumber_Float" if scalar.is_float else "PyNumber_Long", (x,))
+    return unbox(w, number, Spec("leaf", scalar))
 
 
 def _check_int(w: Any, x: Var) -> None:

@@ -9,7 +9,7 @@ import types as pytypes
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from sapwood.lang import types as ty
 from sapwood.lang.api.annotations import SIMD, Const, Parameterised, Ptr, StackArray, Tensor
@@ -195,7 +195,13 @@ class Misfit(Exception):
 
 
 def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
-    """The value, converted where conversion is implicit; raises Misfit."""
+    """The value, converted where conversion is implicit; raises Misfit. An object is asked when it is there."""
+    if _is_object(value) and declared.kind not in ("any", "typevar"):
+        spec = spec_of_declared(declared, bindings)
+        if spec is not None:
+            from sapwood.lang.infer.border import unbox
+
+            return unbox(b.interpreter.frames[-1], value, spec)
     match declared.kind:
         case "any":
             return value
@@ -253,11 +259,19 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
     raise Misfit
 
 
+def _is_object(value: Value) -> TypeGuard[Var]:
+    return isinstance(value, Var) and isinstance(value.type, ty.Ref) and isinstance(value.type.target, ty.Object)
+
+
 def _fit_spec(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
     """A heap object or an optional value: what it is declared as, known down to the last element."""
     spec = spec_of_declared(declared, bindings)
     if spec is None:
         return value
+    if spec == Spec("leaf", ty.Ref(ty.Object())):
+        from sapwood.lang.infer.border import box
+
+        return box(b.interpreter.frames[-1], value)
     try:
         if join(spec, storable(spec_of(value))) == spec:
             return rebuild(spec, iter(adapt(b, value, spec)))

@@ -56,6 +56,33 @@ class HeapRules:
         """`item in x`; None: look at all that iteration gives."""
         return None
 
+    def set_attribute(self, w: Any, x: Var, name: str, value: Value) -> bool:
+        """`x.name = value`; False if it has no such attribute."""
+        return False
+
+    def call(self, w: Any, x: Var, args: list[Value], kwargs: dict[str, Value]) -> Value | None:
+        """`x(...)`; None when it cannot be called."""
+        return None
+
+    def unary(self, w: Any, fn: Any, x: Var) -> Value | None:
+        return None
+
+    def inplace(self, w: Any, fn: Any, x: Var, y: Value) -> Value | None:
+        """`x += y` (operator.iadd) and so on, if it changes x itself; None: as `x = x + y`."""
+        return None
+
+    def to_object(self, w: Any, x: Var) -> Var:
+        """A Python object with the same contents."""
+        raise BadOperand(w.b.loc, function="object", detail=f"{describe(x)} cannot become one", hint="pass its parts")
+
+    def misfit(self, target: Any, x: Any) -> str | None:
+        """Why the Python object x cannot become such an object, as a hint; None when it can. Runs in Python."""
+        return f"{target} exists in compiled code only"
+
+    def from_object(self, w: Any, x: Var, target: Any) -> Var:
+        """A new object of the heap type `target` with the contents of the Python object x; raises TypeError."""
+        raise BadOperand(w.b.loc, function="object", detail=f"it cannot become {target}", hint="convert its parts")
+
     def binary(self, w: Any, fn: Any, x: Value, y: Value) -> Value | None:
         """An operator (of the module `operator`) with such an object on one side; None when it has none."""
         return None
@@ -63,6 +90,7 @@ class HeapRules:
 
 _MODULES: dict[type, tuple[str, str]] = {  # loaded when a program first has such an object
     ty.List: ("sapwood.lang.infer.lists", "ListRules"),
+    ty.Object: ("sapwood.lang.infer.python_objects", "ObjectRules"),
 }
 _RULES: dict[type, HeapRules] = {}
 

@@ -79,6 +79,7 @@ class Interpreter:
         self.loop_hints: dict[Any, Any] = {}
         self.open_exits: list[list[Any]] = []  # those of the loops that are being walked
         self.closure_scopes: dict[Any, Any] = {}
+        self.exact = False  # whether an int is no float when arguments are made
         self.changes.clear()
 
     def settle(self, walk: Callable[[], R]) -> R:

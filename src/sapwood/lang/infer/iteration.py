@@ -164,6 +164,10 @@ def type_key(value: Value) -> type:
 
 def iterate(w: Walker, value: Value, loc: Loc) -> Iteration:
     """The iteration over a value; raises NotIterable."""
+    if isinstance(value, Var) and isinstance(value.type, ty.Ref):
+        from sapwood.lang.infer.heap import rules_of
+
+        rules_of(value)  # the module of such objects enters how they are iterated
     rule = ITERABLES.get(type_key(value))
     found = None if rule is None else rule(w, value)
     if found is None:

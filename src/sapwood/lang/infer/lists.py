@@ -8,11 +8,14 @@ from typing import Any
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadConversion
 from sapwood.lang.infer import layout
+from sapwood.lang.infer.border import demand
 from sapwood.lang.infer.heap import Dead, HeapRules
 from sapwood.lang.infer.join import Clash, adapt, join, known_element, storable
 from sapwood.lang.ir.ssa import Var
+from sapwood.lang.object_types import elements_misfit
 from sapwood.lang.ops import arith, control, heap
 from sapwood.lang.ops.memory import offset
+from sapwood.lang.ops.objects import api, is_of_type
 from sapwood.lang.ops.operators import binary, require_index
 from sapwood.lang.types import BOOL, I64, U64
 from sapwood.lang.values import Known, Spec, Value, describe, spec_of
@@ -120,6 +123,23 @@ class ListRules(HeapRules):
         leaves = adapt(w.b, value, elem)
         layout.read(w.b, place, ty.Stored(elem), take=True)  # what was there: nobody uses it, so it is released
         layout.write_leaves(w.b, place, elem, leaves)
+
+    def to_object(self, w: Any, x: Var) -> Var:
+        from sapwood.lang.library.border import list_to_python
+
+        elem = element_spec(x)
+        if elem.kind == "never":
+            return api(w.b, "PyList_New", (w.b.index(0),))
+        return w.call_compiled(list_to_python, [x], {})
+
+    def misfit(self, target: ty.List, x: Any) -> str | None:
+        return elements_misfit(target.elem, x, "item") if isinstance(x, list) else "pass a list"
+
+    def from_object(self, w: Any, x: Var, target: Any) -> Var:
+        from sapwood.lang.library.border import list_from_python
+
+        demand(w, is_of_type(w.b, x, "PyList_Type", exact=False), x, "list")
+        return w.call_compiled(list_from_python, [x, Known(target), Known(ty.Stored(target.elem)), Known(w.interp.exact)], {})
 
 
 def _append(w: Any, xs: Var, x: Value) -> Value:

@@ -258,6 +258,11 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
 
 
 def set_attribute(w: Walker, x: Value, name: str, value: Value) -> None:
+    x = require_some(w, x, AttributeError, f"'NoneType' object has no attribute '{name}'")
+    if isinstance(x, Var) and isinstance(x.type, ty.Ref):
+        if rules_of(x).set_attribute(w, x, name, value):
+            return
+        raise NoAttribute(w.b.loc, type=describe(x), name=name, hint=_attribute_hint(x, name))
     if isinstance(x, Agg) and isinstance(x.type, ty.Struct):
         set_struct_attribute(w, x, name, value)
         return

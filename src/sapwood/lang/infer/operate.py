@@ -10,6 +10,7 @@ from sapwood.lang.errors import ImmutableField, Loc
 from sapwood.lang.errors_iteration import NotIterable
 from sapwood.lang.front import hir
 from sapwood.lang.infer.generators import begin
+from sapwood.lang.infer.heap import is_reference, require_some, rules_of
 from sapwood.lang.infer.lists import make_list
 from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, set_item
 from sapwood.lang.infer.ranges import range_contains
@@ -60,12 +61,20 @@ class OperatorMixin:
             found = self.method_of(args[0], method)
             if found is not None:
                 return self.call(found, args[1:], {}, loc)
+            if is_reference(args[0]):
+                result = rules_of(args[0]).inplace(self, callee, args[0], args[1])
+                if result is not None:
+                    return result
             callee = fn
         if callee in METHODS:
             return self.operate(callee, args[0], args[1])
         if callee in (operator.is_, operator.is_not):
             return binary(self.b, callee, args[0], args[1])
         if callee in UNARY:
+            if is_reference(args[0]):
+                result = rules_of(args[0]).unary(self, callee, args[0])
+                if result is not None:
+                    return result
             found = self.method_of(args[0], UNARY[callee])
             return unary(self.b, callee, args[0]) if found is None else self.call(found, [], {}, loc)
         if callee is operator.not_:
@@ -95,6 +104,10 @@ class OperatorMixin:
             return truth(self.b, self.call(found, args[1:], {}, loc))
         if callee is operator.delitem:
             found = self.method_of(args[0], "__delitem__")
+            if found is None and is_reference(args[0]):
+                x = require_some(self, args[0], TypeError, "'NoneType' object does not support item deletion")
+                rules_of(x).del_item(self, x, args[1])
+                return Known(None)
             if found is None:
                 what = f"an item of {describe(args[0])}"
                 raise ImmutableField(loc, what=what, hint="only the items of containers can be deleted")
@@ -127,6 +140,11 @@ class OperatorMixin:
 
 def contains(w: FunctionWalker, container: Value, item: Value) -> Value:
     """`item in container`."""
+    if is_reference(container):
+        container = require_some(w, container, TypeError, "argument of type 'NoneType' is not iterable")
+        found = rules_of(container).contains(w, container, item)
+        if found is not None:
+            return found
     match container:
         case Agg(type=ty.Tuple()) | Known(value=tuple()):
             result: Value = Known(False)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from sapwood.lang.errors import Loc
-from sapwood.lang.types import Leaf
+from sapwood.lang.types import Leaf, Ref
 
 if TYPE_CHECKING:
     from sapwood.lang.ops.base import Operation
@@ -148,6 +148,11 @@ class Program:
     functions: list[Function]
     links: dict[str, Any] = field(default_factory=dict)  # symbol -> linked unit
     target: Any = None
+
+    @property
+    def has_references(self) -> bool:
+        """Whether it touches heap objects, and so needs the GIL."""
+        return any(isinstance(v.type, Ref) for op in self.walk() for v in (*op.operands, *op.results))
 
     def walk(self) -> Iterator[Op]:
         for function in self.functions:

@@ -7,6 +7,8 @@ not depend on which thread ran what.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.lower.emitter import Emitter, llvm_type, memory_type
 from sapwood.lang.ops.control import CHUNKS, identity
@@ -52,10 +54,41 @@ def lower_parallel(e: Emitter, op: Op) -> None:
     chunks = e.value(f"select i1 {some}, i64 {count}, i64 {CHUNKS}")
     body = _outline(e, op, slots, offsets, partial_at, widths)
     e.declare("declare i32 @sapwood_parallel_for(ptr, ptr, i64, ptr)")
+    give_back = _release_gil(e)
     status = e.value(f"call i32 @sapwood_parallel_for(ptr @{body}, ptr {context}, i64 {chunks}, ptr %err)")
+    give_back()
     if op.may_raise:
         e.fail_if(e.value(f"icmp ne i32 {status}, 0"), op)
     _merge(e, op, kinds, widths, partials, chunks)
+
+
+def _release_gil(e: Emitter) -> Callable[[], None]:
+    """Let the GIL go if this thread has it (functions with objects keep it): workers may want to print.
+
+    Gives what takes it up again.
+    """
+    e.declare("declare i32 @PyGILState_Check()")
+    e.declare("declare ptr @PyEval_SaveThread()")
+    e.declare("declare void @PyEval_RestoreThread(ptr)")
+    held = e.value(f"icmp ne i32 {e.value('call i32 @PyGILState_Check()')}, 0")
+    save, go = e.label("save"), e.label("go")
+    before = e.current
+    e.line(f"br i1 {held}, label %{save}, label %{go}")
+    e.block(save)
+    saved = e.value("call ptr @PyEval_SaveThread()")
+    e.line(f"br label %{go}")
+    e.block(go)
+    thread = e.value(f"phi ptr [ null, %{before} ], [ {saved}, %{save} ]")
+
+    def give_back() -> None:
+        restore, on = e.label("restore"), e.label("on")
+        e.line(f"br i1 {held}, label %{restore}, label %{on}")
+        e.block(restore)
+        e.line(f"call void @PyEval_RestoreThread(ptr {thread})")
+        e.line(f"br label %{on}")
+        e.block(on)
+
+    return give_back
 
 
 def _layout(slots: list[Var]) -> tuple[list[int], int]:

@@ -210,6 +210,9 @@ class _Ownership:
 
 
 def _consumed(op: Op) -> list[Var]:
+    steals = op.attrs.get("steals")
+    if steals:
+        return [op.operands[i] for i in steals]
     if op.name == "store":
         return [v for v in op.operands[1:2] if isinstance(v.type, Ref)]
     if op.name == "loop" or op.op.consumes:

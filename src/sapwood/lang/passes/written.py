@@ -1,11 +1,15 @@
-"""Which pointer parameters a program stores through: those arguments must be writable."""
+"""Which pointers and containers among its parameters a program changes.
+
+Those arrays must be writable; and a list that was copied in from Python must not be among them, because the change
+would be lost.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from sapwood.lang.ir.ssa import Function, Op, Program, Region, Var
-from sapwood.lang.types import Ptr
+from sapwood.lang.types import Object, Ptr, Ref, Str
 
 STORES = frozenset({"store", "atomic_add", "atomic_store", "atomic_cas", "atomic_exchange"})
 
@@ -17,41 +21,70 @@ class _Pointers:
     flows: list[tuple[Var, Var]] = field(default_factory=list)
     written: list[Var] = field(default_factory=list)
     calls: list[tuple[Function, Op]] = field(default_factory=list)
+    returns: list[Op] = field(default_factory=list)
 
 
 def written_parameters(program: Program) -> None:
-    """Fill in `Function.written` for every function: a fixpoint over the call graph."""
+    """Fill in `Function.written` for every function: a fixpoint over the call graph. Raises MutatedCopy."""
     found = {f: _collect(f.body, _Pointers(), {}) for f in program.functions}
+    given: dict[Function, list[frozenset[int]]] = {}  # for each result the parameters that it may come from
+    touched: dict[Function, set[Var]] = {}
     changed = True
     while changed:
         changed = False
         for function, pointers in found.items():
-            written = _written(function, pointers)
-            if written != function.written:
-                function.written = written
+            sources = _sources(pointers, given)
+            touched[function] = _reach([*pointers.written, *_written_in_calls(pointers)], sources)
+            written = _parameters(function, touched[function])
+            gives = [
+                _parameters(function, _reach([v for op in pointers.returns for v in op.operands[i : i + 1]], sources))
+                for i in range(len(function.results))
+            ]
+            if written != function.written or gives != given.get(function, [frozenset()] * len(gives)):
                 changed = True
+            function.written, given[function] = written, gives
+    for v, mistake in program.entry.attrs.get("copied", {}).items():
+        if v in touched[program.entry]:
+            raise mistake
 
 
-def _written(function: Function, pointers: _Pointers) -> frozenset[int]:
-    """Parameters from which a written pointer comes: flows are followed backwards."""
+def _sources(pointers: _Pointers, given: dict[Function, list[frozenset[int]]]) -> dict[Var, list[Var]]:
     sources: dict[Var, list[Var]] = {}
     for s, t in pointers.flows:
         sources.setdefault(t, []).append(s)
-    pending = list(pointers.written)
     for callee, op in pointers.calls:
-        pending += [op.operands[i] for i in callee.written]
+        for result, parameters in zip(op.results, given.get(callee, ()), strict=False):
+            sources.setdefault(result, []).extend(op.operands[i] for i in parameters)
+    return sources
+
+
+def _written_in_calls(pointers: _Pointers) -> list[Var]:
+    return [op.operands[i] for callee, op in pointers.calls for i in callee.written]
+
+
+def _reach(pending: list[Var], sources: dict[Var, list[Var]]) -> set[Var]:
+    """Where values may come from: flows are followed backwards."""
     seen = set(pending)
     while pending:
         for s in sources.get(pending.pop(), ()):
             if s not in seen:
                 seen.add(s)
                 pending.append(s)
+    return seen
+
+
+def _parameters(function: Function, seen: set[Var]) -> frozenset[int]:
     return frozenset(i for i, p in enumerate(function.params) if p in seen)
+
+
+def _shared(v: Var) -> bool:
+    """Whether what others change is seen through it: pointers, and references to what can change."""
+    return isinstance(v.type, Ptr) or isinstance(v.type, Ref) and not isinstance(v.type.target, Str | Object)
 
 
 def _collect(region: Region, out: _Pointers, loops: dict[object, Op]) -> _Pointers:
     def flow(sources: tuple[Var, ...], targets: tuple[Var, ...]) -> None:
-        out.flows.extend((s, t) for s, t in zip(sources, targets, strict=True) if isinstance(t.type, Ptr))
+        out.flows.extend((s, t) for s, t in zip(sources, targets, strict=True) if _shared(t))
 
     for op in region.ops:
         name = op.name
@@ -86,8 +119,10 @@ def _collect(region: Region, out: _Pointers, loops: dict[object, Op]) -> _Pointe
             continue
         for r in op.regions:
             _collect(r, out, loops)
-        if name != "load":
+        if name == "return":
+            out.returns.append(op)
+        if name != "load" or getattr(op.operands[0].type, "alias", ""):  # of an array of pointers, what they lead to
             for v in op.results:
-                if isinstance(v.type, Ptr):
-                    out.flows.extend((s, v) for s in op.operands if isinstance(s.type, Ptr))
+                if _shared(v):
+                    out.flows.extend((s, v) for s in op.operands if _shared(s))
     return out
