@@ -434,8 +434,7 @@ def unrolled(n: int) -> int:
         if total > 100:
             continue
         total = total * 3 + i
-    else:
-        total += 1
+    total += 1
     return total
 
 

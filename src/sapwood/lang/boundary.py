@@ -19,8 +19,8 @@ from sapwood.lang.infer import layout
 from sapwood.lang.infer.border import box, unbox
 from sapwood.lang.infer.declared import Declared, spec_of_declared, struct_type
 from sapwood.lang.infer.structs import make_struct
-from sapwood.lang.object_types import object_misfit, spec_of_object, widens
 from sapwood.lang.ir.ssa import Var
+from sapwood.lang.object_types import object_misfit, spec_of_object, widens
 from sapwood.lang.ops import arith, memory
 from sapwood.lang.ops.objects import OBJECT
 from sapwood.lang.types import I64

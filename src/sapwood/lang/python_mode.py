@@ -34,9 +34,9 @@ from sapwood.lang.infer.interpreter import Interpreter, declared_parameters
 from sapwood.lang.ir.ssa import Program
 from sapwood.lang.ops.numeric import round_float
 from sapwood.lang.ops.pointer import Block, Pointer
-from sapwood.lang.types import I64, Ref
 from sapwood.lang.python_builtins import BUILTINS, is_math, math_function
 from sapwood.lang.python_memory import PythonPointer, PythonTensor
+from sapwood.lang.types import I64, Ref
 from sapwood.runtime.array import Array
 
 # -- CPython -------------------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ from sapwood.lang.ops.objects import OBJECT, api
 from sapwood.lang.types import BOOL, F64, I64, U64
 from sapwood.lang.values import Agg, Known, Spec, Value, describe
 
-
 # -- to Python ---------------------------------------------------------------------------------------
 
 

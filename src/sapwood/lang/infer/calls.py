@@ -27,8 +27,8 @@ from sapwood.lang.infer.builtins import BUILTINS
 from sapwood.lang.infer.construct import construct_parameterised, convert_number
 from sapwood.lang.infer.declared import Bindings, declare, fit_parameter
 from sapwood.lang.infer.generators import state_names
-from sapwood.lang.infer.heap import rules_of
 from sapwood.lang.infer.generics import bind_type_variables, declared_of, fill_in, method_bindings
+from sapwood.lang.infer.heap import rules_of
 from sapwood.lang.infer.interpreter import declare_parameters, declared_parameters
 from sapwood.lang.infer.loops import Loop
 from sapwood.lang.infer.operate import OPERATORS, UNARY

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sapwood.lang.ops.base import operation
-from sapwood.lang.ops.objects import api
 from sapwood.lang.ops.heap import words
 from sapwood.lang.ops.memory import offset
+from sapwood.lang.ops.objects import api
 from sapwood.lang.types import I64, List, Ptr, Ref, Stored, Str, Struct
 from sapwood.lang.values import Known, Spec
 
