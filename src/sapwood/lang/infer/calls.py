@@ -75,7 +75,7 @@ class CallMixin:
                 return self._call_closure(target, args, kwargs, loc)
             case Agg(type=ty.BoundMethod(function=function), items=(receiver,)):
                 if callable(getattr(function, "rule", None)):
-                    return function.rule(self, receiver, *args, **kwargs)
+                    return self._call_method(function, receiver, args, kwargs, loc)
                 return self.call_compiled(function, [receiver, *args], kwargs)
             case Agg(type=ty.Struct()):
                 method = find_method(target, "__call__")
@@ -88,6 +88,17 @@ class CallMixin:
                 if result is not None:
                     return result
         raise NotCallable(loc, type=describe(target))
+
+    def _call_method(
+        self, method: Any, receiver: Value, args: list[Value], kwargs: dict[str, Value], loc: Loc
+    ) -> Value:
+        """A method that the compiler supplies."""
+        try:
+            _signature(method.rule).bind(self, receiver, *args, **kwargs)
+        except TypeError as e:
+            name = method.__name__
+            raise WrongArgumentCount(loc, function=name, problem=str(e), signature=f"{name}(...)") from None
+        return method.rule(self, receiver, *args, **kwargs)
 
     def _call_known(self, f: Any, args: list[Value], kwargs: dict[str, Value], loc: Loc) -> Value:
         if is_compiled(f):

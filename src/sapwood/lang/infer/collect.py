@@ -27,13 +27,17 @@ if TYPE_CHECKING:
 
 def to_list(w: Walker, iterable: Value, loc: Loc) -> Value:
     """`list(iterable)`"""
+    from sapwood.lang.infer.lists import copy_list, is_list
+
     w.b.loc = loc
+    if is_list(iterable):
+        return copy_list(w, iterable)
     return list_of(w, iterate(w, iterable, loc), loc)
 
 
 def list_of(w: Walker, it: Iteration, loc: Loc) -> Value:
     """A new list of the items, whose memory is reserved once where their number is known."""
-    from sapwood.lang.infer.lists import new_list, set_word
+    from sapwood.lang.infer.lists import foresee, new_list, set_word
     from sapwood.lang.library.list import list_append
 
     w.b.loc = loc
@@ -41,6 +45,8 @@ def list_of(w: Walker, it: Iteration, loc: Loc) -> Value:
         it.prepare(w)
     n = it.length(w)
     site = w.interp.site(loc)
+    if site.spec is None:
+        foresee(w, lambda: each(w, it, [], lambda item, _: site.learn(spec_of(item)) and None))
     elem = known_element(site)
     stored = ty.Stored(elem)
     xs = new_list(w, elem, Known(0) if n is None else n)

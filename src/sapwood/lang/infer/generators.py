@@ -12,7 +12,6 @@ from sapwood.lang.errors_iteration import GeneratorElsewhere
 from sapwood.lang.infer.adapters import Choosing, adapter, lazy
 from sapwood.lang.infer.iteration import Iteration, LoopSink, Sink, Skipped, iterate, iterates
 from sapwood.lang.infer.join import same
-from sapwood.lang.ops.operators import truth
 from sapwood.lang.values import Agg, Known, Value
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def bind_clause(
         tests = clause.conditions
     for condition in tests:
         with scope(owner, local, w, code):
-            test = truth(owner.b, owner.expr(condition))
+            test = owner.condition(condition)
         sink.skip_unless(test)
     return local
 

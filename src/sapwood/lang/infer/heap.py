@@ -88,6 +88,7 @@ class HeapRules:
         return None
 
 
+
 _MODULES: dict[type, tuple[str, str]] = {  # loaded when a program first has such an object
     ty.List: ("sapwood.lang.infer.lists", "ListRules"),
     ty.Object: ("sapwood.lang.infer.python_objects", "ObjectRules"),

@@ -15,6 +15,7 @@ from sapwood.lang.front.hir import FunctionDef
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.declared import ANY, TYPES, Declared, declare
 from sapwood.lang.ir.ssa import Function, Program, Region, Var
+from sapwood.lang.passes.borrow import borrow_loads
 from sapwood.lang.passes.ownership import insert_ownership
 from sapwood.lang.types import HeapType
 from sapwood.lang.values import Site, Spec, Value, rebuild, spec_of
@@ -99,9 +100,9 @@ class Interpreter:
                 return result
         raise RuntimeError("the types of this function do not settle")
 
-    def site(self, loc: Loc) -> Site:
-        """The empty container that is made at `loc` in the present context of calls."""
-        path: list[Any] = [loc.line, loc.col]
+    def site(self, loc: Loc, what: str = "") -> Site:
+        """The empty container that is made at `loc` in the present context of calls; `what`: which one of several."""
+        path: list[Any] = [loc.line, loc.col, what]
         for walker in reversed(self.frames):
             path.append((id(walker.code), walker.called_at))
             if walker.instance is not None:
@@ -203,6 +204,7 @@ def finish(functions: list[Function]) -> None:
     """What is known of functions only once all of them are walked: which raise, and who releases what."""
     _mark_raising(functions)
     insert_ownership(functions)
+    borrow_loads(functions)
 
 
 def _mark_raising(functions: list[Function]) -> None:

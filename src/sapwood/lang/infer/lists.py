@@ -1,24 +1,39 @@
-"""`list` in compiled code: displays, items, methods. The work is done in library/list.py."""
+"""`list` in compiled code: displays, items, operators. The work is done in library/list.py and its neighbours.
+
+Methods are in list_methods.py, slices in slices.py.
+"""
 
 from __future__ import annotations
 
+import builtins
 import operator
+from collections.abc import Callable
 from typing import Any
 
 from sapwood.lang import types as ty
-from sapwood.lang.errors import BadConversion
+from sapwood.lang.errors import BadConversion, NoOperator
+from sapwood.lang.front import hir
 from sapwood.lang.infer import layout
 from sapwood.lang.infer.border import demand
+from sapwood.lang.infer.builtins import builtin
+from sapwood.lang.infer.equality import ordered
 from sapwood.lang.infer.heap import Dead, HeapRules
-from sapwood.lang.infer.join import Clash, adapt, join, known_element, storable
-from sapwood.lang.ir.ssa import Var
+from sapwood.lang.infer.iteration import Indexed, choose, iterate
+from sapwood.lang.infer.join import Clash, adapt, join, known_element, storable, unify
+from sapwood.lang.ir.ssa import Region, Var
 from sapwood.lang.object_types import elements_misfit
 from sapwood.lang.ops import arith, control, heap
 from sapwood.lang.ops.memory import offset
 from sapwood.lang.ops.objects import api, is_of_type
-from sapwood.lang.ops.operators import binary, require_index
+from sapwood.lang.ops.operators import COMPARISONS, SYMBOLS, binary, logical_not, require_index
+from sapwood.lang.ops.raw import keep
 from sapwood.lang.types import BOOL, I64, U64
-from sapwood.lang.values import Known, Spec, Value, describe, spec_of
+from sapwood.lang.values import Agg, Known, Site, Spec, Value, describe, spec_of
+
+LENGTH = 2  # the word that says how many items a container has
+
+
+# -- displays ---------------------------------------------------------------------------------------
 
 
 def common_spec(w: Any, specs: list[Spec], what: str) -> Spec:
@@ -33,8 +48,16 @@ def common_spec(w: Any, specs: list[Spec], what: str) -> Spec:
     return spec
 
 
-def make_list(w: Any, items: list[Value]) -> Value:
-    """`[a, b, c]`."""
+def is_starred(item: Value) -> bool:
+    return isinstance(item, Agg) and item.items[:1] == (Known(hir.Starred),)
+
+
+@builtin(hir.make_list)
+def make_list(w: Any, *args: Value) -> Value:
+    """`[a, b, *c]`."""
+    items = list(args)
+    if any(map(is_starred, items)):
+        return _make_starred(w, items)
     if not items:
         return new_list(w, known_element(w.interp.site(w.b.loc)), Known(0))
     spec = common_spec(w, [spec_of(i) for i in items], "list")
@@ -42,7 +65,32 @@ def make_list(w: Any, items: list[Value]) -> Value:
     p = w.b.apply(heap.elements, xs)
     for i, item in enumerate(items):
         layout.write(w.b, offset(w.b, p, Known(i)), ty.Stored(spec), item)
-    set_word(w.b, xs, 2, w.b.index(len(items)))
+    set_word(w.b, xs, LENGTH, w.b.index(len(items)))
+    return xs
+
+
+def _make_starred(w: Any, items: list[Value]) -> Value:
+    from sapwood.lang.infer.list_methods import extend
+    from sapwood.lang.infer.reductions import each
+
+    site, loc = w.interp.site(w.b.loc, "starred"), w.b.loc
+
+    def learn() -> None:
+        for item in items:
+            if is_starred(item):
+                each(w, item.items[1], [], lambda x, _: _learn(site, x))  # type: ignore[union-attr]
+            else:
+                _learn(site, item)
+
+    if site.spec is None:
+        foresee(w, learn)
+    xs = new_list(w, known_element(site), Known(len(items)))
+    for item in items:
+        w.b.loc = loc
+        if is_starred(item):
+            extend(w, xs, item.items[1])  # type: ignore[union-attr]
+        else:
+            add_element(w, xs, item)
     return xs
 
 
@@ -51,6 +99,9 @@ def new_list(w: Any, elem: Spec, capacity: Value) -> Var:
 
     kind = ty.List(elem)
     return w.call_compiled(list_new, [Known(kind), Known(ty.Stored(elem)), capacity], {})
+
+
+# -- words and elements -----------------------------------------------------------------------------
 
 
 def word(b: Any, x: Var, i: int) -> Var:
@@ -75,24 +126,143 @@ def checked_index(b: Any, index: Value, n: Var, message: str) -> Var:
     return i
 
 
+def element_spec(xs: Var) -> Spec:
+    assert isinstance(xs.type, ty.Ref) and isinstance(xs.type.target, ty.List)
+    return xs.type.target.elem
+
+
+def kind_of(xs: Var) -> Known:
+    assert isinstance(xs.type, ty.Ref)
+    return Known(xs.type.target)
+
+
+def stored_of(xs: Var) -> Known:
+    return Known(ty.Stored(element_spec(xs)))
+
+
+def is_list(x: Value) -> bool:
+    return isinstance(x, Var) and isinstance(x.type, ty.Ref) and isinstance(x.type.target, ty.List)
+
+
+def is_empty(xs: Var) -> bool:
+    """Whether nothing was ever put into the list, as far as is known."""
+    return element_spec(xs).kind == "never"
+
+
 def store_value(w: Any, xs: Var, value: Value) -> Value:
     """The value as an element of the list: an empty list learns from it."""
     elem = element_spec(xs)
     if elem.kind == "never":
         elem.data.learn(spec_of(value))
         return value
-    return layout.fit_spec(w.b, value, elem)
+    return fit_element(w, value, elem, "list")
 
 
-def element_spec(xs: Var) -> Spec:
-    assert isinstance(xs.type, ty.Ref) and isinstance(xs.type.target, ty.List)
-    return xs.type.target.elem
+def fit_element(w: Any, value: Value, elem: Spec, what: str) -> Value:
+    """A value as an element of a container that has others; an empty container in it learns what it holds."""
+    found = storable(spec_of(value))
+    try:
+        if join(elem, found) == elem or unify(elem, found):
+            return value
+    except Clash:
+        pass
+    hint = f"all elements of a {what} have one type: convert the value, or keep a {what} of its own for it"
+    raise BadConversion(w.b.loc, found=describe(value), expected=describe(elem), hint=hint)
 
 
 def nothing_there(w: Any, exception: type[BaseException], message: str) -> Any:
     """Reading from a container that nothing was ever put into raises."""
-    w.b.emit(control.raise_, (), (), {"exception": exception, "parts": [{"value": message}]})
+    raise_now(w, exception, message)
+
+
+def raise_now(w: Any, exception: type[BaseException], *parts: Any) -> Any:
+    w.b.emit(control.raise_, (), (), {"exception": exception, "parts": [{"value": p} for p in parts]})
     raise Dead
+
+
+def raise_unless(w: Any, test: Value, exception: type[BaseException], message: str, *args: Var) -> None:
+    """Raise unless a compile-time or run-time bool holds."""
+    if isinstance(test, Known):
+        if not test.value:
+            raise_now(w, exception, message)
+        return
+    w.b.raise_if(logical_not(w.b, test), exception, message, *args)
+
+
+def add_element(w: Any, xs: Var, value: Value) -> None:
+    from sapwood.lang.library.list import list_append
+
+    value = store_value(w, xs, value)
+    if not is_empty(xs):
+        w.call_compiled(list_append, [xs, stored_of(xs), value], {})
+
+
+# -- lists of what an iterable gives ----------------------------------------------------------------
+
+
+def foresee(w: Any, make: Callable[[], None]) -> None:
+    """Walk something for what it teaches about elements, and forget the code."""
+    from sapwood.lang.errors import CompileError
+
+    before, interp = dict(w.vars), w.interp
+    told = len(interp.changes)
+    marks = [(e, len(e)) for e in (*interp.open_exits, w.returns)]
+    try:
+        with w.at(Region(), w.b.loc):
+            make()
+    except (CompileError, Dead):
+        pass  # it will be said again
+    finally:
+        w.vars = before
+        for e, n in marks:
+            del e[n:]
+        del interp.changes[told:]
+
+
+def collect(w: Any, iterable: Value, elem: Spec | None = None) -> Var:
+    """A new list of all that an iterable gives: `list(iterable)`. With `elem`, of such elements."""
+    from sapwood.lang.infer.collect import to_list
+    from sapwood.lang.infer.reductions import each
+
+    loc = w.b.loc
+    if is_list(iterable) and (elem is None or elem == element_spec(iterable)):
+        return copy_list(w, iterable)
+    if elem is None:
+        return to_list(w, iterable, loc)
+    it = iterate(w, iterable, loc)
+    n = it.length(w) if not isinstance(it, Indexed) or not it.static else None
+    xs = new_list(w, elem, Known(0) if n is None else n)
+    each(w, it, [], lambda item, _: add_element(w, xs, item))
+    w.b.loc = loc
+    return xs
+
+
+def _learn(site: Site, item: Value) -> None:
+    site.learn(spec_of(item))
+
+
+def copy_list(w: Any, xs: Var) -> Var:
+    return slice_list(w, xs, w.b.index(0), w.b.index(1), word(w.b, xs, LENGTH))
+
+
+def slice_list(w: Any, xs: Var, start: Value, step: Value, count: Value) -> Var:
+    from sapwood.lang.library.list_edit import list_slice
+
+    if is_empty(xs):
+        return new_list(w, element_spec(xs), Known(0))
+    return w.call_compiled(list_slice, [kind_of(xs), stored_of(xs), xs, start, step, count], {})
+
+
+@builtin(builtins.sorted)
+def _sorted(walker: Any, iterable: Value, /, *, key: Value = Known(None), reverse: Value = Known(False)) -> Value:
+    from sapwood.lang.infer.list_methods import sort
+
+    xs = collect(walker, iterable)
+    sort(walker, xs, key=key, reverse=reverse)
+    return xs
+
+
+# -- rules ------------------------------------------------------------------------------------------
 
 
 class ListRules(HeapRules):
@@ -103,26 +273,91 @@ class ListRules(HeapRules):
 
         return list_drop, (Var(heap.WORDS), Known(ty.Stored(target.elem)))
 
+    @property
+    def methods(self) -> dict[str, Any]:  # type: ignore[override]
+        from sapwood.lang.infer.list_methods import METHODS
+
+        return METHODS
+
     def length(self, w: Any, x: Var) -> Value:
-        return word(w.b, x, 2)
+        return word(w.b, x, LENGTH)
 
     def get_item(self, w: Any, x: Var, index: Value) -> Value:
+        from sapwood.lang.infer.slices import get_slice, is_slice
+
+        if is_slice(index):
+            return get_slice(w, x, index)
         elem = element_spec(x)
         if elem.kind == "never":
             nothing_there(w, IndexError, "list index out of range")
-        i = checked_index(w.b, index, word(w.b, x, 2), "list index out of range")
+        i = checked_index(w.b, index, word(w.b, x, LENGTH), "list index out of range")
         return layout.read(w.b, offset(w.b, w.b.apply(heap.elements, x), i), ty.Stored(elem))
 
     def set_item(self, w: Any, x: Var, index: Value, value: Value) -> None:
+        from sapwood.lang.infer.slices import is_slice, set_slice
+
+        if is_slice(index):
+            set_slice(w, x, index, value)
+            return
         value = store_value(w, x, value)
         elem = element_spec(x)
         if elem.kind == "never":
             nothing_there(w, IndexError, "list assignment index out of range")
-        i = checked_index(w.b, index, word(w.b, x, 2), "list assignment index out of range")
-        place = offset(w.b, w.b.apply(heap.elements, x), i)
         leaves = adapt(w.b, value, elem)
-        layout.read(w.b, place, ty.Stored(elem), take=True)  # what was there: nobody uses it, so it is released
+        i = checked_index(w.b, index, word(w.b, x, LENGTH), "list assignment index out of range")
+        place = offset(w.b, w.b.apply(heap.elements, x), i)
+        old = layout.read(w.b, place, ty.Stored(elem), take=True)
         layout.write_leaves(w.b, place, elem, leaves)
+        if any(isinstance(leaf, ty.Ref) for leaf in elem.leaves()):
+            w.b.apply(keep, old)  # what was there ends when the list is whole again
+
+    def del_item(self, w: Any, x: Var, index: Value) -> None:
+        from sapwood.lang.infer.slices import delete_slice, is_slice
+        from sapwood.lang.library.list_edit import list_discard
+
+        if is_slice(index):
+            delete_slice(w, x, index)
+            return
+        if is_empty(x):
+            nothing_there(w, IndexError, "list assignment index out of range")
+        i = checked_index(w.b, index, word(w.b, x, LENGTH), "list assignment index out of range")
+        w.call_compiled(list_discard, [x, stored_of(x), i], {})
+
+    def contains(self, w: Any, x: Var, item: Value) -> Value | None:
+        from sapwood.lang.library.list import list_find
+
+        if is_empty(x):
+            return Known(False)
+        if isinstance(item, Known) and not isinstance(item.value, tuple) and item != Known(None):
+            item = w.b.materialize(item)
+        at = w.call_compiled(list_find, [x, item, Known(0), word(w.b, x, LENGTH)], {})
+        return binary(w.b, operator.ge, at, Known(0))
+
+    def binary(self, w: Any, fn: Any, x: Value, y: Value) -> Value | None:
+        if fn in COMPARISONS and is_list(x) and is_list(y):
+            return _compare(w, fn, x, y)
+        if fn in (operator.eq, operator.ne):
+            hint = f"they are never equal; compare with a list, or compare an element of the {self.type_name}"
+            raise NoOperator(w.b.loc, left=describe(x), op=SYMBOLS[fn], right=describe(y), hint=hint)
+        if fn is operator.add and is_list(x) and is_list(y):
+            return _concatenate(w, x, y)
+        if fn is operator.mul:
+            return _repeat(w, x, y) if is_list(x) else _repeat(w, y, x)
+        hint = ""
+        if fn is operator.add:
+            hint = "a list can only be added to a list; to add one element use append(), or [element]"
+        raise NoOperator(w.b.loc, left=describe(x), op=SYMBOLS[fn], right=describe(y), hint=hint)
+
+    def inplace(self, w: Any, fn: Any, x: Var, y: Value) -> Value | None:
+        from sapwood.lang.infer.list_methods import extend
+
+        if fn is operator.iadd:
+            extend(w, x, y)
+            return x
+        if fn is operator.imul and isinstance(y, Known | Var) and not is_list(y):
+            _repeat_in_place(w, x, y)
+            return x
+        return None
 
     def to_object(self, w: Any, x: Var) -> Var:
         from sapwood.lang.library.border import list_to_python
@@ -142,13 +377,80 @@ class ListRules(HeapRules):
         return w.call_compiled(list_from_python, [x, Known(target), Known(ty.Stored(target.elem)), Known(w.interp.exact)], {})
 
 
-def _append(w: Any, xs: Var, x: Value) -> Value:
-    from sapwood.lang.library.list import list_append
+def _compare(w: Any, fn: Any, x: Var, y: Var) -> Value:
+    from sapwood.lang.library.list import list_difference, list_equal
 
-    x = store_value(w, xs, x)
-    if element_spec(xs).kind != "never":
-        w.call_compiled(list_append, [xs, Known(ty.Stored(element_spec(xs))), x], {})
-    return Known(None)
+    n, m = word(w.b, x, LENGTH), word(w.b, y, LENGTH)
+    if is_empty(x) or is_empty(y):
+        return binary(w.b, fn, n, m)
+    if fn in (operator.eq, operator.ne):
+        same = w.call_compiled(list_equal, [x, y], {})
+        return same if fn is operator.eq else logical_not(w.b, same)
+    at = w.call_compiled(list_difference, [x, y], {})
+    inside = binary(w.b, operator.lt, at, n), binary(w.b, operator.lt, at, m)
+    both = w.b.emit1(arith.band, inside, BOOL)
+
+    def elements_decide() -> Value:
+        return ordered(w, fn, element(w, x, at), element(w, y, at))
+
+    return choose(w, both, elements_decide, lambda: binary(w.b, fn, n, m), "a comparison")
 
 
-ListRules.methods = {"append": _append}
+def element(w: Any, xs: Var, i: Value) -> Value:
+    return layout.read(w.b, offset(w.b, w.b.apply(heap.elements, xs), i), stored_of(xs).value)
+
+
+def _concatenate(w: Any, x: Var, y: Var) -> Value:
+    from sapwood.lang.library.list_edit import list_extend
+
+    a, b = element_spec(x), element_spec(y)
+    if a.kind == "never" or b.kind == "never":
+        kept = y if a.kind == "never" else x
+        return copy_list(w, kept)
+    if not unify(a, b):
+        hint = "both lists must have elements of one type; convert one: [float(v) for v in xs]"
+        raise NoOperator(w.b.loc, left=describe(x), op="+", right=describe(y), hint=hint)
+    n, m = word(w.b, x, LENGTH), word(w.b, y, LENGTH)
+    out = new_list(w, a, binary(w.b, operator.add, n, m))
+    for part, count in ((x, n), (y, m)):
+        w.call_compiled(list_extend, [out, stored_of(out), part, Known(0), Known(1), count], {})
+    return out
+
+
+def _repeat(w: Any, xs: Var, times: Value) -> Value:
+    from sapwood.lang.library.list_edit import list_repeat
+
+    k = _count(w, xs, times)
+    if is_empty(xs):
+        return new_list(w, element_spec(xs), Known(0))
+    return w.call_compiled(list_repeat, [kind_of(xs), stored_of(xs), xs, k], {})
+
+
+def _repeat_in_place(w: Any, xs: Var, times: Value) -> None:
+    from sapwood.lang.library.list_edit import list_clear, list_repeat_in_place
+
+    k = _count(w, xs, times)
+    if is_empty(xs):
+        return
+    positive = binary(w.b, operator.gt, k, Known(0))
+
+    def repeat() -> Value:
+        w.call_compiled(list_repeat_in_place, [xs, stored_of(xs), k], {})
+        return Known(None)
+
+    def clear() -> Value:
+        w.call_compiled(list_clear, [xs, stored_of(xs)], {})
+        return Known(None)
+
+    choose(w, positive, repeat, clear, "a list")
+
+
+def _count(w: Any, xs: Var, times: Value) -> Value:
+    number = isinstance(times, Known) and isinstance(times.value, int) or (
+        isinstance(times, Var) and isinstance(times.type, ty.Scalar) and not times.type.is_float
+    )
+    if not number:
+        hint = "a list can only be repeated an int number of times"
+        raise NoOperator(w.b.loc, left=describe(xs), op="*", right=describe(times), hint=hint)
+    return require_index(w.b, times, "the number of repetitions")
+

@@ -33,7 +33,7 @@ from sapwood.lang.infer.iteration import Ended, Indexed, Items, Iteration, LoopS
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops import control
-from sapwood.lang.ops.operators import binary, require_index, truth
+from sapwood.lang.ops.operators import binary, require_index
 from sapwood.lang.types import I64
 from sapwood.lang.values import Agg, Known, Spec, Value, describe, spec_of
 
@@ -91,6 +91,7 @@ class LoopMixin:
         def block(self, statements: list[hir.Stmt]) -> bool: ...
         def unwind(self, depth: int) -> bool: ...
         def expr(self, e: hir.Expr) -> Value: ...
+        def condition(self, e: hir.Expr) -> Known | Var: ...
         def assign(self, target: hir.Target, value: Value, loc: Loc) -> None: ...
         def call_compiled(self, fn: Any, args: list[Value], kwargs: dict[str, Value]) -> Value: ...
         def merge(
@@ -203,7 +204,7 @@ class LoopMixin:
     def while_loop(self, s: hir.While) -> bool:
         def body(loop: Loop) -> bool:
             self.b.loc = s.loc
-            test = truth(self.b, self.expr(s.test))
+            test = self.condition(s.test)
             self.b.loc = s.loc
             try:
                 LoopSink(self, loop.breaks, None, lambda: self.block(s.other)).end_unless(test)

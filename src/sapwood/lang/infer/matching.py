@@ -7,9 +7,9 @@ import operator
 from typing import TYPE_CHECKING
 
 from sapwood.lang import types as ty
-from sapwood.lang.errors import NoAttribute, PatternMismatch
+from sapwood.lang.errors import BadConversion, PatternMismatch
 from sapwood.lang.front import hir
-from sapwood.lang.infer.builtins import BUILTINS, builtin
+from sapwood.lang.infer.builtins import builtin
 from sapwood.lang.infer.objects import get_attribute
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.operators import tuple_items
@@ -92,12 +92,10 @@ def _positional(w: Walker, subject: Value, cls: Value, index: Value) -> Value:
 
 @builtin(hir.star_items)
 def _star_items(w: Walker, value: Value, before: Value, after: Value) -> Value:
-    if kind_of(value) != "tuple":
-        w.call(Known(hir.make_list), [], {}, w.b.loc)  # says what it cannot
-        raise NoAttribute(w.b.loc, type=describe(value), name="__getitem__", hint="unpack a tuple")
     first, last = w.b.known(before, "a count", int), w.b.known(after, "a count", int)
     items = tuple_items(value)
     taken = list(items[first : len(items) - last])
-    if hir.make_list in BUILTINS:  # Python's lists hold what is left over
-        return w.call(Known(hir.make_list), taken, {}, w.b.loc)
-    return make_tuple(taken)
+    try:
+        return w.call(Known(hir.make_list), taken, {}, w.b.loc)  # Python's lists hold what is left over
+    except BadConversion:  # of several types
+        return make_tuple(taken)

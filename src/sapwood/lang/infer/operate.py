@@ -11,7 +11,6 @@ from sapwood.lang.errors_iteration import NotIterable
 from sapwood.lang.front import hir
 from sapwood.lang.infer.generators import begin
 from sapwood.lang.infer.heap import is_reference, require_some, rules_of
-from sapwood.lang.infer.lists import make_list
 from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, set_item
 from sapwood.lang.infer.ranges import range_contains
 from sapwood.lang.infer.reductions import found_in
@@ -84,8 +83,6 @@ class OperatorMixin:
                 if isinstance(a, Agg) and a.items[:1] == (Known(hir.Starred),):
                     raise NotIterable(loc, type=describe(a.items[1]))
             return begin(self, make_tuple(args))
-        if callee is hir.make_list:
-            return make_list(self, args)
         if callee is getattr:
             return get_attribute(self, args[0], args[1].value, loc)  # type: ignore[union-attr]
         if callee is operator.getitem:

@@ -263,7 +263,7 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
             self.assign(t.target if isinstance(t, hir.StarTarget) else t, v, loc)
 
     def _if(self, s: hir.If) -> bool:
-        test = truth(self.b, self.expr(s.test))
+        test = self.condition(s.test)
         if isinstance(test, Known):
             return self.block(s.then if test.value else s.other)
         narrowed = self.narrowings(s.test)
@@ -420,15 +420,7 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
             case hir.IfExp():
                 return self._if_expression(e)
             case hir.Bind():
-                saved = self.vars.get(e.name)
-                self.vars[e.name] = self.expr(e.value)
-                self.conditions[e.name] = e.value
-                result = self.expr(e.body)
-                if saved is None:
-                    del self.vars[e.name]
-                else:
-                    self.vars[e.name] = saved
-                return result
+                return self._bind_name(e, self.expr(e.value), self.expr)
             case hir.Lambda():
                 return self.closure(e.function)
             case hir.Python():
@@ -466,10 +458,35 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
             out[name] = self.expr(value)
         return out
 
-    def _if_expression(self, e: hir.IfExp) -> Value:
-        test = truth(self.b, self.expr(e.test))
+    def _bind_name(self, e: hir.Bind, value: Value, walk: Callable[[Any], Value]) -> Value:
+        saved = self.vars.get(e.name)
+        self.vars[e.name] = value
+        self.conditions[e.name] = e.value
+        result = walk(e.body)
+        if saved is None:
+            del self.vars[e.name]
+        else:
+            self.vars[e.name] = saved
+        return result
+
+    def condition(self, e: hir.Expr) -> Known | Var:
+        """The truth of an expression; what `and` and `or` combine may be of any types."""
+        if isinstance(e, hir.Bind) and isinstance(e.body, hir.IfExp):
+            test, then, other = e.body.test, e.body.then, e.body.other
+            if any(isinstance(x, hir.Name) and x.name == e.name for x in (then, other)) and (
+                isinstance(test, hir.Name) and test.name == e.name
+            ):
+                part = self._bind_name(e, self.condition(e.value), lambda x: self._if_expression(x, self.condition))
+                return truth(self.b, part)
+        value = self.expr(e)
+        self.b.loc = e.loc
+        return truth(self.b, value)
+
+    def _if_expression(self, e: hir.IfExp, walk: Callable[[hir.Expr], Value] | None = None) -> Value:
+        test = self.condition(e.test)
+        walk = walk or self.expr
         if isinstance(test, Known):
-            return self.expr(e.then if test.value else e.other)
+            return walk(e.then if test.value else e.other)
         before, where = self.vars, dict(self.where)
         ends: list[tuple[Region, dict[str, Value]]] = []
         values: list[Value] = []
@@ -482,7 +499,7 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
                 self.narrow(narrowed)
                 inside = {n: self.vars[n] for n in narrowed if n in self.vars}
                 try:
-                    values.append(self.expr(part))
+                    values.append(walk(part))
                 except Dead:
                     continue
                 self.vars.update((n, before[n]) for n, v in inside.items() if self.vars[n] is v)

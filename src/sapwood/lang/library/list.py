@@ -1,6 +1,7 @@
 """Lists, written in the language. Words: 2 length, 3 capacity, 4 address of the elements.
 
 `kind` is the list's heap type and `stored` the type of its elements in memory, both known at compile time.
+Indices are in range: whoever calls these has looked. Editing is in list_edit.py, order in list_order.py.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sapwood.lang.ops.heap import (
     words,
 )
 from sapwood.lang.ops.memory import address
+from sapwood.lang.ops.raw import equal_values
 
 LENGTH, CAPACITY, DATA = 2, 3, 4
 TOO_MANY = 1 << 47  # bytes that no machine gives
@@ -41,6 +43,7 @@ def list_new(kind, stored, capacity: int):
     w = words(xs)
     w[LENGTH] = 0
     w[CAPACITY] = 0
+    w[DATA] = 0
     if capacity > 0:
         w[DATA] = address(allocate(bytes_for(capacity, stored_size(stored))))
         w[CAPACITY] = capacity
@@ -82,3 +85,42 @@ def list_append(xs, stored, x: Any) -> None:
         list_reserve(xs, stored, n + 1)
     elements(xs)[n] = x
     w[LENGTH] = n + 1
+
+
+@fn(unchecked=True)
+def list_find(xs, x, start: int, stop: int) -> int:
+    """The first index from start to stop of an element that equals x; -1: there is none."""
+    i = start
+    while i < stop and i < words(xs)[LENGTH]:  # a comparison may change the list
+        if equal_values(elements(xs)[i], x):
+            return i
+        i += 1
+    return -1
+
+
+@fn(unchecked=True)
+def list_count(xs, x) -> int:
+    total = 0
+    i = 0
+    while i < words(xs)[LENGTH]:
+        if equal_values(elements(xs)[i], x):
+            total += 1
+        i += 1
+    return total
+
+
+@fn(unchecked=True)
+def list_difference(xs, ys) -> int:
+    """The first index at which two lists differ, which may be the length of the shorter one."""
+    i = 0
+    while i < words(xs)[LENGTH] and i < words(ys)[LENGTH]:
+        if not equal_values(elements(xs)[i], elements(ys)[i]):
+            return i
+        i += 1
+    return i
+
+
+@fn(unchecked=True)
+def list_equal(xs, ys) -> bool:
+    n = words(xs)[LENGTH]
+    return n == words(ys)[LENGTH] and list_difference(xs, ys) == n

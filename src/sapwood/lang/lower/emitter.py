@@ -52,14 +52,23 @@ def _is_bool(ty: Leaf) -> bool:
     return ty == BOOL or isinstance(ty, Simd) and ty.elem == BOOL
 
 
-# what never overlaps: words of heap objects, elements of containers by their type, the count of live objects
-ALIASES = {"header": 11, "elements": 12, "state": 13}
+# what never overlaps: words of heap objects, their counts, elements of containers by type, the count of live objects
+_TYPES = ("i8", "i16", "i32", "i64", "float", "double", "ptr")
+_ALIASES = ("header", "count", "state", *(f"elements {t}" for t in _TYPES))
+ALIASES = {name: 30 + i for i, name in enumerate(_ALIASES)}
 ALIAS_METADATA = (
     '!10 = !{!"memory"}',
-    '!20 = !{!"header", !10}', "!11 = !{!20, !20, i64 0}",
-    '!21 = !{!"elements", !10}', "!12 = !{!21, !21, i64 0}",
-    '!22 = !{!"state", !10}', "!13 = !{!22, !22, i64 0}",
+    *(line for name, i in ALIASES.items() for line in (
+        f'!{i + 30} = !{{!"{name}", !10}}', f"!{i} = !{{!{i + 30}, !{i + 30}, i64 0}}")),
 )  # fmt: skip
+
+
+def alias_tag(alias: str, ty: Leaf) -> str:
+    """The metadata of a load or store in memory that only pointers of one kind lead to."""
+    if alias == "elements":
+        alias = f"elements {memory_type(ty.elem if isinstance(ty, Simd) else ty)}"
+    number = ALIASES.get(alias)
+    return "" if number is None else f", !tbaa !{number}"
 
 
 class ModuleEmitter:

@@ -55,9 +55,9 @@ def _(ev, op, nbytes):
 @new_object.lowering
 def _(e, op):
     p = _lower_allocate(e, op, e.name(op.operands[0]))
-    e.line(f"store i64 1, ptr {p}, align 8, !tbaa !11")
+    e.line(f"store i64 1, ptr {p}, align 8{_tag('count')}")
     at = e.value(f"getelementptr i8, ptr {p}, i64 8")
-    e.line(f"store ptr @{op.attrs['drop'].name}, ptr {at}, align 8, !tbaa !11")
+    e.line(f"store ptr @{op.attrs['drop'].name}, ptr {at}, align 8{_tag('header')}")
     e.names[op.result] = p
 
 
@@ -187,12 +187,18 @@ def _lower_request(e, op, n: str, call: Any) -> str:
     return p
 
 
+def _tag(alias: str) -> str:
+    from sapwood.lang.lower.emitter import alias_tag
+
+    return alias_tag(alias, I64)
+
+
 def _count(e, change: int) -> None:
     """Keep the number of live allocations, for tests and leak checks."""
     e.declare("@sapwood_heap_state = external global i64")
-    old = e.value("load i64, ptr @sapwood_heap_state, align 8, !tbaa !13")
+    old = e.value(f"load i64, ptr @sapwood_heap_state, align 8{_tag('state')}")
     new = e.value(f"add i64 {old}, {change}")
-    e.line(f"store i64 {new}, ptr @sapwood_heap_state, align 8, !tbaa !13")
+    e.line(f"store i64 {new}, ptr @sapwood_heap_state, align 8{_tag('state')}")
 
 
 # -- counts -----------------------------------------------------------------------------------------
@@ -232,8 +238,8 @@ def lower_retain(e, p: str, t: Ref) -> None:
         some, done = e.label("some"), e.label("retained")
         e.line(f"br i1 {e.value(f'icmp eq ptr {p}, null')}, label %{done}, label %{some}")
         e.block(some)
-    count = e.value(f"load i64, ptr {p}, align 8, !tbaa !11")
-    e.line(f"store i64 {e.value(f'add nuw nsw i64 {count}, 1')}, ptr {p}, align 8, !tbaa !11")
+    count = e.value(f"load i64, ptr {p}, align 8{_tag('count')}")
+    e.line(f"store i64 {e.value(f'add nuw nsw i64 {count}, 1')}, ptr {p}, align 8{_tag('count')}")
     if done:
         e.line(f"br label %{done}")
         e.block(done)
@@ -281,13 +287,14 @@ def lower_release(e, p: str, t: Ref) -> None:
         some = e.label("some")
         e.line(f"br i1 {e.value(f'icmp eq ptr {p}, null')}, label %{done}, label %{some}")
         e.block(some)
-    left = e.value(f"add nsw i64 {e.value(f'load i64, ptr {p}, align 8, !tbaa !11')}, -1")
-    e.line(f"store i64 {left}, ptr {p}, align 8, !tbaa !11")
+    count = e.value(f"load i64, ptr {p}, align 8{_tag('count')}")
+    left = e.value(f"add nsw i64 {count}, -1")
+    e.line(f"store i64 {left}, ptr {p}, align 8{_tag('count')}")
     end = e.label("end")
     e.line(f"br i1 {e.value(f'icmp eq i64 {left}, 0')}, label %{end}, label %{done}")
     e.block(end)
     at = e.value(f"getelementptr i8, ptr {p}, i64 8")
-    drop = e.value(f"load ptr, ptr {at}, align 8, !tbaa !11")
+    drop = e.value(f"load ptr, ptr {at}, align 8{_tag('header')}")
     e.line(f"call {{i32}} {drop}(ptr {p}, ptr %err)")
     e.line(f"br label %{done}")
     e.block(done)
@@ -310,7 +317,7 @@ def _(op, x):
 
 @reference_count.lowering
 def _(e, op, p):
-    return e.value(f"load i64, ptr {p}, align 8, !tbaa !11")
+    return e.value(f"load i64, ptr {p}, align 8{_tag('count')}")
 
 
 # -- references -------------------------------------------------------------------------------------

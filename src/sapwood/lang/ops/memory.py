@@ -118,7 +118,7 @@ def _(e, op, n):
 def load(p: Any) -> Any:
     """Read a leaf through a pointer; with a second operand, a mask, lanes that are off give zero.
 
-    A reference is shared with the memory; with the attribute `take` it moves out.
+    A reference is shared with the memory; with the attribute `take` it moves out, with `borrow` the memory keeps it.
     """
 
 
@@ -127,7 +127,7 @@ def _(op, p, *mask):
     ty = op.result.type
     if not mask:
         x = p.load(ty)
-        if isinstance(ty, Ref) and not op.attrs.get("take"):
+        if isinstance(ty, Ref) and not (op.attrs.get("take") or op.attrs.get("borrow")):
             retain_value(x, ty)
         return x
     size = ty.elem.itemsize
@@ -148,8 +148,8 @@ def _(e, op, p, *mask):
         mt = e.type(op.operands[1].type)
         arg = (f"{pt} align {align}", p)
         return e.call(name, memory, [arg, (mt, mask[0]), (memory, zero)])
-    x = e.value(f"load {volatile}{memory}, {pt} {p}, align {align}{e.load_metadata(op)}{_alias(op)}")
-    if isinstance(ty, Ref) and not op.attrs.get("take"):
+    x = e.value(f"load {volatile}{memory}, {pt} {p}, align {align}{e.load_metadata(op)}{_alias(op, ty)}")
+    if isinstance(ty, Ref) and not (op.attrs.get("take") or op.attrs.get("borrow")):
         lower_retain(e, x, ty)
     return e.from_memory(ty, x)
 
@@ -182,14 +182,14 @@ def _(e, op, p, x, *mask):
         e.call(name, "void", [(memory, x), (f"{pt} align {align}", p), (e.type(op.operands[2].type), mask[0])])
         return
     stream = ", !nontemporal !0" if op.attrs.get("stream") else ""
-    e.line(f"store {memory} {x}, {pt} {p}, align {align}{stream}{_alias(op)}")
+    e.line(f"store {memory} {x}, {pt} {p}, align {align}{stream}{_alias(op, ty)}")
 
 
-def _alias(op) -> str:
-    from sapwood.lang.lower.emitter import ALIASES
+def _alias(op, ty: Leaf) -> str:
+    from sapwood.lang.lower.emitter import alias_tag
 
     alias = op.operands[0].type.alias
-    return f", !tbaa !{ALIASES[alias]}" if alias else ""
+    return alias_tag(alias, ty) if alias else ""
 
 
 def _natural(ty: Leaf) -> int:

@@ -16,7 +16,22 @@ from sapwood.lang.ir.ssa import Region, Var
 from sapwood.lang.ops import arith, control
 from sapwood.lang.ops.base import Operation
 from sapwood.lang.ops.promotion import common_type, to_type
-from sapwood.lang.types import BOOL, F64, I64, Optional, Ptr, Range, Ref, Scalar, Simd, Struct, Tuple, elem_of, like
+from sapwood.lang.types import (
+    BOOL,
+    F64,
+    I64,
+    Optional,
+    Ptr,
+    Range,
+    Ref,
+    Scalar,
+    Simd,
+    Str,
+    Struct,
+    Tuple,
+    elem_of,
+    like,
+)  # fmt: skip
 from sapwood.lang.values import Agg, Known, Value, describe
 
 SYMBOLS: dict[Any, str] = {
@@ -281,6 +296,12 @@ def _identity(b: Any, fn: Any, x: Value, y: Value) -> Value:
             return missing if fn is operator.is_ else logical_not(b, missing)
         same = x == y
         return Known(same if fn is operator.is_ else not same)
+    if isinstance(x, Var) and isinstance(y, Var) and isinstance(x.type, Ref) and isinstance(y.type, Ref):
+        if not isinstance(x.type.target, Str):
+            from sapwood.lang.ops.heap import same_object
+
+            found = b.apply(same_object, x, y) if type(x.type.target) is type(y.type.target) else Known(False)
+            return found if fn is operator.is_ else logical_not(b, found)
     raise NoOperator(
         b.loc, left=describe(x), op=SYMBOLS[fn], right=describe(y), hint="values have no identity; use == or !="
     )

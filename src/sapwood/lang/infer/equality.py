@@ -1,0 +1,152 @@
+"""Equality of values as elements and keys: tuples item by item, None, values of unlike types."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from sapwood.lang import types as ty
+from sapwood.lang.infer.iteration import choose
+from sapwood.lang.infer.narrow import is_none, is_optional, some
+from sapwood.lang.ops import arith
+from sapwood.lang.ops.operators import logical_and, logical_not, truth, tuple_items
+from sapwood.lang.types import BOOL
+from sapwood.lang.values import Agg, Known, Value, Var
+
+
+def compare_with(w: Any, fn: Any, x: Value, y: Value) -> Value:
+    """An operator as the program would write it: structs bring their own."""
+    return w.operate(fn, x, y)
+
+
+def equal(w: Any, x: Value, y: Value) -> Value:
+    """Python's `x == y` as a bool."""
+    if isinstance(x, Known) and isinstance(y, Known):
+        return Known(bool(x.value == y.value))
+    if is_optional(x) or is_optional(y) or Known(None) in (x, y):
+        return _equal_optional(w, x, y)
+    if is_tuple(x) and is_tuple(y):
+        return _equal_items(w, tuple_items(x), tuple_items(y))
+    if not comparable(x, y):
+        return Known(False)
+    return truth(w.b, compare_with(w, operator.eq, x, y))
+
+
+def is_tuple(x: Value) -> bool:
+    if isinstance(x, Known):
+        return isinstance(x.value, tuple)
+    return isinstance(x, Agg) and isinstance(x.type, ty.Tuple)
+
+
+def comparable(x: Value, y: Value) -> bool:
+    """Whether equality of such values can ever hold; else it is False without looking."""
+
+    def kind(v: Value) -> Any:
+        match v:
+            case Var(type=ty.Scalar()):
+                return "number"
+            case Var(type=ty.Ref(target=target)):
+                return "object" if isinstance(target, ty.Object) else type(target)
+            case Known(value=bool() | int() | float() | complex()):
+                return "number"
+            case Known(value=str()):
+                return ty.Str
+            case Known(value=tuple()):
+                return ty.Tuple
+            case Known(value=value):
+                return type(value)
+            case Agg(type=ty.Struct(cls=cls)):
+                return "own" if "__eq__" in cls.__sapwood_struct__.methods else cls
+            case Agg(type=t):
+                return "number" if type(t).__name__ == "Complex" else type(t)
+        return None
+
+    a, b = kind(x), kind(y)
+    sets = {"Set", "FrozenSet"}
+    names = {getattr(a, "__name__", ""), getattr(b, "__name__", "")}
+    return a == b or "own" in (a, b) or "object" in (a, b) or names <= sets or names <= {"Bytes", "ByteArray"}
+
+
+def _equal_items(w: Any, xs: tuple[Value, ...], ys: tuple[Value, ...]) -> Value:
+    if len(xs) != len(ys):
+        return Known(False)
+    if all(_cheap(v) for v in (*xs, *ys)):
+        result: Value = Known(True)
+        for x, y in zip(xs, ys, strict=True):
+            result = logical_and(w.b, result, equal(w, x, y))
+        return result
+
+    def rest(k: int) -> Value:
+        if k == len(xs) - 1:
+            return equal(w, xs[k], ys[k])
+        return both(w, equal(w, xs[k], ys[k]), lambda: rest(k + 1))
+
+    return rest(0) if xs else Known(True)
+
+
+def _cheap(v: Value) -> bool:
+    return isinstance(v, Known) and not isinstance(v.value, str) or isinstance(v, Var) and isinstance(v.type, ty.Scalar)
+
+
+def both(w: Any, test: Value, more: Callable[[], Value]) -> Value:
+    """`test and more()`, of bools."""
+    return choose(w, test, lambda: _as_bool(w, more()), lambda: Known(False), "a comparison")
+
+
+def _as_bool(w: Any, x: Value) -> Value:
+    return truth(w.b, x)
+
+
+def _equal_optional(w: Any, x: Value, y: Value) -> Value:
+    """None equals None only."""
+
+    def missing(v: Value) -> Value:
+        if v == Known(None):
+            return Known(True)
+        return is_none(w.b, v) if is_optional(v) else Known(False)
+
+    a, b = missing(x), missing(y)
+    if isinstance(a, Known) and isinstance(b, Known):
+        return Known(True) if a.value and b.value else Known(False)
+    if isinstance(a, Known) and a.value:
+        return b
+    if isinstance(b, Known) and b.value:
+        return a
+
+    def held(v: Value) -> Value:
+        return some(w.b, v) if is_optional(v) else v
+
+    if isinstance(a, Known) or isinstance(b, Known):
+        there = logical_not(w.b, b if isinstance(a, Known) else a)
+        return both(w, there, lambda: equal(w, held(x), held(y)))
+    same = w.b.emit1(arith.compare, (w.b.materialize(a), w.b.materialize(b)), BOOL, test="eq")
+    return choose(
+        w, same, lambda: choose(w, a, lambda: Known(True), lambda: _as_bool(w, equal(w, held(x), held(y))), "=="),
+        lambda: Known(False), "a comparison",
+    )  # fmt: skip
+
+
+def less(w: Any, x: Value, y: Value) -> Value:
+    """Python's `x < y`, also of tuples: the first items that differ decide."""
+    return ordered(w, operator.lt, x, y)
+
+
+def ordered(w: Any, fn: Any, x: Value, y: Value) -> Value:
+    """`x < y`, `<=`, `>` or `>=`."""
+    if not (is_tuple(x) and is_tuple(y)) or isinstance(x, Known) and isinstance(y, Known):
+        return truth(w.b, compare_with(w, fn, x, y))
+    xs, ys = tuple_items(x), tuple_items(y)
+
+    def rest(k: int) -> Value:
+        if k == min(len(xs), len(ys)):
+            return Known(fn(len(xs), len(ys)))
+        if k == len(xs) - 1 == len(ys) - 1:
+            return ordered(w, fn, xs[k], ys[k])
+        return choose(
+            w, equal(w, xs[k], ys[k]), lambda: rest(k + 1), lambda: _as_bool(w, ordered(w, fn, xs[k], ys[k])),
+            "a comparison",
+        )  # fmt: skip
+
+    return rest(0)
+
