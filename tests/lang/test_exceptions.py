@@ -657,3 +657,33 @@ def test_with() -> None:
             for how in (0, 1, 8):
                 agree(with_two, a, b, 1, how, log(), plain=True)
                 assert raised(with_two, a, b, 1, how, log()) == raised(in_python(with_two), a, b, 1, how, log())
+
+
+@fn
+def always_raises(x: int) -> int:
+    if 2 > 1:
+        raise ValueError("always", x)
+    return 1
+
+
+@fn
+def after_what_never_returns(x: int) -> int:
+    xs = [x]
+
+    def inner(z: int) -> int:
+        raise KeyError(z)
+
+    if x > 10:
+        return inner(x) + xs[0]
+    try:
+        return 2 - always_raises(x) + xs[0]
+    except ValueError:
+        if x == 5:
+            always_raises(x)
+        return 7
+
+
+def test_functions_that_never_return() -> None:
+    for x in (1, 5, 11):
+        agree(after_what_never_returns, x, plain=True)
+    agree(always_raises, 1, plain=True)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sapwood
-from sapwood.cli import bench, chat, generate, info, inspect, serve
+from sapwood.cli import bench, chat, check, generate, info, inspect, serve
 from sapwood.cli.errors import CommandError
 from sapwood.config import ConfigError
 
@@ -27,6 +27,7 @@ COMMANDS: dict[str, Any] = {
     "chat": chat,
     "serve": serve,
     "bench": bench,
+    "check": check,
     "inspect": inspect,
     "info": info,
 }

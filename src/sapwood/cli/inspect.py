@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sapwood.cli.errors import CommandError
+from sapwood.cli.source_files import import_file
 
 HELP = "what the compiler makes of a function"
 
@@ -62,7 +63,7 @@ def _load(where: str) -> tuple[Any, Any]:
     file, colon, name = where.rpartition(":")
     if not colon or not file or not name:
         raise CommandError(f"{where!r} is not FILE:FUNCTION, as in examples/mandelbrot.py:mandelbrot")
-    module = _import_file(Path(file)) if file.endswith(".py") else _import_module(file)
+    module = import_file(Path(file)) if file.endswith(".py") else _import_module(file)
     found: Any = module
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -71,24 +72,6 @@ def _load(where: str) -> tuple[Any, Any]:
     known = [n for n, v in vars(module).items() if hasattr(type(v), "__sapwood_function__")]
     names = ", ".join(known[:20]) or "none"
     raise CommandError(f"{file} has no @fn function {name!r}; it has {names}")
-
-
-def _import_file(path: Path) -> Any:
-    import importlib.util
-
-    if not path.is_file():
-        raise CommandError(f"there is no file {path}")
-    name = path.stem
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(name, module)
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise CommandError(f"{path} cannot be imported: {type(error).__name__}: {error}") from None
-    return module
 
 
 def _import_module(name: str) -> Any:

@@ -77,6 +77,11 @@ class CompileError(Exception):
     def text(self) -> str:
         return self.message.format(**self._shown())
 
+    @property
+    def help_text(self) -> str:
+        """What to do about it."""
+        return self.help.format(**self._shown()) if self.help else ""
+
     def _shown(self) -> dict[str, str]:
         """The fields as people read them: i64 and f64 by the names that they have in annotations."""
         names = {"i64": "int", "f64": "float"}
@@ -103,9 +108,8 @@ class CompileError(Exception):
                 continue
             lines.append(f"  called from {'Python' if loc is None else _place(loc)}: {text}")
             lines += [] if loc is None else excerpt(loc, "    ")[:1]
-        help = self.help.format(**self._shown()) if self.help else ""
-        if help:
-            lines.append(f"  help: {help}")
+        if self.help_text:
+            lines.append(f"  help: {self.help_text}")
         return "\n".join(lines)
 
     def __reduce__(self):  # pickles as text: exceptions cross process boundaries in test runners

@@ -18,6 +18,7 @@ from sapwood.lang.errors import CompileError, KernelResult, MutatedCopy, StarArg
 from sapwood.lang.front import hir
 from sapwood.lang.front.dump import dump
 from sapwood.lang.infer.builder import Builder
+from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.interpreter import Dependencies, Interpreter
 from sapwood.lang.ir.printer import format_program
 from sapwood.lang.ir.ssa import Function, Program, Region, Var
@@ -140,17 +141,19 @@ def _walk_entry(
     entry.restrict = _restricted(fn, arguments)
     named = {p.name: v for p, v in zip(code.params, values, strict=True) if p.keyword_only}
     try:
-        result = frame.call_compiled(fn, values[: len(values) - len(named)], named)
+        result: Value | None = frame.call_compiled(fn, values[: len(values) - len(named)], named)
+    except Dead:
+        result = None  # it never returns
     except CompileError as e:
         if e.calls:  # the outermost call is Python's
             e.calls[-1] = (e.calls[-1][0], None)
         raise
     builder.loc = code.loc
-    if interpreter.kernel and result != Known(None):
-        raise KernelResult(code.loc, name=code.name, found=describe(result))
-    shape, flat = result_shape(builder, result)
+    if interpreter.kernel and result not in (None, Known(None)):
+        raise KernelResult(code.loc, name=code.name, found=describe(result or Known(None)))
+    shape, flat = result_shape(builder, Known(None) if result is None else result)
     mutated = tuple(i for i, a in enumerate(arguments) if getattr(a, "mutable", False))
-    if interpreter.kernel:
+    if interpreter.kernel or result is None:
         mutated = ()  # each thread has its own copy of a struct
     if mutated:
         shapes, extra = [shape], list(flat)
@@ -159,7 +162,8 @@ def _walk_entry(
             shapes.append(s)
             extra += more
         shape, flat = ResultShape("tuple", None, tuple(shapes)), extra
-    builder.emit(control.return_, tuple(flat))
+    if result is not None:
+        builder.emit(control.return_, tuple(flat))
     interpreter.frames.pop()
     entry.results = tuple(v.type for v in flat)
     functions = [entry, *(i.function for i in interpreter.order)]

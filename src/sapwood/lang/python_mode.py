@@ -200,7 +200,8 @@ def run_reference(fn: Any, values: list[Any], on_line: Callable[[Loc], None] | N
     from sapwood.lang.evaluate import Evaluator
 
     program, shape, arguments, mutated, leaves, owners = prepare_reference(fn, values)
-    flat = [_taken(t, v) for t, v in zip(program.entry.results, Evaluator(on_line).function(program.entry, leaves), strict=True)]
+    results = Evaluator(on_line).function(program.entry, leaves)
+    flat = [_taken(t, v) for t, v in zip(program.entry.results, results, strict=True)]
     return restore(shape, arguments, mutated, iter(flat), tuple(owners), values)
 
 

@@ -28,7 +28,7 @@ from sapwood.lang.infer.construct import construct_parameterised, convert_number
 from sapwood.lang.infer.declared import Bindings, declare, fit_parameter
 from sapwood.lang.infer.generators import state_names
 from sapwood.lang.infer.generics import bind_type_variables, declared_of, fill_in, method_bindings
-from sapwood.lang.infer.heap import rules_of
+from sapwood.lang.infer.heap import Dead, rules_of
 from sapwood.lang.infer.interpreter import declare_parameters, declared_parameters
 from sapwood.lang.infer.loops import Loop
 from sapwood.lang.infer.operate import OPERATORS, UNARY
@@ -206,6 +206,9 @@ class CallMixin:
         operands = tuple(leaf for v in fitted for leaf in leaves_of(v))
         self.b.loc = loc
         results = self.b.emit(control.call, operands, tuple(spec.leaves()), {"function": instance.function})
+        if instance.endless:
+            self.b.emit(control.raise_, (), (), {"exception": SystemError, "parts": [{"value": "unreachable"}]})
+            raise Dead
         return rebuild(spec, iter(results))
 
     def _call_unit(self, fn: Any, fitted: tuple[Value, ...]) -> Value:
@@ -345,7 +348,8 @@ class CallMixin:
         self.vars = {n: outer[n] for n in inner.lent}
         self.suspended = outer if suspended is None else suspended
         try:
-            self.run_loop((id(code), "call"), ["return"], loc, body, once=True)
+            if self.run_loop((id(code), "call"), ["return"], loc, body, once=True):
+                raise Dead  # it never returns
             result = self.vars
         finally:
             self.vars, self.suspended = outer, suspended

@@ -40,7 +40,7 @@ class Instance:
     specs: tuple[Spec, ...]
     function: Function
     result: Spec | None = None  # None while its body is being walked
-    unchecked: bool = False
+    endless: bool = False  # it never returns: it raises, or runs for ever
 
 
 @dataclass

@@ -374,7 +374,8 @@ class ListRules(HeapRules):
         from sapwood.lang.library.border import list_from_python
 
         demand(w, is_of_type(w.b, x, "PyList_Type", exact=False), x, "list")
-        return w.call_compiled(list_from_python, [x, Known(target), Known(ty.Stored(target.elem)), Known(w.interp.exact)], {})
+        known = (target, ty.Stored(target.elem), w.interp.exact)
+        return w.call_compiled(list_from_python, [x, *map(Known, known)], {})
 
 
 def _compare(w: Any, fn: Any, x: Var, y: Var) -> Value:

@@ -120,6 +120,7 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
         for region, value, loc in self.returns:
             with self.at(region, loc):
                 self.b.emit(control.return_, tuple(adapt(self.b, value, spec)))
+        instance.endless = not self.returns
         instance.function.results = tuple(spec.leaves())
         instance.result = spec
         if instance.function.recursive:

@@ -26,8 +26,8 @@ def python_api_call() -> None:
     """Call a function of CPython's C API (attribute `api`) with the operands.
 
     `failed` says what its result is when an exception is set: "null", "negative", "minus one" (which may be a value,
-    too: the exception is asked for), "null or nothing" (null may mean that there is nothing), or None for functions that cannot fail. `steals`: positions of operands that it
-    takes over. `borrowed`: its result is not ours. `last`: a C int that comes after the operands.
+    too: the exception is asked for), "null or nothing" (null may mean that there is nothing), or None for functions
+    that cannot fail. `steals`: positions of operands that it takes over. `borrowed`: its result is not ours. `last`: a C int that comes after the operands.
     """
 
 
