@@ -15,18 +15,20 @@ from sapwood.lang.boxed import Boxed
 from sapwood.lang.ops import arith
 
 
-def least(*values: Any) -> Any:
-    return _extreme(min, arith.minimum, values)
+def least(*values: Any, **options: Any) -> Any:
+    return _extreme(min, arith.minimum, values, options)
 
 
-def greatest(*values: Any) -> Any:
-    return _extreme(max, arith.maximum, values)
+def greatest(*values: Any, **options: Any) -> Any:
+    return _extreme(max, arith.maximum, values, options)
 
 
-def _extreme(python: Any, machine: Any, values: tuple[Any, ...]) -> Any:
-    items = values[0] if len(values) == 1 else values
+def _extreme(python: Any, machine: Any, values: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    if "key" in options:
+        return python(*values, **options)
+    items = list(values[0]) if len(values) == 1 else values
     if not any(isinstance(v, Boxed) for v in items):
-        return python(*values)
+        return python(items, **options) if len(values) == 1 else python(*values, **options)
     return functools.reduce(machine, items)
 
 

@@ -281,8 +281,9 @@ class Emitter:
     def loop(self, op: Op) -> None:
         region = op.regions[0]
         head, exit = self.label("loop"), self.label("endloop")
+        latch = self.label("latch")
         start = ([self.name(v) for v in op.operands], self.current)
-        state = {"head": head, "exit": exit, "continues": [start], "breaks": []}
+        state = {"latch": latch, "exit": exit, "continues": [], "breaks": []}
         self.loops[op.attrs["id"]] = state
         self.line(f"br label %{head}")
         self.block(head)
@@ -292,19 +293,32 @@ class Emitter:
             slots.append(len(self.lines) - 1)
             self.names[v] = name
         self.region(region)
+        entries = [start]
+        if state["continues"]:
+            entries.append((self._latch(region, state), latch))
+            self.line(f"br label %{head}")
         for i, slot in enumerate(slots):
-            pairs = ", ".join(f"[ {values[i]}, %{label} ]" for values, label in state["continues"])
-            self.lines[slot] += pairs
+            self.lines[slot] += ", ".join(f"[ {values[i]}, %{label} ]" for values, label in entries)
         if not state["breaks"]:
             self.dead = True
             return
         self.block(exit)
         self.join(op.results, state["breaks"])
 
+    def _latch(self, region: Region, state: dict[str, Any]) -> list[str]:
+        """The one block that goes back to the head: LLVM takes several for loops in each other, and then vectorises
+        neither. Gives the values for the next round."""
+        self.block(state["latch"])
+        out = []
+        for i, v in enumerate(region.params):
+            pairs = ", ".join(f"[ {values[i]}, %{label} ]" for values, label in state["continues"])
+            out.append(self.value(f"phi {self.type(v.type)} {pairs}"))
+        return out
+
     def leave_loop(self, target: Any, kind: str, operands: tuple[Var, ...]) -> None:
         state = self.loops[target]
         state[kind].append(([self.name(v) for v in operands], self.current))
-        self.line(f"br label %{state['head' if kind == 'continues' else 'exit']}")
+        self.line(f"br label %{state['latch' if kind == 'continues' else 'exit']}")
         self.dead = True
 
     # -- functions and status ---------------------------------------------------------------------
