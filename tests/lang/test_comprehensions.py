@@ -43,7 +43,7 @@ def nested(n: int) -> int:
     total = 0
     for v in flat:
         total = total * 2 + v
-    return total + sum(len(row) for row in table) + max([v for row in table if row for v in row], default=-1)
+    return total + sum(len(row) for row in table) + max((v for row in table if row for v in row), default=-1)
 
 
 @fn
@@ -112,7 +112,20 @@ def passed_on(n: int, k: int) -> int:
             total += i * v
         return total
 
-    return counted(i * k for i in range(n)) + counted([1, 2, k])
+    return counted(i * k for i in range(n)) + counted([1, 2, k]) + counted(i + j for i in range(n) for j in range(k))
+
+
+@fn
+def chained(n: int) -> int:
+    pairs = (i * j for i in range(n) for j in range(i))
+    total = 0
+    for k, v in enumerate(filter(lambda v: v % 3, (p + 1 for p in pairs if p != 4)), 2):
+        if v == 7:
+            continue
+        total = total * 2 + k * v
+        if total > 5000:
+            break
+    return total
 
 
 @fn
@@ -124,7 +137,7 @@ def zipped(n: int) -> int:
 def reduced(x: Tensor[float, 1]) -> tuple[float, float, bool, bool, float]:
     n = len(x)
     low = min((v * v for v in x), default=-1.0)
-    far = max([abs(x[i] - x[j]) for i in range(n) for j in range(i)], default=0.5)
+    far = max((abs(x[i] - x[j]) for i in range(n) for j in range(i)), default=0.5)
     return low, far, any(v > 2.0 for v in x), all(v > -2.0 for v in x), sum((v for v in x if v > 0.0), 0.0)
 
 
@@ -162,6 +175,7 @@ def test_comprehensions():
         alike(same_name, n)
         alike(walrus, n)
         alike(zipped, n)
+        alike(chained, n)
         alike(over_tuples, n)
         alike(passed_on, n, 3)
         for x in (0, 1, 6, 7):

@@ -32,8 +32,8 @@ class GeneratorElsewhere(TypeMistake):
 
 class NestedGenerator(TypeMistake):
     code = "T104"
-    message = "a generator expression with several `for`s cannot be taken item by item here"
-    help = "loop over it, or sum, min, any, list ... it; next() and zip() need one `for`"
+    message = "a generator expression with several `for`s {what}"
+    help = "loop over it or reduce it once, or make a list of it first, list(...)"
 
 
 class IteratorEscapes(TypeMistake):

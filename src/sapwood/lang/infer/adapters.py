@@ -337,58 +337,44 @@ def has_next(w: Walker, it: Iteration) -> Value:
     return w.vars.pop(flag)
 
 
-class Enumerate(Composite):
-    kind = "enumerate"
+class Transformed(Composite):
+    """An iteration that makes something of each item of another one, or passes it over."""
 
-    def __init__(self, inner: Iteration, first: Value) -> None:
+    skips = False
+
+    def __init__(self, inner: Iteration) -> None:
         super().__init__([inner])
-        self.first = first
+
+    @property
+    def inner(self) -> Iteration:
+        return self.parts[0]
+
+    @property
+    def nested(self) -> bool:
+        return self.inner.nested
 
     def length(self, w: Walker) -> Value | None:
-        return self.parts[0].length(w)
+        return None if self.skips else self.inner.length(w)
+
+    def begin(self, w: Walker, prefix: str) -> None:
+        """State of its own."""
+
+    def transform(self, w: Walker, item: Value, sink: Sink) -> Value:
+        raise NotImplementedError
 
     def start(self, w: Walker, prefix: str) -> None:
         super().start(w, prefix)
-        self.state = [prefix]
-        w.vars[prefix] = w.b.materialize(self.first)
+        self.begin(w, prefix)
 
     def next(self, w: Walker, sink: Sink) -> Value:
-        item = self.parts[0].next(w, sink)
-        number = w.vars[self.state[0]]
-        w.vars[self.state[0]] = binary(w.b, operator.add, number, Known(1))
-        return pair(number, item)
-
-
-class Map(Composite):
-    kind = "map"
-
-    def __init__(self, function: Value, parts: list[Iteration]) -> None:
-        super().__init__([Zip(parts)])
-        self.function = function
-
-    def length(self, w: Walker) -> Value | None:
-        return self.parts[0].length(w)
-
-    def next(self, w: Walker, sink: Sink) -> Value:
-        inner = self.parts[0]
-        assert isinstance(inner, Zip)
-        return w.call(self.function, inner.take(w, sink), {}, w.b.loc)
-
-
-class Choosing(Composite):
-    """An iteration that passes items over: where the loop around it cannot, it searches in a loop of its own."""
-
-    def attempt(self, w: Walker, sink: Sink) -> Value:
-        raise NotImplementedError
-
-    def next(self, w: Walker, sink: Sink) -> Value:
-        if sink.can_skip:
-            return self.attempt(w, sink)
-        found = w.temporary("found")
+        if not self.skips or sink.can_skip:
+            return self.transform(w, self.inner.next(w, sink), sink)
+        found = w.temporary("found")  # the loop around it cannot pass items over: search in one of its own
 
         def body(loop: Loop) -> bool:
+            through = Through(w, sink, loop.continues)
             try:
-                w.vars[found] = self.attempt(w, Through(w, sink, loop.continues))
+                w.vars[found] = self.transform(w, self.inner.next(w, through), through)
             except (Ended, Skipped):
                 return True
             loop.breaks.append((w.b.region, dict(w.vars)))
@@ -399,18 +385,56 @@ class Choosing(Composite):
         return w.vars.pop(found)
 
 
-class Filter(Choosing):
-    kind = "filter"
+class Enumerate(Transformed):
+    kind = "enumerate"
+
+    def __init__(self, inner: Iteration, first: Value) -> None:
+        super().__init__(inner)
+        self.first = first
+
+    def begin(self, w: Walker, prefix: str) -> None:
+        self.state = [prefix]
+        w.vars[prefix] = w.b.materialize(self.first)
+
+    def transform(self, w: Walker, item: Value, sink: Sink) -> Value:
+        number = w.vars[self.state[0]]
+        w.vars[self.state[0]] = binary(w.b, operator.add, number, Known(1))
+        return pair(number, item)
+
+
+class Map(Transformed):
+    """Of one iterable."""
+
+    kind = "map"
 
     def __init__(self, function: Value, inner: Iteration) -> None:
-        super().__init__([inner])
+        super().__init__(inner)
         self.function = function
 
-    def length(self, w: Walker) -> Value | None:
-        return None
+    def transform(self, w: Walker, item: Value, sink: Sink) -> Value:
+        return w.call(self.function, [item], {}, w.b.loc)
 
-    def attempt(self, w: Walker, sink: Sink) -> Value:
-        item = self.parts[0].next(w, sink)
+
+class MapSeveral(Zip):
+    kind = "map"
+
+    def __init__(self, function: Value, parts: list[Iteration]) -> None:
+        super().__init__(parts)
+        self.function = function
+
+    def next(self, w: Walker, sink: Sink) -> Value:
+        return w.call(self.function, self.take(w, sink), {}, w.b.loc)
+
+
+class Filter(Transformed):
+    kind = "filter"
+    skips = True
+
+    def __init__(self, function: Value, inner: Iteration) -> None:
+        super().__init__(inner)
+        self.function = function
+
+    def transform(self, w: Walker, item: Value, sink: Sink) -> Value:
         test = item if self.function in (Known(None), Known(bool)) else w.call(self.function, [item], {}, w.b.loc)
         sink.skip_unless(truth(w.b, test))
         return item
@@ -471,7 +495,7 @@ def _map(w: Walker, value: Agg) -> Iteration:
     parts = [iterate(w, v, w.b.loc) for v in items]
     if by_number(parts):
         return IndexedMap(function, IndexedZip(parts))  # type: ignore[arg-type]
-    return Map(function, parts)
+    return Map(function, parts[0]) if len(parts) == 1 else MapSeveral(function, parts)
 
 
 @adapter("filter")

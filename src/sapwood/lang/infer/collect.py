@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadConversion
 from sapwood.lang.infer import layout
+from sapwood.lang.infer.adapters import Transformed
 from sapwood.lang.infer.builtins import builtin
-from sapwood.lang.infer.generators import COMPREHENSIONS, Generator, generator
+from sapwood.lang.infer.generators import COMPREHENSIONS, generator
 from sapwood.lang.infer.iteration import Indexed, Iteration, iterate
 from sapwood.lang.infer.join import Clash, known_element
 from sapwood.lang.infer.reductions import each
@@ -90,8 +91,8 @@ def list_of(w: Walker, it: Iteration, loc: Loc) -> Value:
 
 def _exact(it: Iteration) -> bool:
     """Whether `length` is the number of items, and not only the most that there may be."""
-    if isinstance(it, Generator):
-        return not it.code.node.clauses[0].conditions and _exact(it.parts[0])
+    if isinstance(it, Transformed):
+        return not it.skips and _exact(it.inner)
     return isinstance(it, Indexed) and it.fixed
 
 

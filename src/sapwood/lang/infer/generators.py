@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.errors import UnsupportedSyntax
-from sapwood.lang.errors_iteration import GeneratorElsewhere
-from sapwood.lang.infer.adapters import Choosing, adapter, lazy
+from sapwood.lang.errors_iteration import GeneratorElsewhere, NestedGenerator
+from sapwood.lang.infer.adapters import Transformed, adapter, lazy
 from sapwood.lang.infer.iteration import Iteration, LoopSink, Sink, Skipped, iterate, iterates
 from sapwood.lang.infer.join import same
 from sapwood.lang.values import Agg, Known, Value
@@ -55,30 +55,21 @@ def scope(owner: Walker, local: dict[str, Value], w: Walker, code: Code) -> Iter
         raise GeneratorElsewhere(code.node.loc, name=changed[0] if changed[0][0] != "@" else "an iterator")
 
 
-class Generator(Choosing):
+class Generator(Transformed):
     """A generator expression with one `for`."""
 
     kind = "generator"
 
     def __init__(self, code: Code, inner: Iteration) -> None:
-        super().__init__([inner])
+        super().__init__(inner)
         self.code = code
+        self.skips = bool(code.node.clauses[0].conditions)
 
     def names(self) -> list[str]:
         return [*super().names(), *self.code.node.assigned]
 
-    def length(self, w: Walker) -> Value | None:
-        return None if self.code.node.clauses[0].conditions else self.parts[0].length(w)
-
-    def next(self, w: Walker, sink: Sink) -> Value:
-        if not self.code.node.clauses[0].conditions:
-            return self.attempt(w, sink)
-        return super().next(w, sink)
-
-    def attempt(self, w: Walker, sink: Sink) -> Value:
-        item = self.parts[0].next(w, sink)
-        local = bind_clause(w, self.code, 0, item, {}, sink)
-        (value,) = elements(w, self.code, local)
+    def transform(self, w: Walker, item: Value, sink: Sink) -> Value:
+        (value,) = elements(w, self.code, bind_clause(w, self.code, 0, item, {}, sink))
         return value
 
 
@@ -117,6 +108,7 @@ class Nested(Iteration):
     """A generator expression with several `for`s: a nest of loops around what takes its items."""
 
     kind = "generator"
+    nested = True
 
     def __init__(self, code: Code, first: Iteration) -> None:
         super().__init__()
@@ -126,15 +118,48 @@ class Nested(Iteration):
         return [*self.first.names(), *self.code.node.assigned]
 
     def start(self, w: Walker, prefix: str) -> None:
-        from sapwood.lang.errors_iteration import NestedGenerator
+        raise NestedGenerator(self.code.node.loc, what="cannot be taken item by item here")
 
-        raise NestedGenerator(self.code.node.loc)
 
-    def drive(
-        self, w: Walker, key: Any, names: list[str], consume: Callable[[list[Value], Exits], bool],
-        other: Callable[[], bool] | None, breaks: bool, continues: bool,
-    ) -> bool:  # fmt: skip
-        return drive_clauses(w, self.code, self.first, key, names, consume, other, breaks, continues)
+def drive_nested(
+    w: Walker,
+    it: Iteration,
+    key: Any,
+    names: list[str],
+    consume: Callable[[Value, Exits], bool],
+    other: Callable[[], bool] | None,
+    breaks: bool,
+    continues: bool,
+) -> bool:
+    """The loops of a generator expression with several `for`s, with what other iterations make of its items inside."""
+    chain: list[Transformed] = []
+    while not isinstance(it, Nested):
+        if isinstance(it, StartedNested):
+            it = it.enter(w)
+        else:
+            assert isinstance(it, Transformed)
+            chain.insert(0, it)
+            it = it.inner
+    for k, t in enumerate(chain):
+        t.begin(w, f"{w.temporary('for', '@')}.{k}")
+        names = [*names, *t.state, *(t.code.node.assigned if isinstance(t, Generator) else ())]
+
+    def each(values: list[Value], exits: Exits) -> bool:
+        item = values[0]
+        sink = LoopSink(w, [], exits.continues, None)
+        try:
+            for t in chain:
+                item = t.transform(w, item, sink)
+        except Skipped:
+            return True
+        return consume(item, exits)
+
+    skips = continues or any(t.skips for t in chain)
+    dead = drive_clauses(w, it.code, it.first, key, names, each, other, breaks, skips)
+    for t in chain:
+        for n in t.state:
+            w.vars.pop(n, None)
+    return dead
 
 
 def drive_clauses(
@@ -237,6 +262,29 @@ def _started(w: Walker, value: Agg) -> Iteration:
     return value.type.iteration
 
 
+class StartedNested(Started):
+    """Loops that run around what takes the items cannot be left and entered again: they run once."""
+
+    nested = True
+
+    def __init__(self, inner: Iteration, flag: str) -> None:
+        super().__init__(inner)
+        self.state = [flag]
+
+    def names(self) -> list[str]:
+        return [*self.state, *self.inner.names()]
+
+    def next(self, w: Walker, sink: Sink) -> Value:
+        self.inner.start(w, "")  # says that it cannot
+        raise AssertionError
+
+    def enter(self, w: Walker) -> Iteration:
+        if w.vars[self.state[0]] != Known(False):
+            raise NestedGenerator(w.b.loc, what="is run again")
+        w.vars[self.state[0]] = Known(True)
+        return self.inner
+
+
 STATE = "@iter"
 
 
@@ -252,9 +300,10 @@ def begin(w: Walker, value: Value) -> Value:
     it = iterate(w, value, w.b.loc)
     if isinstance(it, Started):
         return value.items[0] if value.type.kind == "iter" else value
-    if isinstance(it, Nested):
-        return value  # it can be looped over, once
     prefix = w.temporary("iter", "@")
+    if it.nested:
+        w.vars[prefix] = Known(False)
+        return Agg(ty.Iterator(value.type.kind, StartedNested(it, prefix)), ())
     it.start(w, prefix)
     if prefix not in w.vars:
         w.vars[prefix] = Known(None)  # takes the name

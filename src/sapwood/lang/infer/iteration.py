@@ -56,6 +56,7 @@ class Iteration:
     """An iteration to be: `start` gives its state to names that begin with `prefix`, `next` takes an item."""
 
     kind = "iterator"
+    nested = False  # whether only loops around what takes the items can make them
     lasting = False  # whether its state stays in the names when a loop over it ends
 
     def __init__(self) -> None:

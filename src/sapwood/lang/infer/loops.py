@@ -27,7 +27,7 @@ from sapwood.lang.errors_iteration import ParallelIterator
 from sapwood.lang.front import hir
 from sapwood.lang.front.names import assigned, walk_statements
 from sapwood.lang.infer.adapters import IndexedEnumerate, IndexedMap, IndexedReversed, IndexedZip
-from sapwood.lang.infer.generators import Nested, state_names
+from sapwood.lang.infer.generators import drive_nested, state_names
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.iteration import Ended, Indexed, Items, Iteration, LoopSink, Skipped, iterate
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
@@ -265,8 +265,8 @@ class LoopMixin:
         the exits that it gets; otherwise it returns whether it is dead. `other` runs when the items are at an end.
         """
         self.b.loc = loc
-        if isinstance(it, Nested):
-            return it.drive(self, key, list(names), lambda v, e: consume(v[0], e), other, breaks, continues)
+        if it.nested:
+            return drive_nested(self, it, key, list(names), consume, other, breaks, continues)
         if isinstance(it, Indexed) and it.static and not started:
             return self._repeat(it, key, names, loc, consume, other, breaks, continues)
         if not started:

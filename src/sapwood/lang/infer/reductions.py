@@ -262,6 +262,11 @@ def _extreme(function: Any, machine: Any, compare: Any) -> Callable[..., Value]:
     def over(w: Walker, iterable: Value, key: Value, default: Value | None) -> Value:
         loc = w.b.loc
         it = iterate(w, iterable, loc)
+        if it.nested:  # all items are made in any case: once more from memory
+            from sapwood.lang.infer.collect import list_of
+
+            it = iterate(w, list_of(w, it, loc), loc)
+            w.b.loc = loc
         if isinstance(it, Indexed) and it.static and isinstance(it.length(w), Known):
             it.prepare(w)
             n = it.length(w).value  # type: ignore[union-attr]

@@ -93,7 +93,7 @@ def _index(w: Walker, k: int, n: Value) -> Value:
 
 
 def _in_turn(w: Walker, it: Iteration, before: int, after: int | None, loc: Loc) -> list[Value]:
-    if after is not None:
+    if after is not None or it.nested:
         rest = list_of(w, it, loc)
         return unpack(w, rest, before, after, loc)
     if not it.lasting:
