@@ -145,7 +145,12 @@ def reduced(x: Tensor[float, 1]) -> tuple[float, float, bool, bool, float]:
 def over_tuples(n: int) -> tuple[int, int]:
     t = (1, 2, n)
     xs = [a * b for a in t for b in (a, 10)]
-    return sum(xs), len([v for v in t if v > 1])
+    mixed = (1, 2.5, (n, 2))
+    pairs = tuple((v, 2) for v in mixed)
+    depth = [len(p) for p in pairs]
+    deeper = [len(v) for v in mixed if isinstance(v, tuple)]
+    a, b = (v * 2 for v in (n, 0.5))
+    return sum(xs) + sum(depth) + sum(deeper) + min(v * 2 for v in t), len([v for v in t if v > 1]) + int(a + b) + pairs[2][0][0]
 
 
 @fn

@@ -7,7 +7,7 @@ each part keeps its own state and is asked in turn, as CPython does.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
@@ -31,7 +31,7 @@ from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.operators import binary, truth
 from sapwood.lang.types import BOOL
-from sapwood.lang.values import Agg, Known, Value, describe
+from sapwood.lang.values import Agg, Known, Value, describe, make_tuple
 
 if TYPE_CHECKING:
     from sapwood.lang.infer.loops import Loop
@@ -39,9 +39,7 @@ if TYPE_CHECKING:
 
 
 def pair(*items: Value) -> Value:
-    if all(isinstance(i, Known) for i in items):
-        return Known(tuple(i.value for i in items))  # type: ignore[union-attr]
-    return Agg(ty.Tuple(len(items)), items)
+    return make_tuple(list(items))
 
 
 # -- by number ---------------------------------------------------------------------------------------
@@ -353,6 +351,10 @@ class Transformed(Composite):
     def nested(self) -> bool:
         return self.inner.nested
 
+    @property
+    def pushed(self) -> bool:
+        return self.inner.pushed or isinstance(self.inner, Indexed) and self.inner.static
+
     def length(self, w: Walker) -> Value | None:
         return None if self.skips else self.inner.length(w)
 
@@ -383,6 +385,21 @@ class Transformed(Composite):
         if w.run_loop((found, w.b.loc), [found, *self.names()], w.b.loc, body):
             raise Dead
         return w.vars.pop(found)
+
+
+def known_items(w: Walker, it: Iteration) -> Iterator[Value] | None:
+    """The items one by one, where their number is known now; None where it is not."""
+    if isinstance(it, Transformed) and not it.skips:
+        items = known_items(w, it.inner)
+        if items is None:
+            return None
+        it.begin(w, w.temporary("items", "@"))
+        return (it.transform(w, item, Sink()) for item in items)
+    if not isinstance(it, Indexed):
+        return None
+    it.prepare(w)
+    n = it.length(w)
+    return (it.at(w, Known(k)) for k in range(n.value)) if isinstance(n, Known) else None
 
 
 class Enumerate(Transformed):

@@ -10,7 +10,7 @@ from sapwood.lang import types as ty
 from sapwood.lang.errors import UnsupportedSyntax
 from sapwood.lang.errors_iteration import GeneratorElsewhere, NestedGenerator
 from sapwood.lang.infer.adapters import Transformed, adapter, lazy
-from sapwood.lang.infer.iteration import Iteration, LoopSink, Sink, Skipped, iterate, iterates
+from sapwood.lang.infer.iteration import Indexed, Iteration, LoopSink, Sink, Skipped, iterate, iterates
 from sapwood.lang.infer.join import same
 from sapwood.lang.values import Agg, Known, Value
 
@@ -131,9 +131,10 @@ def drive_nested(
     breaks: bool,
     continues: bool,
 ) -> bool:
-    """The loops of a generator expression with several `for`s, with what other iterations make of its items inside."""
+    """The loops of a generator expression with several `for`s, or the repetition of a body for the items of a tuple,
+    with what other iterations make of these items inside."""
     chain: list[Transformed] = []
-    while not isinstance(it, Nested):
+    while not isinstance(it, Nested | Indexed):
         if isinstance(it, StartedNested):
             it = it.enter(w)
         else:
@@ -155,7 +156,10 @@ def drive_nested(
         return consume(item, exits)
 
     skips = continues or any(t.skips for t in chain)
-    dead = drive_clauses(w, it.code, it.first, key, names, each, other, breaks, skips)
+    if isinstance(it, Nested):
+        dead = drive_clauses(w, it.code, it.first, key, names, each, other, breaks, skips)
+    else:
+        dead = w.drive(it, key, names, w.b.loc, lambda v, e: each([v], e), other, breaks, skips)
     for t in chain:
         for n in t.state:
             w.vars.pop(n, None)

@@ -57,6 +57,7 @@ class Iteration:
 
     kind = "iterator"
     nested = False  # whether only loops around what takes the items can make them
+    pushed = False  # whether a loop had better be that: the items may be of different types
     lasting = False  # whether its state stays in the names when a loop over it ends
 
     def __init__(self) -> None:

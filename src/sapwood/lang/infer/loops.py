@@ -265,7 +265,7 @@ class LoopMixin:
         the exits that it gets; otherwise it returns whether it is dead. `other` runs when the items are at an end.
         """
         self.b.loc = loc
-        if it.nested:
+        if it.nested or it.pushed and not started:
             return drive_nested(self, it, key, list(names), consume, other, breaks, continues)
         if isinstance(it, Indexed) and it.static and not started:
             return self._repeat(it, key, names, loc, consume, other, breaks, continues)

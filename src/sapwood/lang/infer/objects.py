@@ -313,7 +313,10 @@ def get_item(w: Walker, x: Value, index: Value) -> Value:
                 return Known(v[args])  # type: ignore[index]
             except TypeError as e:
                 raise NotIndexable(w.b.loc, type=describe(x), detail=f": {e}", hint="") from None
-    raise NotIndexable(w.b.loc, type=describe(x), detail="", hint="tensors, tuples, vectors and pointers can be")
+    hint = "tensors, tuples, vectors and pointers can be"
+    if _is_iterator(x):
+        hint = "take its items with next(), or make a list of it"
+    raise NotIndexable(w.b.loc, type=describe(x), detail="", hint=hint)
 
 
 def set_item(w: Walker, x: Value, index: Value, value: Value) -> None:
@@ -398,4 +401,9 @@ def length(w: Walker, x: Value) -> Value:
             return Known(len(v))
         case Agg(type=ty.Range()) | Known(value=range()):
             return range_length(w, x)
-    raise BadOperand(w.b.loc, function="len", detail=f"{describe(x)} has no length", hint="x.shape gives sizes")
+    hint = "make a list of it: len(list(x))" if _is_iterator(x) else "x.shape gives sizes"
+    raise BadOperand(w.b.loc, function="len", detail=f"{describe(x)} has no length", hint=hint)
+
+
+def _is_iterator(x: Value) -> bool:
+    return isinstance(x, Agg) and isinstance(x.type, ty.Lazy | ty.Iterator)

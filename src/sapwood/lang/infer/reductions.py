@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadOperand
 from sapwood.lang.errors_iteration import KnownLength, NotAnIterator
-from sapwood.lang.infer.adapters import lazy
+from sapwood.lang.infer.adapters import known_items, lazy
 from sapwood.lang.infer.builtins import BUILTINS, builtin
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.iteration import (
@@ -27,7 +27,7 @@ from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.operators import require_index, truth
 from sapwood.lang.ops.simd import all_lanes, any_lane
-from sapwood.lang.values import Agg, Known, Value, describe
+from sapwood.lang.values import Agg, Known, Value, describe, make_tuple
 
 if TYPE_CHECKING:
     from sapwood.lang.infer.loops import Exits, Loop
@@ -267,11 +267,12 @@ def _extreme(function: Any, machine: Any, compare: Any) -> Callable[..., Value]:
 
             it = iterate(w, list_of(w, it, loc), loc)
             w.b.loc = loc
-        if isinstance(it, Indexed) and it.static and isinstance(it.length(w), Known):
-            it.prepare(w)
-            n = it.length(w).value  # type: ignore[union-attr]
-            if n:
-                return over_values(w, [it.at(w, Known(k)) for k in range(n)], key)
+        if it.pushed or isinstance(it, Indexed) and it.static:
+            items = known_items(w, it)
+            values = None if items is None else list(items)
+            w.b.loc = loc
+            if values:
+                return over_values(w, values, key)
         if not it.lasting:
             it.start(w, w.temporary(name, "@"))
 
@@ -340,12 +341,8 @@ def _tuple(walker: Walker, iterable: Value = Known(())) -> Value:
     ):
         return iterable
     it = iterate(w, iterable, w.b.loc)
-    if isinstance(it, Indexed):
-        it.prepare(w)
-        n = it.length(w)
-        if isinstance(n, Known):
-            from sapwood.lang.infer.adapters import pair
-
-            return pair(*(it.at(w, Known(k)) for k in range(n.value)))
+    items = known_items(w, it)
+    if items is not None:
+        return make_tuple(list(items))
     hint = "the length of a tuple is part of its type; use list(...)"
     raise KnownLength(w.b.loc, type=describe(iterable), function="tuple()", hint=hint)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sapwood.lang import types as ty
 from sapwood.lang.errors import Loc, UnpackMismatch
-from sapwood.lang.infer.adapters import has_next
+from sapwood.lang.infer.adapters import has_next, known_items
 from sapwood.lang.infer.collect import list_of
 from sapwood.lang.infer.iteration import Indexed, Iteration, RaiseSink, is_iterable, iterate
 from sapwood.lang.infer.lists import make_list
@@ -45,22 +45,21 @@ def unpack(w: Walker, value: Value, before: int, after: int | None, loc: Loc) ->
     if not is_iterable(value):
         raise UnpackMismatch(loc, found=describe(value), count=names)
     it = iterate(w, value, loc)
-    if isinstance(it, Indexed) and it.static:
-        return _known(w, it, value, before, after, loc)
+    if it.pushed or isinstance(it, Indexed) and it.static:
+        items = known_items(w, it)
+        if items is not None:
+            return _known(w, list(items), value, before, after, loc)
     if isinstance(it, Indexed) and it.sequence:
         return _sequence(w, it, before, after, loc)
     return _in_turn(w, it, before, after, loc)
 
 
-def _known(w: Walker, it: Indexed, value: Value, before: int, after: int | None, loc: Loc) -> list[Value]:
-    it.prepare(w)
-    n = it.length(w)
-    if not isinstance(n, Known):
-        return _in_turn(w, it, before, after, loc)
+def _known(
+    w: Walker, items: list[Value], value: Value, before: int, after: int | None, loc: Loc
+) -> list[Value]:  # fmt: skip
     least = before + (after or 0)
-    if n.value < least or after is None and n.value > least:
+    if len(items) < least or after is None and len(items) > least:
         raise UnpackMismatch(loc, found=describe(value), count=least if after is None else f"at least {least}")
-    items = [it.at(w, Known(k)) for k in range(n.value)]
     if after is None:
         return items
     end = len(items) - after
