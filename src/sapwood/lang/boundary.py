@@ -67,6 +67,28 @@ class ScalarArg:
 
 
 @dataclass(frozen=True)
+class ComplexArg:
+    """A complex number: two leaves. `exact`: only a complex may reach the entry."""
+
+    type: ty.Complex
+    exact: bool = False
+
+    comparable = True
+
+    def params(self, name: str) -> list[Any]:
+        return [ScalarParam(name, DTYPES[self.type.name], self.exact)]
+
+    def leaves(self) -> list[ty.Leaf]:
+        return [self.type.elem, self.type.elem]
+
+    def value(self, w: Any, leaves: Iterator[Var]) -> Value:
+        return Agg(self.type, (next(leaves), next(leaves)))
+
+    def flatten(self, x: Any) -> list[Any]:
+        return [complex(x)]
+
+
+@dataclass(frozen=True)
 class PointerArg:
     """A Ptr parameter: from Python an address, as an int."""
 
@@ -207,7 +229,7 @@ class ObjectArg:
         return [x]
 
 
-SIMPLE = ScalarArg | TensorArg | PointerArg
+SIMPLE = ScalarArg | ComplexArg | TensorArg | PointerArg
 Fail = Callable[[str], BadArgument]
 
 
@@ -225,6 +247,8 @@ def classify(declared: Declared, x: Any, name: str, function: str, wrap: Callabl
     match declared.kind:
         case "scalar":
             return _scalar(declared.args[0], x, fail)
+        case "complex":
+            return _complex(declared.args[0], x, fail)
         case "tensor":
             return _tensor(declared, x, fail)
         case "const":
@@ -329,6 +353,16 @@ def _scalar(scalar: ty.Scalar, x: Any, fail: Fail) -> ScalarArg:
     return ScalarArg(scalar)
 
 
+def _complex(kind: ty.Complex, x: Any, fail: Fail) -> ComplexArg:
+    if isinstance(x, Boxed):
+        x = x.value if isinstance(x.type, ty.Scalar) else complex(x)  # type: ignore[call-overload]
+    number = isinstance(x, int | float | complex) or hasattr(type(x), "__complex__") or hasattr(type(x), "__float__")
+    if isinstance(x, bool | str) or not number or _is_array(x) and x.ndim:
+        raise fail("pass a number")
+    complex(x)  # raises OverflowError
+    return ComplexArg(kind)
+
+
 def layout_of(x: Array) -> ty.Layout:
     """The most special layout that an array has."""
     if x.ndim == 0:
@@ -365,9 +399,9 @@ def _tensor(declared: Declared, x: Any, fail: Fail) -> TensorArg:
             made = " made of it: np.array(x)" if isinstance(x, list | tuple) else " or a sapwood.Array"
             raise fail(f"pass a NumPy array{made}") from None
     array = as_array(x, fail)
-    found = scalar_type(ty.SCALARS[array.dtype.name])
+    found = ty.ELEMENTS[array.dtype.name]
     assert found is not None
-    if isinstance(elem, ty.Scalar) and found != elem:
+    if isinstance(elem, ty.Scalar | ty.Complex) and found != elem:
         numpy = DTYPES[elem.name].numpy
         raise fail(f"convert it: x.astype(np.{numpy})" if numpy else f"make it with Array.empty(shape, {elem})")
     if isinstance(rank, int) and array.ndim != rank:
@@ -386,6 +420,8 @@ def _struct(cls: type, x: Any, name: str, function: str, wrap: Callable[[Any], A
 def _any(
     x: Any, declared: Declared, name: str, function: str, wrap: Callable[[Any], Any], fail: Fail
 ) -> Any:
+    if isinstance(x, complex):
+        return ComplexArg(ty.COMPLEX, exact=True)
     if isinstance(x, Boxed):
         if isinstance(x.type, ty.Scalar):
             return ScalarArg(x.type, exact=True)
@@ -436,10 +472,10 @@ class ResultShape:
     def simple(self) -> bool:
         if self.kind == "tuple":
             return all(i.simple for i in self.items)
-        return self.kind in ("leaf", "object") or self.kind == "const" and self.data is None
+        return self.kind in ("leaf", "complex", "object") or self.kind == "const" and self.data is None
 
     def entry_result(self) -> Any:
-        if self.kind == "leaf":
+        if self.kind in ("leaf", "complex"):
             return DTYPES[self.data]
         if self.kind == "object":
             return "object"
@@ -451,6 +487,8 @@ class ResultShape:
         match self.kind:
             case "leaf" | "object":
                 return next(flat)
+            case "complex":
+                return complex(next(flat), next(flat))
             case "const":
                 return self.data
             case "tuple":
@@ -517,6 +555,10 @@ def result_shape(b: Any, value: Any) -> tuple[ResultShape, list[Var]]:
         case Known(value=bool() | int() | float() as v):
             leaf = b.materialize(Known(v))
             return ResultShape("leaf", leaf.type.name), [leaf]
+        case Known(value=complex() as v):
+            return ResultShape("complex", "c128"), [b.const(v.real, ty.F64), b.const(v.imag, ty.F64)]
+        case Agg(type=ty.Complex() as t):
+            return ResultShape("complex", t.name), list(value.items)  # type: ignore[arg-type]
         case Known(value=tuple() as v):
             return _many(b, "tuple", None, tuple(Known(i) for i in v))
         case Known(value=v):

@@ -135,7 +135,7 @@ def _binary(fn: Callable[..., Any], swap: bool = False) -> Callable[..., Any]:
     def method(self: Boxed, other: Any) -> Any:
         from sapwood.lang.ops.operators import binary
 
-        if not isinstance(other, Boxed | int | float):
+        if not isinstance(other, Boxed | int | float | complex):
             return NotImplemented
         pair = (other, self) if swap else (self, other)
         return evaluate(lambda b, x, y: binary(b, fn, x, y), pair)
@@ -153,9 +153,9 @@ def _unary(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _abs(self: Boxed) -> Any:
-    from sapwood.lang.ops.arith import absolute
+    from sapwood.lang.ops.operators import magnitude
 
-    return apply(absolute, (self,), {})
+    return evaluate(magnitude, (self,))
 
 
 def _method(name: str) -> Callable[..., Any]:

@@ -137,6 +137,10 @@ def reference_target() -> Any:
 def to_abstract(x: Any, env: dict[Var, Any]) -> Value:
     from sapwood.lang.boxed import Boxed
 
+    if isinstance(x, Boxed) and isinstance(x.type, ty.Complex):
+        items = tuple(Var(x.type.elem) for _ in x.value)
+        env.update(zip(items, x.value, strict=True))
+        return Agg(x.type, items)
     if isinstance(x, Boxed):
         var = Var(x.type)
         env[var] = x.value
@@ -155,6 +159,10 @@ def from_abstract(value: Value | None, env: dict[Var, Any]) -> Any:
             return v
         case Var():
             return box(value.type, env[value])
+        case Agg(type=ty.Complex() as t):
+            from sapwood.lang.api.dtypes import dtype_of
+
+            return dtype_of(t)(complex(*(float(from_abstract(i, env)) for i in value.items)))
         case Agg(type=ty.Tuple()):
             return tuple(from_abstract(i, env) for i in value.items)
         case Agg(type=ty.Struct(cls=cls, frozen=True)):

@@ -89,6 +89,8 @@ def constant_fingerprint(x: Any) -> str | None:
     """Of a captured value; None for functions, types and modules, which are tracked on their own."""
     if isinstance(x, float):
         return f"float:{struct.pack('<d', x).hex()}"
+    if isinstance(x, complex):
+        return f"complex:{struct.pack('<dd', x.real, x.imag).hex()}"
     if isinstance(x, bool | int | str | bytes | type(None)):
         return f"{type(x).__name__}:{x!r}"
     if isinstance(x, tuple):

@@ -194,6 +194,8 @@ def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultSha
             if isinstance(p, TensorParam):
                 p = replace(p, writable=at in program.entry.written)
                 at += 1 + 2 * p.rank
+            elif isinstance(p, ScalarParam) and p.dtype.kind == "complex":
+                at += 2
             elif isinstance(p, ScalarParam | ObjectParam):
                 at += 1
             params.append(p)

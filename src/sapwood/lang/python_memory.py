@@ -18,7 +18,7 @@ class PythonTensor:
 
     def __init__(self, array: Array) -> None:
         self.array = array
-        self.elem = ty.SCALARS[array.dtype.name]
+        self.elem = ty.ELEMENTS[array.dtype.name]
 
     shape = property(lambda self: self.array.shape)
     strides = property(lambda self: self.array.strides)
@@ -40,12 +40,17 @@ class PythonTensor:
 
     def __getitem__(self, index: Any) -> Any:
         found = self.array[_plain_index(index)]
+        if isinstance(self.elem, ty.Complex) and not isinstance(found, Array):
+            return dtype_of(self.elem)(found)
         return PythonTensor(found) if isinstance(found, Array) else box(self.elem, found)
 
     def __setitem__(self, index: Any, x: Any) -> None:
         key = _plain_index(index)
         if isinstance(self.array[key], Array):
             raise TypeError("cannot assign to a slice; assign element by element")
+        if isinstance(self.elem, ty.Complex):
+            self.array[key] = complex(x)
+            return
         self.array[key] = Boxed(self.elem, x).value
 
     def _lane(self, index: tuple[Any, ...], lane: int) -> tuple[Any, ...]:

@@ -14,7 +14,9 @@ from types import CellType, FunctionType, ModuleType
 from typing import Any, TypeVar
 
 from sapwood.lang.api.dtypes import dtype_of
+from sapwood.lang import types as ty
 from sapwood.lang.boundary import (
+    ComplexArg,
     ConstArg,
     ObjectArg,
     PointerArg,
@@ -156,6 +158,8 @@ def _box(argument: Any, x: Any) -> Any:
             return box(scalar, _leaf(argument, x, scalar))
         case TensorArg():
             return PythonTensor(as_array(x, TypeError))  # type: ignore[arg-type]
+        case ComplexArg(type=kind):
+            return dtype_of(kind)(complex(x))
         case PointerArg():
             return PythonPointer(Pointer(Block(int(x), None), 0, argument.elem))
         case TupleArg(items=items):
@@ -173,6 +177,8 @@ def _box(argument: Any, x: Any) -> Any:
 
 def _plain(x: Any) -> Any:
     match x:
+        case Boxed(type=ty.Complex()):
+            return complex(x)  # type: ignore[call-overload]
         case Boxed():
             return x.value
         case tuple():
@@ -276,6 +282,8 @@ def _leaves(argument: Any, x: Any, owners: list[Any]) -> list[Any]:
             return [_leaf(argument, x, argument.scalar)]
         case PointerArg():
             return [int(x)]
+        case ComplexArg(type=kind):
+            return [round_float(kind.elem, v) for v in (complex(x).real, complex(x).imag)]
         case TensorArg():
             array = as_array(x, TypeError)  # type: ignore[arg-type]
             owners.append(array)

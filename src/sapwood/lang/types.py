@@ -188,6 +188,28 @@ class Tuple(Type):
 
 
 @dataclass(frozen=True, slots=True)
+class Complex(Type):
+    """`complex` (of f64) or `c64` (of f32): a value of two leaves, the real and the imaginary part."""
+
+    elem: Scalar
+
+    def __str__(self) -> str:
+        return "complex" if self.elem == F64 else "c64"
+
+    @property
+    def name(self) -> str:
+        return "c128" if self.elem == F64 else "c64"
+
+    @property
+    def itemsize(self) -> int:
+        return 2 * self.elem.itemsize
+
+
+COMPLEX, COMPLEX64 = Complex(F64), Complex(F32)
+ELEMENTS: dict[str, Scalar | Complex] = {**SCALARS, "c64": COMPLEX64, "c128": COMPLEX}  # of arrays, by dtype
+
+
+@dataclass(frozen=True, slots=True)
 class Tensor(Type):
     """`Tensor[elem, rank]`: pointer, shape and strides (in elements).
 
@@ -195,7 +217,7 @@ class Tensor(Type):
     others follow from the shape), so those strides are compile-time knowledge or computed.
     """
 
-    elem: Scalar
+    elem: Scalar | Complex
     rank: int
     layout: Layout = "strided"
 

@@ -49,6 +49,8 @@ def _known_key(value: Any) -> Any:
     kind = type(value)
     if kind is int or kind is str or kind is bool:
         return (kind, value)
+    if isinstance(value, complex):
+        return (complex, value.real.hex(), value.imag.hex())
     if isinstance(value, float):  # 0.0 and -0.0 differ; nan equals itself
         return (float, value.hex())
     if isinstance(value, tuple):
@@ -202,6 +204,8 @@ def describe_known(v: Any) -> str:
             return "int"
         case float():
             return "float"
+        case complex():
+            return "complex"
         case str():
             return "str"
         case None:

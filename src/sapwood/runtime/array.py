@@ -207,8 +207,8 @@ def from_buffer(x: Any) -> Any:
     shape = tuple(view.shape[k] for k in range(view.ndim))
     strides = tuple(view.strides[k] for k in range(view.ndim)) if view.ndim else ()
     data = view.buf or 0
-    if data % d.itemsize or any(s % d.itemsize for s in strides):
-        raise ValueError(f"the memory is not aligned to its elements ({d.itemsize} bytes); pass a copy")
+    if data % d.alignment or any(s % d.itemsize for s in strides):
+        raise ValueError(f"the memory is not aligned to its elements ({d.alignment} bytes); pass a copy")
     return _make(data, d, shape, tuple(s // d.itemsize for s in strides), export, bool(view.readonly))
 
 
@@ -295,7 +295,7 @@ def _setitem(self: Any, key: Any, value: Any) -> None:
         _write(address, self.dtype, value)
         return
     target = _make(address, self.dtype, shape, strides, self, False)
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | complex):
         for at in _addresses(target):
             _write(at, self.dtype, value)
         return
@@ -328,9 +328,15 @@ def _c_type(d: DType) -> Any:
     return getattr(ctypes, names.get(d.name) or f"c_{'u' if d.kind == 'uint' else ''}int{d.bits}")
 
 
+def _complex_parts(d: DType) -> Any:
+    return (ctypes.c_float if d.name == "c64" else ctypes.c_double) * 2
+
+
 def _read(address: int, d: DType) -> Any:
     import struct
 
+    if d.kind == "complex":
+        return complex(*_complex_parts(d).from_address(address))
     raw = _c_type(d).from_address(address).value
     if d.name == "bf16":
         return struct.unpack("<f", struct.pack("<I", raw << 16))[0]
@@ -342,6 +348,10 @@ def _read(address: int, d: DType) -> Any:
 def _write(address: int, d: DType, value: Any) -> None:
     import struct
 
+    if d.kind == "complex":
+        whole = complex(value)
+        _complex_parts(d).from_address(address)[:] = (whole.real, whole.imag)
+        return
     if d.name == "bf16":
         bits = struct.unpack("<I", struct.pack("<f", value))[0]
         value = 0x7FC0 if value != value else (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
@@ -368,7 +378,7 @@ def _interface(self: Any) -> dict[str, Any]:
     d = self.dtype
     if d.numpy is None:
         raise AttributeError(f"NumPy has no dtype for {d}; use array.numpy(bits=True) for its bits")
-    letter = {"bool": "b", "int": "i", "uint": "u", "float": "f"}[d.kind]
+    letter = {"bool": "b", "int": "i", "uint": "u", "float": "f", "complex": "c"}[d.kind]
     return {
         "version": 3,
         "shape": self.shape,

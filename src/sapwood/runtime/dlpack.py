@@ -36,7 +36,7 @@ _DELETER = ctypes.CFUNCTYPE(None, ctypes.POINTER(_Managed))
 _Managed._fields_ = [("tensor", _Tensor), ("context", ctypes.c_void_p), ("deleter", _DELETER)]
 
 _CPU = (1, 3, 11)  # host memory: plain, pinned by CUDA, pinned by ROCm
-_CODES = {"int": 0, "uint": 1, "float": 2, "bool": 6}
+_CODES = {"int": 0, "uint": 1, "float": 2, "complex": 5, "bool": 6}
 _NAME = b"dltensor"
 
 _api = ctypes.pythonapi

@@ -11,7 +11,7 @@ class DType:
     """One dtype. `bits` is the value width; bool takes a byte in memory."""
 
     name: str
-    kind: Literal["bool", "int", "uint", "float"]
+    kind: Literal["bool", "int", "uint", "float", "complex"]
     bits: int
     code: int
     buffer_formats: tuple[str, ...]
@@ -20,6 +20,11 @@ class DType:
     @property
     def itemsize(self) -> int:
         return max(8, self.bits) // 8
+
+    @property
+    def alignment(self) -> int:
+        """Of a complex number, that of its parts."""
+        return self.itemsize // 2 if self.kind == "complex" else self.itemsize
 
     def __str__(self) -> str:
         return self.name
@@ -41,6 +46,8 @@ DTYPES: dict[str, DType] = {
         DType("bf16", "float", 16, 10, (), None),
         DType("f32", "float", 32, 11, ("f",), "float32"),
         DType("f64", "float", 64, 12, ("d",), "float64"),
+        DType("c64", "complex", 64, 13, ("Zf",), "complex64"),
+        DType("c128", "complex", 128, 14, ("Zd",), "complex128"),
     )
 }
 BY_CODE: dict[int, DType] = {d.code: d for d in DTYPES.values()}
@@ -63,5 +70,6 @@ def dtype(x: object) -> DType:
 _ALIASES = {d.numpy: d for d in DTYPES.values() if d.numpy} | {
     "int": DTYPES["i64"],
     "float": DTYPES["f64"],
+    "complex": DTYPES["c128"],
     "bfloat16": DTYPES["bf16"],
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sapwood.runtime.array import DATA_AT, DTYPE_AT, FLAGS_AT, NDIM_AT, SHAPE_AT, STRIDES_AT
-from sapwood.runtime.dtypes import DType
+from sapwood.runtime.dtypes import DTYPES, DType
 from sapwood.runtime.error_layout import WORDS
 
 Layout = Literal["contiguous", "inner", "strided"]
@@ -75,6 +75,7 @@ declare ptr @PyLong_FromLongLong(i64)
 declare ptr @PyLong_FromUnsignedLongLong(i64)
 declare ptr @PyLong_FromVoidPtr(ptr)
 declare ptr @PyFloat_FromDouble(double)
+declare ptr @PyComplex_FromDoubles(double, double)
 declare ptr @PyBool_FromLong(i64)
 declare ptr @PyTuple_New(i64)
 declare i32 @PyTuple_SetItem(ptr, i64, ptr)
@@ -83,6 +84,7 @@ declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
 @PyLong_Type = external global i8
 @PyFloat_Type = external global i8
+@PyComplex_Type = external global i8
 @sapwood_array_type = external global i8
 @sapwood_none = external global i8
 @sapwood_true = external global i8
@@ -152,7 +154,9 @@ def emit_entry(sig: EntrySignature, impl: str, entry: str, module: str = "") -> 
     leaves: list[tuple[str, str]] = []
     for i, p in enumerate(sig.params):
         obj = t.load("ptr", "%args", 8 * i)
-        if isinstance(p, ScalarParam):
+        if isinstance(p, ScalarParam) and p.dtype.kind == "complex":
+            leaves += _complex(t, obj, p.dtype, p.exact)
+        elif isinstance(p, ScalarParam):
             leaves.append((llvm_type(p.dtype), _scalar(t, obj, p.dtype, p.exact)))
         elif isinstance(p, TensorParam):
             leaves += _tensor(t, obj, p, i)
@@ -287,6 +291,30 @@ def _float(t: _Text, obj: str, kind: str, d: DType) -> str:
     return v if d.bits == 64 else t.value(f"fptrunc double {v} to float")
 
 
+def _complex(t: _Text, obj: str, d: DType, exact: bool) -> list[tuple[str, str]]:
+    """Both parts; a float or an int has no imaginary one."""
+    kind = t.load("ptr", obj, 8)
+    whole, other, done = t.label("complex"), t.label("real"), t.label("parts")
+    is_complex = t.value(f"icmp eq ptr {kind}, @PyComplex_Type")
+    t.line(f"br i1 {is_complex}, label %{whole}, label %{'fail' if exact else other}")
+    t.block(whole)
+    a = [t.load("double", obj, 16), t.load("double", obj, 24)]
+    if not exact:
+        t.line(f"br label %{done}")
+        t.block(other)
+        x = _float(t, obj, kind, DTYPES["f64"])
+        last = t.label("converted")
+        t.line(f"br label %{last}")
+        t.block(last)
+        t.line(f"br label %{done}")
+        t.block(done)
+        pairs = zip(a, (x, "0.0"), strict=True)
+        a = [t.value(f"phi double [ {p}, %{whole} ], [ {q}, %{last} ]") for p, q in pairs]
+    if d.name == "c64":
+        return [("float", t.value(f"fptrunc double {v} to float")) for v in a]
+    return [("double", v) for v in a]
+
+
 def _constant(t: _Text, obj: str, p: ConstParam) -> None:
     v = p.value
     if v is None:
@@ -358,16 +386,18 @@ def _buffer(t: _Text, obj: str, p: TensorParam, i: int) -> tuple[list[str], str]
     t.require(t.value(f"icmp eq i64 {t.load('i64', view, _ITEMSIZE)}, {size}"))
     text = t.load("ptr", view, _FORMAT)
     t.require(t.value(f"icmp ne ptr {text}, null"))
-    letter = t.load("i8", text)
-    accepted = [t.value(f"icmp eq i8 {letter}, {ord(f)}") for f in p.dtype.buffer_formats]
-    some = accepted[0]
-    for other in accepted[1:]:
-        some = t.value(f"or i1 {some}, {other}")
-    t.require(some)
-    t.require(t.value(f"icmp eq i8 {t.load('i8', text, 1)}, 0"))
+    *head, last = zip(*p.dtype.buffer_formats, strict=True)  # the letters at each place; Z comes before d alone
+    for k, letters in enumerate((*head, last)):
+        letter = t.load("i8", text, k)
+        accepted = [t.value(f"icmp eq i8 {letter}, {ord(f)}") for f in dict.fromkeys(letters)]
+        some = accepted[0]
+        for other in accepted[1:]:
+            some = t.value(f"or i1 {some}, {other}")
+        t.require(some)
+    t.require(t.value(f"icmp eq i8 {t.load('i8', text, len(head) + 1)}, 0"))
     data = t.load("ptr", view, _BUF)
     address = t.value(f"ptrtoint ptr {data} to i64")
-    odd = t.value(f"and i64 {address}, {size - 1}")
+    odd = t.value(f"and i64 {address}, {p.dtype.alignment - 1}")
     shape, strides = t.load("ptr", view, _SHAPE), t.load("ptr", view, _STRIDES)
     out = [data]
     out += [t.load("i64", shape, 8 * k) for k in range(p.rank)]
@@ -408,6 +438,8 @@ def _leaf_types(result: Result) -> list[str]:
         return ["ptr"]
     if isinstance(result, tuple):
         return [x for r in result for x in _leaf_types(r)]
+    if result.kind == "complex":
+        return ["double" if result.name == "c128" else "float"] * 2
     return [llvm_type(result)]
 
 
@@ -423,6 +455,11 @@ def _result(t: _Text, result: Result, values: Any) -> str:
             item = _result(t, r, values)
             t.value(f"call i32 @PyTuple_SetItem(ptr {out}, i64 {k}, ptr {item})")
         return out
+    if result.kind == "complex":
+        wide = [next(values), next(values)]
+        if result.name == "c64":
+            wide = [t.value(f"fpext float {x} to double") for x in wide]
+        return t.value(f"call ptr @PyComplex_FromDoubles(double {wide[0]}, double {wide[1]})")
     x, ty = next(values), llvm_type(result)
     if result.kind == "bool":
         return t.value(f"call ptr @PyBool_FromLong(i64 {t.value(f'zext i1 {x} to i64')})")

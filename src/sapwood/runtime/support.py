@@ -24,6 +24,7 @@ _CPYTHON = (
     "PyLong_FromUnsignedLongLong",
     "PyLong_FromVoidPtr",
     "PyFloat_FromDouble",
+    "PyComplex_FromDoubles",
     "PyBool_FromLong",
     "PyTuple_New",
     "PyTuple_SetItem",
@@ -44,6 +45,7 @@ def register_python_symbols() -> None:
     objects = {
         "PyLong_Type": int,
         "PyFloat_Type": float,
+        "PyComplex_Type": complex,
         "sapwood_array_type": Array,
         "sapwood_none": None,
         "sapwood_true": True,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     # A checker sees Python's numbers: they are what callers pass and what bodies compute with.
     i8 = i16 = i32 = i64 = u8 = u16 = u32 = u64 = int
     f16 = bf16 = f32 = f64 = float
+    c64 = complex
 else:
 
     class i8(Number):
@@ -93,6 +94,31 @@ else:
         scalar = ty.F64
 
 
+    class c64(Boxed):
+        """A complex number of two f32. (Of two f64: Python's `complex`.)"""
+
+        def __init__(self, real: Any = 0, imag: Any = 0) -> None:
+            whole = complex(real, imag) if imag != 0 else complex(real)
+            object.__setattr__(self, "type", ty.COMPLEX64)
+            object.__setattr__(self, "value", tuple(f32(v).value for v in (whole.real, whole.imag)))
+
+        real = property(lambda self: f32(self.value[0]))
+        imag = property(lambda self: f32(self.value[1]))
+        dtype = property(lambda self: c64)
+
+        def conjugate(self) -> Any:
+            return c64(complex(self.value[0], -self.value[1]))
+
+        def __complex__(self) -> complex:
+            return complex(*self.value)
+
+        def __bool__(self) -> bool:
+            return complex(self) != 0
+
+        def __repr__(self) -> str:
+            return f"c64({complex(self)!r})"
+
+
 DTYPES: tuple[Any, ...] = (i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64)
 _BY_NAME: dict[str, Any] = {d.scalar.name: d for d in DTYPES} | {"bool": bool}
 _PYTHON = {int: ty.I64, float: ty.F64, bool: ty.BOOL}
@@ -107,6 +133,15 @@ def scalar_type(x: Any) -> ty.Scalar | None:
     return x if isinstance(x, ty.Scalar) else None
 
 
-def dtype_of(scalar: ty.Scalar) -> Any:
-    """The public class of a scalar type."""
+def complex_type(x: Any) -> ty.Complex | None:
+    """The type behind Python's complex and `c64`; None for anything else."""
+    if x is complex:
+        return ty.COMPLEX
+    return ty.COMPLEX64 if x is c64 else x if isinstance(x, ty.Complex) else None
+
+
+def dtype_of(scalar: ty.Scalar | ty.Complex) -> Any:
+    """The public class of a scalar or complex type."""
+    if isinstance(scalar, ty.Complex):
+        return complex if scalar == ty.COMPLEX else c64
     return _BY_NAME[scalar.name]

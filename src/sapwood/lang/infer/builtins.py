@@ -16,7 +16,7 @@ from sapwood.lang.errors import BadOperand, NotConstant, StaticAssertFailed
 from sapwood.lang.infer.ranges import make_range
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, control
-from sapwood.lang.ops.operators import binary, require_index, unary
+from sapwood.lang.ops.operators import binary, magnitude, require_index, unary
 from sapwood.lang.types import Tuple, elem_of
 from sapwood.lang.values import Agg, Known, Value, describe
 
@@ -76,7 +76,7 @@ def _len(walker: Walker, x: Value) -> Value:
 @builtin(builtins.abs)
 def _abs(walker: Walker, x: Value) -> Value:
     method = walker.method_of(x, "__abs__")
-    return walker.call(method, [], {}, walker.b.loc) if method else walker.b.apply(arith.absolute, x)
+    return walker.call(method, [], {}, walker.b.loc) if method else magnitude(walker.b, x)
 
 
 @builtin(builtins.divmod)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_origin
 
 from sapwood.lang import types as ty
 from sapwood.lang.api.annotations import Parameterised
+from sapwood.lang.api.dtypes import complex_type
 from sapwood.lang.errors import (
     CompileError,
     ForeignCall,
@@ -21,9 +22,10 @@ from sapwood.lang.errors import (
 )
 from sapwood.lang.front import hir
 from sapwood.lang.front.names import walk_statements
-from sapwood.lang.infer import collect, matching, math_module, reductions, reflection  # noqa: F401  (they enter their rules)
+from sapwood.lang.infer import cmath_module, collect, matching, math_module, reductions, reflection  # noqa: F401
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.builtins import BUILTINS
+from sapwood.lang.infer.complex_numbers import construct as construct_complex
 from sapwood.lang.infer.construct import construct_parameterised, convert_number
 from sapwood.lang.infer.declared import Bindings, declare, fit_parameter
 from sapwood.lang.infer.generators import state_names
@@ -119,6 +121,8 @@ class CallMixin:
                 text = str(e).replace("'walker'", "").strip()
                 raise WrongArgumentCount(loc, function=name, problem=text, signature=f"{name}(...)") from None
             return rule(self, *args, **kwargs)
+        if complex_type(f) is not None:
+            return construct_complex(self, f, args, kwargs)
         if isinstance(f, type):
             number = convert_number(self, f, args, loc)
             if number is not None:

@@ -37,6 +37,8 @@ def convert_number(w: Any, f: type, args: list[Value], loc: Loc) -> Value | None
         return w.b.const(convert.convert_value(F64 if isinstance(x.value, float) else I64, scalar, x.value), scalar)
     if not isinstance(x, Var) or not isinstance(x.type, ty.Scalar | ty.Simd):
         hint = f"{name} takes a number"
+        if isinstance(x, Agg) and isinstance(x.type, ty.Complex):
+            hint = "take its .real or .imag, or abs()"
         raise BadConversion(loc, found=describe(x), expected=scalar, hint=hint)
     if f is int and isinstance(x.type, ty.Scalar) and x.type.is_float and not w.b.unchecked:
         _check_int(w, x)

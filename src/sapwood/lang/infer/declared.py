@@ -13,9 +13,9 @@ from typing import Any, TypeGuard, TypeVar
 
 from sapwood.lang import types as ty
 from sapwood.lang.api.annotations import SIMD, Const, Parameterised, Ptr, StackArray, Tensor
-from sapwood.lang.api.dtypes import Number, scalar_type
+from sapwood.lang.api.dtypes import Number, complex_type, scalar_type
 from sapwood.lang.errors import BadAnnotation, BadConversion, Loc, TypeVarConflict, WrongArgumentType
-from sapwood.lang.infer.join import Clash, adapt, join, storable
+from sapwood.lang.infer.join import Clash, adapt, complex_spec, join, storable
 from sapwood.lang.values import Agg, Known, Spec, Value, Var, describe, make_tuple, rebuild, spec_of
 
 
@@ -52,7 +52,7 @@ def _show(d: Declared) -> str:
             return getattr(d.args[0], "__name__", None) or "Self"
         case "struct" | "protocol":
             return _name(d.args[0]) + (f"[{', '.join(map(_name, d.args[1:]))}]" if d.args[1:] else "")
-        case "number":
+        case "number" | "complex":
             return str(d.args[0])
         case "spec":
             return describe(d.args[0])
@@ -95,7 +95,7 @@ def annotation_hint(a: Any) -> str:
         return "write Ptr[dtype], for example Ptr[f32]"
     if cls is str:
         return "text must be known at compile time: write Const[str]"
-    if cls in (dict, set, frozenset, bytes, bytearray, complex):
+    if cls in (dict, set, frozenset, bytes, bytearray):
         return f"{cls.__name__} is not part of the kernel language; pass arrays and numbers"
     if cls.__module__ != "builtins":
         return f"decorate the class {cls.__name__} with @struct"
@@ -106,13 +106,16 @@ def _item(x: Any) -> Any:
     """A dtype argument of a generic: a scalar type, a TypeVar, or None."""
     if isinstance(x, TypeVar):
         return x
-    return scalar_type(x)
+    return scalar_type(x) or complex_type(x)
 
 
 def _declare(a: Any, name: str, loc: Loc | None) -> Declared | None:
     scalar = scalar_type(a)
     if scalar is not None:
         return Declared("scalar", (scalar,))
+    number = complex_type(a)
+    if number is not None:
+        return Declared("complex", (number,))
     if a is None or a is type(None):
         return NONE
     if a is str:
@@ -254,7 +257,7 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
                 if len(items) == len(declared.args):
                     parts = (fit(b, d, v, bindings) for d, v in zip(declared.args, items, strict=True))
                     return Agg(ty.Tuple(len(items)), tuple(parts))
-        case "heap" | "list" | "optional" | "spec":
+        case "heap" | "list" | "optional" | "spec" | "complex":
             return _fit_spec(b, declared, value, bindings)
     raise Misfit
 
@@ -287,6 +290,8 @@ def spec_of_declared(d: Declared, bindings: Bindings | None = None) -> Spec | No
             return Spec("leaf", d.args[0])
         case "none":
             return Spec("known", Known(None))
+        case "complex":
+            return complex_spec(d.args[0].elem)
         case "heap":
             return Spec("leaf", ty.Ref(d.args[0]))
         case "list":
@@ -433,7 +438,7 @@ def _fit_type(declared: Declared, actual: ty.Type, bindings: Bindings) -> None:
         case "typevar":
             _bind(bindings, declared.args[0], actual)
             return
-        case "scalar":
+        case "scalar" | "complex":
             if declared.args[0] == actual:
                 return
         case "simd":
@@ -503,7 +508,7 @@ def concrete_type(declared: Declared, bindings: Bindings | None = None) -> ty.Ty
         return x
 
     match declared.kind:
-        case "scalar":
+        case "scalar" | "complex":
             return declared.args[0]
         case "typevar":
             found = item(declared.args[0])

@@ -131,6 +131,8 @@ def declared_of_spec(s: Spec) -> Declared:
                 return Declared("struct", (s.data.cls, *s.data.args))
             case ty.Tuple():
                 return Declared("tuple", tuple(map(declared_of_spec, s.items)))
+            case ty.Complex():
+                return Declared("complex", (s.data,))
             case ty.Tensor():
                 return Declared("tensor", (s.data.elem, s.data.rank))
     if s.kind == "known" and s.data == Known(None):
@@ -149,7 +151,7 @@ def binding_of(d: Declared) -> Known | None:
             return Known(d.args[0])
         case "spec":
             return Known(d.args[0])
-        case "tuple" | "struct":
+        case "tuple" | "struct" | "complex":
             spec = spec_of_declared(d)
             return None if spec is None else Known(spec)
     return None
@@ -288,6 +290,8 @@ def python_class(value: Value) -> type | None:
             return t.cls
         case Agg(type=ty.Tuple()):
             return tuple
+        case Agg(type=ty.Complex()):
+            return complex
     if isinstance(value, Var):
         target = getattr(value.type, "target", None)
         import builtins

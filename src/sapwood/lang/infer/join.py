@@ -38,6 +38,8 @@ def default_leaf(v: object) -> ty.Scalar | ty.Ref | None:
 
 def storable(s: Spec) -> Spec:
     """The spec of a value once it lies in memory: literals take their run-time types."""
+    if s.kind == "known" and isinstance(s.data.value, complex):
+        return complex_spec(ty.F64)
     if s.kind == "known" and not isinstance(s.data.value, tuple):
         leaf = default_leaf(s.data.value)
         return s if leaf is None else Spec("leaf", leaf)
@@ -62,6 +64,8 @@ def join(a: Spec, b: Spec) -> Spec:
         a = _tuple_spec(a)
     if b.kind == "known" and isinstance(b.data.value, tuple):
         b = _tuple_spec(b)
+    if is_complex(a) or is_complex(b):
+        return _join_complex(a, b)
     if a.kind == "agg" and b.kind == "agg":
         return _join_aggregates(a, b)
     if a.kind == "known" and b.kind == "known":
@@ -84,6 +88,29 @@ def join(a: Spec, b: Spec) -> Spec:
 
 
 NONE = Spec("known", Known(None))
+
+
+def complex_spec(elem: ty.Scalar) -> Spec:
+    return Spec("agg", ty.Complex(elem), (Spec("leaf", elem), Spec("leaf", elem)))
+
+
+def is_complex(s: Spec) -> bool:
+    return s.kind == "agg" and isinstance(s.data, ty.Complex) or s.kind == "known" and isinstance(s.data.value, complex)
+
+
+def _join_complex(a: Spec, b: Spec) -> Spec:
+    """A complex number with a number: real ones widen."""
+    elems = {s.data.elem for s in (a, b) if s.kind == "agg" and isinstance(s.data, ty.Complex)}
+    for s in (a, b):
+        literal = s.kind == "known" and isinstance(s.data.value, int | float | complex)
+        number = s.kind == "leaf" and isinstance(s.data, ty.Scalar)
+        if not is_complex(s) and not literal and not number or s == Spec("leaf", ty.BOOL):
+            raise Clash
+        if number and s.data.is_float:
+            elems.add(ty.F64 if s.data == ty.F64 else ty.F32)
+    if len(elems) > 1 and ty.COMPLEX not in (a.data, b.data):
+        raise Clash
+    return complex_spec(ty.F64 if not elems or ty.F64 in elems else ty.F32)
 
 
 def _learn(a: Spec, b: Spec) -> Spec:
@@ -235,6 +262,10 @@ def adapt(b: Any, value: Value, spec: Spec) -> list[Var]:
         return [b.convert(value, leaf)]
     if _optional(spec):
         return _adapt_optional(b, value, spec)
+    if isinstance(spec.data, ty.Complex):
+        from sapwood.lang.infer.complex_numbers import parts
+
+        return list(parts(b, value, spec.data.elem))
     if spec.kind == "agg":
         items: Any = value.items if isinstance(value, Agg) else tuple(Known(v) for v in value.value)  # type: ignore[union-attr]
         return [leaf for item, s in zip(items, spec.items, strict=True) for leaf in adapt(b, item, s)]

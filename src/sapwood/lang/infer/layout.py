@@ -8,7 +8,7 @@ from typing import Any
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadConversion, BadOperand
 from sapwood.lang.infer.declared import Declared, concrete_type, declare
-from sapwood.lang.infer.join import Clash, adapt, join, storable
+from sapwood.lang.infer.join import Clash, adapt, complex_spec, join, storable
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import memory
 from sapwood.lang.values import Agg, Spec, Value, describe, rebuild, spec_of
@@ -37,6 +37,8 @@ def alignment(t: ty.Type) -> int:
             return alignment(t.elem)
         case ty.Ref():
             return 8
+        case ty.Complex():
+            return t.elem.itemsize
         case ty.Stored():
             return max((alignment(leaf) for leaf in t.spec.leaves()), default=1)
     raise TypeError(t)
@@ -47,6 +49,8 @@ def size(t: ty.Type) -> int:
     match t:
         case ty.Scalar() | ty.Ptr() | ty.Simd() | ty.Ref():
             return ty.sizeof(t)
+        case ty.Complex():
+            return t.itemsize
         case ty.Stored():
             end = max((at + size(leaf) for leaf, at in stored_leaves(t.spec)), default=0)
             align = alignment(t)
@@ -110,6 +114,8 @@ def read(b: Any, p: Var, t: ty.Type, **attrs: Any) -> Value:
     match t:
         case ty.Scalar() | ty.Simd() | ty.Ptr() | ty.Ref():
             return b.emit1(memory.load, (p,), t, **attrs)
+        case ty.Complex():
+            return read(b, p, ty.Stored(complex_spec(t.elem)), **attrs)
         case ty.Stored(spec=spec):
             leaves = (b.emit1(memory.load, (at_offset(b, p, at, f),), f, **attrs) for f, at in stored_leaves(spec))
             return rebuild(spec, leaves)
@@ -126,6 +132,9 @@ def write(b: Any, p: Var, t: ty.Type, value: Value) -> None:
     match t:
         case ty.Ref():
             b.emit(memory.store, (p, adapt(b, fit_spec(b, value, Spec("leaf", t)), Spec("leaf", t))[0]))
+            return
+        case ty.Complex():
+            write(b, p, ty.Stored(complex_spec(t.elem)), value)
             return
         case ty.Stored(spec=spec):
             write_leaves(b, p, spec, adapt(b, fit_spec(b, value, spec), spec))

@@ -173,6 +173,10 @@ def get_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value:
                 found = Known(dtype_of(t.elem))
             else:
                 found = bound(POINTER_METHODS, name, x)
+        case Agg(type=ty.Complex()):
+            from sapwood.lang.infer import complex_numbers
+
+            found = complex_numbers.attribute(x, name) or bound(complex_numbers.METHODS, name, x)
         case Var(type=ty.Scalar() | ty.Simd() as t):
             if name == "dtype":
                 found = Known(dtype_of(elem_of(t)))

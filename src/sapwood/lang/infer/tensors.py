@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadOperand, NotIndexable
+from sapwood.lang.infer import layout
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, memory, simd
 from sapwood.lang.ops.operators import binary, require_index
@@ -132,7 +133,10 @@ def load_elements(w: Walker, x: Agg, index: tuple[Value, ...], width: Value, mas
     if width == Known(None):
         if mask != Known(None):
             raise BadOperand(w.b.loc, function="load", detail="a mask needs a width", hint="add width=")
+        if isinstance(t.elem, ty.Complex):
+            return layout.read(w.b, element_pointer(w, x, index), t.elem)
         return w.b.emit1(memory.load, (element_pointer(w, x, index),), t.elem)
+    _no_complex_lanes(w, t, "load")
     vector = simd.vector_type(w.b, t.elem, w.b.known(width, "width", int))
     flags = None if mask == Known(None) else _mask(w, mask, vector.lanes)
     stride = parts(x)[2][-1]
@@ -153,6 +157,12 @@ def load_elements(w: Walker, x: Agg, index: tuple[Value, ...], width: Value, mas
     return out
 
 
+def _no_complex_lanes(w: Walker, t: ty.Tensor, function: str) -> None:
+    if isinstance(t.elem, ty.Complex):
+        hint = f"view the array as floats with one more axis, x.view(np.float{8 * t.elem.elem.itemsize})"
+        raise BadOperand(w.b.loc, function=function, detail="a vector cannot hold complex numbers", hint=hint)
+
+
 def _mask(w: Walker, mask: Value, lanes: int) -> Var:
     if isinstance(mask, Var) and mask.type == ty.Simd(BOOL, lanes):
         return mask
@@ -165,12 +175,16 @@ def store_elements(
 ) -> None:
     t = x.type
     assert isinstance(t, ty.Tensor)
+    if isinstance(t.elem, ty.Complex) and not (isinstance(value, Var) and isinstance(value.type, ty.Simd)):
+        layout.write(w.b, element_pointer(w, x, index), t.elem, value)
+        return
     if not isinstance(value, Var) or not isinstance(value.type, ty.Simd):
         w.b.emit(memory.store, (element_pointer(w, x, index), w.b.coerce(value, t.elem)))
         return
     if scalar:
         hint = "use x.store(i, v) to write the lanes of a vector"
         raise BadOperand(w.b.loc, function="assignment", detail=f"cannot store {value.type}", hint=hint)
+    _no_complex_lanes(w, t, "store")
     vector = ty.Simd(t.elem, value.type.lanes)
     value = w.b.coerce(value, vector)
     stride = parts(x)[2][-1]

@@ -20,6 +20,7 @@ from sapwood.lang.types import (
     BOOL,
     F64,
     I64,
+    Complex,
     Optional,
     Ptr,
     Range,
@@ -128,11 +129,28 @@ def _is_huge(fn: Any, x: Any, y: Any) -> bool:
 
 def _raises_at_run_time(fn: Any, x: Any, y: Any) -> bool:
     """Numbers on which an operator raises (1 // 0): compiled code raises when it gets there, as Python does."""
-    if not isinstance(x, int | float) or not isinstance(y, int | float):
+    if not isinstance(x, int | float | complex) or not isinstance(y, int | float | complex):
         return False
+    if isinstance(x, complex) or isinstance(y, complex):
+        return fn is operator.truediv and y == 0
     if fn in (operator.truediv, operator.floordiv, operator.mod):
         return y == 0
     return fn in (operator.lshift, operator.rshift) and isinstance(x, int) and isinstance(y, int) and y < 0
+
+
+def _complex(v: Value) -> bool:
+    if isinstance(v, Agg):
+        return isinstance(v.type, Complex)
+    return isinstance(v, Known) and isinstance(v.value, complex)
+
+
+def magnitude(b: Any, x: Value) -> Value:
+    """abs(x) of a number or vector."""
+    if isinstance(x, Agg) and isinstance(x.type, Complex):
+        from sapwood.lang.infer.complex_numbers import absolute
+
+        return absolute(b, x)
+    return b.apply(arith.absolute, x)
 
 
 def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
@@ -140,9 +158,14 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
     if isinstance(x, Known) and isinstance(y, Known):
         if not _raises_at_run_time(fn, x.value, y.value):
             return fold(b, fn, x, y)
-        x, y = b.materialize(x), b.materialize(y)
+        if not _complex(x) and not _complex(y):
+            x, y = b.materialize(x), b.materialize(y)
     if fn in (operator.is_, operator.is_not):
         return _identity(b, fn, x, y)
+    if _complex(x) or _complex(y):
+        from sapwood.lang.infer.complex_numbers import binary as complex_binary
+
+        return complex_binary(b, fn, x, y)
     pointer = _pointer(b, fn, x, y)
     if pointer is not None:
         return pointer
@@ -249,6 +272,10 @@ def truth(b: Any, x: Value) -> Known | Var:
             return x if ty == BOOL else b.convert(x, BOOL)
         case Agg(type=Tuple()):
             return Known(bool(x.items))
+        case Agg(type=Complex()):
+            from sapwood.lang.infer.complex_numbers import truth as complex_truth
+
+            return complex_truth(b, x)
         case Var(type=Ref()) | Agg(type=Optional()):
             return _truth_of_reference(b, x)
         case Agg(type=Range()):
@@ -410,6 +437,10 @@ def unary(b: Any, fn: Any, x: Value) -> Value:
         return logical_not(b, x)
     if isinstance(x, Known):
         return fold(b, fn, x)
+    if isinstance(x, Agg) and isinstance(x.type, Complex):
+        from sapwood.lang.infer.complex_numbers import unary as complex_unary
+
+        return complex_unary(b, fn, x)
     if not isinstance(x, Var) or not isinstance(x.type, Scalar | Simd):
         symbol = {operator.neg: "-", operator.pos: "+", operator.invert: "~"}[fn]
         raise NoOperator(b.loc, left=symbol, op="on", right=describe(x), hint="the operand must be a number")
