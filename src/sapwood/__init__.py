@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sapwood.engine.sampling_params import SamplingParams
     from sapwood.lang.api.annotations import SIMD, Const, Ptr, StackArray, Tensor
     from sapwood.lang.api.comptime import comptime, simd_width, static_assert
-    from sapwood.lang.api.dtypes import bf16, f16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
+    from sapwood.lang.api.dtypes import bf16, c64, f16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
     from sapwood.lang.api.loops import parallel, unroll
     from sapwood.lang.api.objects import as_object
     from sapwood.lang.errors import CompileError
@@ -34,7 +34,7 @@ _HOME = {
     **dict.fromkeys(("comptime", "simd_width", "static_assert"), "sapwood.lang.api.comptime"),
     **dict.fromkeys(("parallel", "unroll"), "sapwood.lang.api.loops"),
     **dict.fromkeys(
-        ("bf16", "f16", "f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"),
+        ("bf16", "c64", "f16", "f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"),
         "sapwood.lang.api.dtypes",
     ),
     **dict.fromkeys(

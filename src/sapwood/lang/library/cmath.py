@@ -79,7 +79,7 @@ def rect(r: float, phi: float) -> complex:
         if r != r:
             return complex(NAN, 0.0) if phi == 0.0 else complex(NAN, NAN)
         if phi != phi:
-            return complex(INF, NAN)
+            return complex(INF if _infinite(r) else NAN, NAN)
         return _turned(r, phi)
     return _turned(r, phi)
 
@@ -123,11 +123,11 @@ def _log_modulus(x: float, y: float) -> float:
     return math.log(h)
 
 
-@fn
-def log(z: complex) -> complex:
+@fn(unchecked=True)
+def _log(z: complex) -> complex:
     x, y = z.real, z.imag
     if x == 0.0 and y == 0.0:
-        raise ValueError(DOMAIN)
+        return complex(-INF, math.atan2(y, x))
     if _infinite(x) or _infinite(y):
         return complex(INF, math.atan2(y, x))
     if x != x or y != y:
@@ -136,8 +136,15 @@ def log(z: complex) -> complex:
 
 
 @fn
+def log(z: complex) -> complex:
+    if z == 0.0:
+        raise ValueError(DOMAIN)
+    return _log(z)
+
+
+@fn
 def log_base(z: complex, base: complex) -> complex:
-    p, q = log(z), log(base)
+    p, q = _log(z), _log(base)
     if q == 0.0:
         raise ValueError(DOMAIN)
     re, im = quotient(p.real, p.imag, q.real, q.imag)
@@ -185,9 +192,9 @@ def sinh(z: complex) -> complex:
         if y == 0.0:
             return z
         if x == 0.0:
-            return complex(x, NAN)
+            return complex(0.0, NAN)
         if x != x or y != y:
-            return complex(x if _infinite(x) else NAN, NAN)
+            return complex(INF if _infinite(x) else NAN, NAN)
         return complex(copysign(INF, x) * math.cos(y), INF * math.sin(y))
     c, s = math.cos(y), math.sin(y)
     if absolute(x) > 700.0:
@@ -203,7 +210,7 @@ def cosh(z: complex) -> complex:
         raise ValueError(DOMAIN)
     if not _finite(x) or y != y:
         if y == 0.0:
-            return complex(absolute(x), copysign(1.0, x) * y if x == x else y)
+            return complex(absolute(x), copysign(1.0, x) * y if x == x else 0.0)
         if x == 0.0:
             return complex(NAN, 0.0)
         if x != x or y != y:
@@ -227,7 +234,7 @@ def tanh(z: complex) -> complex:
             return complex(copysign(1.0, x), y if y == 0.0 else side)
         if y == 0.0:
             return complex(NAN, y)
-        return complex(x, NAN) if x == 0.0 else complex(NAN, NAN)
+        return complex(NAN, NAN)
     if absolute(x) > 350.0:
         return complex(copysign(1.0, x), 4.0 * math.sin(y) * math.cos(y) * math.exp(-2.0 * absolute(x)))
     t, u = math.tanh(x), math.tan(y)
@@ -313,7 +320,7 @@ def acosh(z: complex) -> complex:
         if w.real != w.real:
             return complex(absolute(w.imag), NAN)
         if w.imag != w.imag:
-            return complex(NAN, NAN if x != 0.0 else PI_HALF)
+            return complex(NAN, NAN)
         return complex(absolute(w.imag), copysign(w.real, y))
     if absolute(x) > LARGE or absolute(y) > LARGE:
         return complex(_log_modulus(x, y) + LN2, math.atan2(y, x))
@@ -326,7 +333,7 @@ def atanh(z: complex) -> complex:
     x, y = z.real, z.imag
     if not isfinite(z):
         if _infinite(y):
-            return complex(copysign(0.0, x), copysign(PI_HALF, y))
+            return complex(copysign(0.0, x) if x == x else 0.0, copysign(PI_HALF, y))
         if _infinite(x):
             return complex(copysign(0.0, x), y if y != y else copysign(PI_HALF, y))
         if y != y:
