@@ -46,7 +46,7 @@ def parts(a: complex) -> tuple[float, float, float, float]:
 
 @fn
 def made(x: float, n: int, a: complex) -> tuple[complex, complex, complex, complex, complex, complex, complex]:
-    return complex(x, n), complex(x), complex(), complex(a), complex(a, x), complex(x, a), complex(imag=x)
+    return complex(x, n), complex(x), complex(), complex(a), complex(a, x), complex(x, a), complex(imag=x)  # noqa: UP018
 
 
 @fn
