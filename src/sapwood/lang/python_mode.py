@@ -13,8 +13,8 @@ from collections.abc import Callable
 from types import CellType, FunctionType, ModuleType
 from typing import Any, TypeVar
 
-from sapwood.lang.api.dtypes import dtype_of
 from sapwood.lang import types as ty
+from sapwood.lang.api.dtypes import dtype_of
 from sapwood.lang.boundary import (
     ComplexArg,
     ConstArg,
