@@ -15,6 +15,7 @@ from sapwood.lang import types as ty
 from sapwood.lang.api.dtypes import Number, scalar_type
 from sapwood.lang.boxed import Boxed
 from sapwood.lang.errors import BadArgument
+from sapwood.lang.heap_border import Reader, describe_target
 from sapwood.lang.infer import layout
 from sapwood.lang.infer.border import box, unbox
 from sapwood.lang.infer.declared import Declared, spec_of_declared, struct_type
@@ -22,6 +23,7 @@ from sapwood.lang.infer.structs import make_struct
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.object_types import object_misfit, spec_of_object, widens
 from sapwood.lang.ops import arith, memory
+from sapwood.lang.ops.heap_struct import give_away
 from sapwood.lang.ops.objects import OBJECT
 from sapwood.lang.types import I64
 from sapwood.lang.values import Agg, Known, Spec, Value
@@ -229,6 +231,36 @@ class ObjectArg:
         return [x]
 
 
+@dataclass(frozen=True)
+class HeapArg:
+    """An object of a struct class that lies on the heap: its whole graph is copied in, and written back."""
+
+    cls: type
+    mutable = True
+
+    def params(self, name: str) -> list[Any]:
+        return [ScalarParam(name, DTYPES["i64"])]
+
+    def leaves(self) -> list[ty.Leaf]:
+        return [I64]
+
+    def value(self, w: Any, leaves: Iterator[Var]) -> Value:
+        from sapwood.lang.infer.heap_structs import is_heap
+        from sapwood.lang.ops.heap import object_at
+
+        t = struct_type(self.cls)
+        if not is_heap(t):
+            from sapwood.lang.errors_generic import HostStruct
+
+            raise HostStruct(w.b.loc, type=t)
+        target = ty.HeapStruct(t)
+        w.interp.heap_table(target)
+        return w.b.apply(object_at, w.b.emit1(memory.pointer_at, (next(leaves),), ty.Ptr(I64)), Known(target))
+
+    def flatten(self, x: Any) -> list[Any]:
+        raise TypeError("objects on the heap cannot be inside a tuple or a frozen struct that is an argument")
+
+
 SIMPLE = ScalarArg | ComplexArg | TensorArg | PointerArg
 Fail = Callable[[str], BadArgument]
 
@@ -410,7 +442,11 @@ def _tensor(declared: Declared, x: Any, fail: Fail) -> TensorArg:
     return TensorArg(found, array.ndim, layout_of(array))
 
 
-def _struct(cls: type, x: Any, name: str, function: str, wrap: Callable[[Any], Any]) -> StructArg:
+def _struct(cls: type, x: Any, name: str, function: str, wrap: Callable[[Any], Any]) -> StructArg | HeapArg:
+    from sapwood.lang.infer.heap_structs import holds_references
+
+    if holds_references(cls):
+        return HeapArg(cls)
     fields = tuple(
         (n, classify(d, getattr(x, n), f"{name}.{n}", function, wrap)) for n, d in layout.fields_of(struct_type(cls))
     )
@@ -483,8 +519,10 @@ class ResultShape:
             return tuple(i.entry_result() for i in self.items)
         return None
 
-    def build(self, flat: Iterator[Any], owners: tuple[Any, ...]) -> Any:
+    def build(self, flat: Iterator[Any], owners: tuple[Any, ...], reader: Reader) -> Any:
         match self.kind:
+            case "heap":
+                return reader.read(self.data, next(flat))
             case "leaf" | "object":
                 return next(flat)
             case "complex":
@@ -492,9 +530,9 @@ class ResultShape:
             case "const":
                 return self.data
             case "tuple":
-                return tuple(i.build(flat, owners) for i in self.items)
+                return tuple(i.build(flat, owners, reader) for i in self.items)
             case "struct":
-                return instance(self.data, [i.build(flat, owners) for i in self.items])
+                return instance(self.data, [i.build(flat, owners, reader) for i in self.items])
         dtype, rank = self.data
         address = next(flat)
         shape = tuple(next(flat) for _ in range(rank))
@@ -532,15 +570,24 @@ def restore(
     flat: Iterator[Any],
     owners: tuple[Any, ...],
     values: list[Any],
+    reader: Reader | None = None,
 ) -> Any:
-    """The Python result of flat results; the fields of mutable structs among the arguments are written back."""
-    if not mutated:
-        return shape.build(flat, owners)
-    first, *rest = shape.items
-    out = first.build(flat, owners)
-    for i, fields in zip(mutated, rest, strict=True):
-        write_back(arguments[i], values[i], fields.build(flat, owners))
-    return out
+    """The Python result of flat results; the fields of mutable structs among the arguments are written back.
+
+    `reader` knows which objects on the heap came from which Python objects, and gives each back as itself.
+    """
+    reader = Reader() if reader is None else reader
+    try:
+        if not mutated:
+            return shape.build(flat, owners, reader)
+        first, *rest = shape.items
+        out = first.build(flat, owners, reader)
+        for i, fields in zip(mutated, rest, strict=True):
+            new = fields.build(flat, owners, reader)
+            write_back(arguments[i], values[i], new)
+        return out
+    finally:
+        reader.close()
 
 
 def result_shape(b: Any, value: Any) -> tuple[ResultShape, list[Var]]:
@@ -574,6 +621,8 @@ def result_shape(b: Any, value: Any) -> tuple[ResultShape, list[Var]]:
                 layout.read(b, layout.at_offset(b, pointer, at, f), f) for _, f, at in layout.struct_layout(t)
             ]
             return _many(b, "struct", t.cls, tuple(fields))
+        case Var(type=ty.Ref(target=ty.HeapStruct() as target)):
+            return ResultShape("heap", describe_target(target)), [b.apply(give_away, value)]
         case Agg(type=ty.Tensor() as t):
             pointer = value.items[0]
             leaves = [b.emit1(memory.address, (pointer,), I64)]
@@ -584,6 +633,17 @@ def result_shape(b: Any, value: Any) -> tuple[ResultShape, list[Var]]:
 
     hint = "return numbers, tuples, structs or tensors"
     raise BadConversion(b.loc, found=describe(value), expected="a Python object", hint=hint)
+
+
+def field_shape(b: Any, argument: Any, value: Any) -> tuple[ResultShape, list[Var]]:
+    """What is written back of an argument: the fields of a struct, also of one that went to the heap on its way."""
+    if isinstance(argument, StructArg) and isinstance(value, Var):
+        from sapwood.lang.infer.heap_structs import read_field
+
+        walker = b.interpreter.frames[-1] if b.interpreter.frames else None
+        values = tuple(read_field(walker, value, n) for n, _ in argument.fields)
+        return _many(b, "struct", argument.cls, values)  # type: ignore[arg-type]
+    return result_shape(b, value)
 
 
 def _many(b: Any, kind: str, data: Any, items: tuple[Value, ...]) -> tuple[ResultShape, list[Var]]:

@@ -68,6 +68,12 @@ class RecordMismatch(TypeMistake, TypeError):
         return (TypeError, (str(self),))
 
 
+class HostStruct(TypeMistake):
+    code = "G010"
+    message = "objects of {type} lie on the heap, which a kernel does not have"
+    help = "pass arrays, or a struct of numbers"
+
+
 class NotAConstant(ConstMistake):
     code = "C010"
     message = "{what} gives {found}, which cannot be a constant"

@@ -7,6 +7,7 @@ the LLVM text itself, so that equal code is optimised once, whatever asked for i
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import sys
@@ -19,11 +20,13 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import sapwood
 from sapwood import config
-from sapwood.lang.boundary import SIMPLE, ResultShape, ScalarArg, restore
+from sapwood.lang.boundary import SIMPLE, HeapArg, ResultShape, ScalarArg, restore
 from sapwood.lang.errors import ArgumentMistake, NoLaunch
 from sapwood.lang.fingerprint import describe_constant, digest, fingerprint, symbol_name
 from sapwood.lang.function import wrap_function
+from sapwood.lang.heap_border import Reader, Writer
 from sapwood.lang.types import I64
+from sapwood.runtime import heap
 from sapwood.runtime.array import Array
 from sapwood.runtime.cache import default_store
 from sapwood.runtime.callable import NativeFunction, push_entry
@@ -128,8 +131,10 @@ class Specialisation:
         shape: ResultShape,
         mutated: tuple[int, ...],
         written: tuple[bool, ...],
+        heap: Any = None,
     ) -> None:
         self.arguments = arguments
+        self.heap = _heap_table(heap, loaded, entry)  # (description, roots, drop functions) of objects that come in
         self.loaded = loaded
         self.entry = entry
         self.shape = shape
@@ -158,21 +163,34 @@ class Specialisation:
         if getattr(self.busy, "calling", False):
             self._mismatch(self.native, values)
         flat: list[Any] = []
-        for argument, value in zip(self.arguments, values, strict=True):
-            flat += argument.flatten(value)
+        writer = None if self.heap is None else Writer(self.heap[0], self.heap[2])
+        roots = iter(self.heap[1] if self.heap is not None else ())
+        objects: list[int] = []
+        try:
+            for argument, value in zip(self.arguments, values, strict=True):
+                if writer is not None and isinstance(argument, HeapArg):
+                    objects.append(writer.write(next(roots), value))
+                    flat.append(objects[-1])
+                else:
+                    flat += argument.flatten(value)
+        except BaseException:
+            for address in objects:
+                heap.release(address)
+            raise
         self.busy.calling = True
         try:
             result = self.native(*flat)
         finally:
             self.busy.calling = False
-        return result if self.direct else self._unflatten(result, values, flat)
+        return result if self.direct else self._unflatten(result, values, flat, writer)
 
-    def _unflatten(self, result: Any, values: list[Any], flat: list[Any]) -> Any:
+    def _unflatten(self, result: Any, values: list[Any], flat: list[Any], writer: Writer | None) -> Any:
         if self.shape.simple and not self.mutated:
             return result
         items = iter(result if isinstance(result, tuple) else (result,))
         owners = tuple(v for v in flat if isinstance(v, Array))
-        return restore(self.shape, self.arguments, self.mutated, items, owners, values)
+        reader = None if writer is None else Reader(writer.made)
+        return restore(self.shape, self.arguments, self.mutated, items, owners, values, reader)
 
     def _mismatch(self, native: Any, values: list[Any]) -> None:
         tensors = [v for v in values if isinstance(v, Array)]
@@ -181,6 +199,14 @@ class Specialisation:
             if written and v.readonly:
                 raise read_only(native, _name_of(native, values, v))
         raise TypeError(f"{name}(): the arguments changed while the call was being prepared")
+
+
+def _heap_table(record: Any, loaded: LoadedObject, entry: str) -> Any:
+    if record is None:
+        return None
+    text, roots, count = record
+    table = (ctypes.c_void_p * count).from_address(loaded.address(f"{entry.removesuffix('.entry')}.drops"))
+    return text, roots, list(table)
 
 
 def read_only(fn: Any, name: str) -> ReadOnlyArgument:
@@ -243,13 +269,22 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
             "written": written,
             "shape": shape,
             "mutated": compiled.mutated,
+            "heap": _heap_record(compiled),
         }
         if all("<" not in k[1] for k in manifest["functions"]):
             store.put_manifest(key, json.dumps(manifest).encode())
-    return Specialisation(passed, loaded, f"{symbol}.entry", compiled.shape, compiled.mutated, written)
+    heap_record = _heap_record(compiled)
+    return Specialisation(passed, loaded, f"{symbol}.entry", compiled.shape, compiled.mutated, written, heap_record)
+
+
+def _heap_record(compiled: Any) -> Any:
+    found = compiled.program.entry.attrs.get("heap")
+    return None if found is None else (found[0], found[1], len(found[2]))
 
 
 def _kind(argument: Any) -> str:
+    if isinstance(argument, HeapArg):
+        return f"heap:{describe_constant(argument.cls)}"
     known = getattr(argument, "known", None)
     if known is not None:
         value = known.value
@@ -303,7 +338,7 @@ def _from_cache(store: Any, key: str, arguments: list[Any]) -> Specialisation | 
         shape = _shape_from_record(manifest["shape"])
         entry = f"{manifest['symbol']}.entry"
         return Specialisation(
-            arguments, loaded, entry, shape, tuple(manifest["mutated"]), tuple(manifest["written"])
+            arguments, loaded, entry, shape, tuple(manifest["mutated"]), tuple(manifest["written"]), manifest["heap"]
         )
     except (KeyError, ValueError, TypeError, LookupError):
         return None  # an entry of another shape than ours is no entry

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sapwood import config
-from sapwood.lang.boundary import ObjectArg, ResultShape, result_shape
+from sapwood.lang.boundary import ObjectArg, ResultShape, field_shape, result_shape
 from sapwood.lang.errors import CompileError, KernelResult, MutatedCopy, StarArguments
 from sapwood.lang.front import hir
 from sapwood.lang.front.dump import dump
@@ -69,6 +69,10 @@ def compile_entry(fn: Any, arguments: list[Any], target: Any, symbol: str) -> Co
     text = lower_program(program, target)
     if not target.gpu:  # a GPU's kernel has no entry here: a driver launches it
         text += emit_entry(signature, symbol, f"{symbol}.entry", text)
+    heap = program.entry.attrs.get("heap")
+    if heap is not None:
+        drops = ", ".join(f"ptr @{f.name}" for f in heap[2])
+        text += f"@{symbol}.drops = constant [{len(heap[2])} x ptr] [{drops}]\n"
     _show("llvm", lambda: text)
     _show_assembly(text, target)
     return Compiled(
@@ -158,13 +162,16 @@ def _walk_entry(
     if mutated:
         shapes, extra = [shape], list(flat)
         for i in mutated:
-            s, more = result_shape(builder, values[i])
+            s, more = field_shape(builder, arguments[i], values[i])
             shapes.append(s)
             extra += more
         shape, flat = ResultShape("tuple", None, tuple(shapes)), extra
     if result is not None:
         builder.emit(control.return_, tuple(flat))
     interpreter.frames.pop()
+    if interpreter.table is not None:
+        drops = [interpreter.drop_function(kind) for kind in interpreter.table.kinds]
+        entry.attrs["heap"] = (interpreter.table.text, interpreter.table.roots, drops)
     entry.results = tuple(v.type for v in flat)
     functions = [entry, *(i.function for i in interpreter.order)]
     if not interpreter.changes:  # else it is walked again

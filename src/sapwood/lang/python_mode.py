@@ -18,6 +18,7 @@ from sapwood.lang.api.dtypes import dtype_of
 from sapwood.lang.boundary import (
     ComplexArg,
     ConstArg,
+    HeapArg,
     ObjectArg,
     PointerArg,
     ResultShape,
@@ -31,9 +32,11 @@ from sapwood.lang.boundary import (
 )
 from sapwood.lang.boxed import Boxed, box
 from sapwood.lang.errors import Loc
+from sapwood.lang.heap_border import Reader, Writer
 from sapwood.lang.infer.declared import Declared
 from sapwood.lang.infer.interpreter import Interpreter, declared_parameters
 from sapwood.lang.ir.ssa import Program
+from sapwood.lang.ops.heap import drop_word, end_reference
 from sapwood.lang.ops.numeric import round_float
 from sapwood.lang.ops.pointer import Block, Pointer
 from sapwood.lang.python_builtins import BUILTINS, is_math, math_function
@@ -169,6 +172,8 @@ def _box(argument: Any, x: Any) -> Any:
             for name, a in fields:
                 object.__setattr__(out, name, _box(a, getattr(x, name)))
             return out
+        case HeapArg():
+            return x
         case ConstArg(known=known):
             v = known.value
             return _Nested(v) if hasattr(type(v), "__sapwood_function__") else v
@@ -206,9 +211,13 @@ def run_reference(fn: Any, values: list[Any], on_line: Callable[[Loc], None] | N
     from sapwood.lang.evaluate import Evaluator
 
     program, shape, arguments, mutated, leaves, owners = prepare_reference(fn, values)
-    results = Evaluator(on_line).function(program.entry, leaves)
-    flat = [_taken(t, v) for t, v in zip(program.entry.results, results, strict=True)]
-    return restore(shape, arguments, mutated, iter(flat), tuple(owners), values)
+    evaluator = Evaluator(on_line)
+    out = evaluator.function(program.entry, leaves)
+    flat = [_taken(t, v) for t, v in zip(program.entry.results, out, strict=True)]
+    known = next((o.made for o in owners if isinstance(o, Writer)), None)
+    reader = Reader(known, lambda address: end_reference(evaluator, address))
+    memory = tuple(o for o in owners if not isinstance(o, Writer))
+    return restore(shape, arguments, mutated, iter(flat), memory, values, reader)
 
 
 def _taken(t: Any, value: Any) -> Any:
@@ -229,8 +238,15 @@ def prepare_reference(fn: Any, values: list[Any]) -> Any:
     program, shape, mutated = _program(fn, arguments)
     owners: list[Any] = []
     leaves: list[Any] = []
+    table = program.entry.attrs.get("heap")
+    roots = iter(() if table is None else table[1])
+    if table is not None:
+        owners.append(Writer(table[0], [drop_word(f) for f in table[2]]))
     for name, argument, value in zip(fn.state.signature.parameters, arguments, values, strict=True):
         at = len(leaves)
+        if isinstance(argument, HeapArg):
+            leaves.append(owners[0].write(next(roots), value))
+            continue
         leaves += _leaves(argument, value, owners)
         if isinstance(argument, TensorArg) and at in program.entry.written and owners[-1].readonly:
             from sapwood.lang.load import read_only

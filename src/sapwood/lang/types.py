@@ -149,6 +149,16 @@ class Str(HeapType):
 
 
 @dataclass(frozen=True, slots=True)
+class HeapStruct(HeapType):
+    """An object of a @struct class on the heap: its fields follow the header, laid out as C does."""
+
+    struct: Struct
+
+    def __str__(self) -> str:
+        return str(self.struct)
+
+
+@dataclass(frozen=True, slots=True)
 class Object(HeapType):
     """`object`: any Python object. The count is CPython's."""
 

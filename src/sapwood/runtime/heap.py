@@ -30,6 +30,22 @@ def count(change: int) -> None:
     _state[0] += change
 
 
+@lru_cache(maxsize=1)
+def _libc() -> ctypes.CDLL:
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    return libc
+
+
+def allocate(nbytes: int) -> int:
+    """Memory that compiled code will give back; MemoryError if there is none."""
+    address = _libc().malloc(max(nbytes, 1))
+    if not address:
+        raise MemoryError
+    count(1)
+    return address
+
+
 _DROP = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 
 

@@ -27,10 +27,11 @@ from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.builtins import BUILTINS
 from sapwood.lang.infer.complex_numbers import construct as construct_complex
 from sapwood.lang.infer.construct import construct_parameterised, convert_number
-from sapwood.lang.infer.declared import Bindings, declare, fit_parameter
+from sapwood.lang.infer.declared import Bindings, declare, fit_parameter, struct_type
 from sapwood.lang.infer.generators import state_names
 from sapwood.lang.infer.generics import bind_type_variables, declared_of, fill_in, method_bindings
 from sapwood.lang.infer.heap import Dead, rules_of
+from sapwood.lang.infer.heap_structs import is_heap
 from sapwood.lang.infer.interpreter import declare_parameters, declared_parameters
 from sapwood.lang.infer.loops import Loop
 from sapwood.lang.infer.operate import OPERATORS, UNARY
@@ -79,7 +80,7 @@ class CallMixin:
                 if callable(getattr(function, "rule", None)):
                     return self._call_method(function, receiver, args, kwargs, loc)
                 return self.call_compiled(function, [receiver, *args], kwargs)
-            case Agg(type=ty.Struct()):
+            case Agg(type=ty.Struct()) | Var(type=ty.Ref(target=ty.HeapStruct())):
                 method = find_method(target, "__call__")
                 if method is not None:
                     return self.call(method, args, kwargs, loc)
@@ -186,7 +187,7 @@ class CallMixin:
         try:
             inline = fn.options.inline and not self._is_open(fn)
             inline = inline or self.interp.kernel is not None  # a kernel is one function
-            if inline or any(map(_holds_closure, fitted)) or _returns_reference(fn, code):
+            if inline or any(map(_holds_closure, fitted)) or _returns_reference(fn, code) and not self._is_open(fn):
                 return self._inline(code, python, declared, list(fitted), {}, fn.options.unchecked, loc)
             if fn.options.unit:
                 return self._call_unit(fn, fitted)
@@ -422,7 +423,10 @@ def _returns_reference(fn: Any, code: hir.FunctionDef) -> bool:
     loc = code.returns.loc
     text = code.returns.value  # type: ignore[attr-defined]
     d = declare(evaluate_annotation(text, fn.__wrapped__, loc, "return"), "return", loc)
-    return d.kind == "stack" or d.kind == "struct" and not d.args[0].__sapwood_struct__.frozen
+    if d.kind == "struct":
+        t = struct_type(d.args[0], d.args[1:])
+        return not t.frozen and not is_heap(t)
+    return d.kind == "stack"
 
 
 def _operand(v: Any) -> Value:

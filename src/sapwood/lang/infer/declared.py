@@ -322,6 +322,8 @@ def _spec_of_struct(d: Declared, bindings: Bindings | None) -> Spec | None:
     from sapwood.lang.infer import layout
 
     t = concrete_type(d, bindings)
+    if isinstance(t, ty.Ref):
+        return Spec("leaf", t)
     assert isinstance(t, ty.Struct)
     if t.cls.__sapwood_struct__.parameters and not t.args:  # type: ignore[attr-defined]
         return None
@@ -343,8 +345,11 @@ def _fit_typevar(b: Any, var: Any, value: Value, bindings: Bindings) -> Value:
 
     if var is typing.Self:
         cls = bindings.get(var)
-        if isinstance(cls, Known) and isinstance(value, Agg) and isinstance(value.type, ty.Struct):
-            if not issubclass(value.type.cls, cls.value):
+        from sapwood.lang.infer.heap_structs import struct_of
+
+        t = struct_of(value)
+        if isinstance(cls, Known) and t is not None:
+            if not issubclass(t.cls, cls.value):
                 raise Misfit(f"Self is {cls.value.__name__} here")
         return value
     try:
@@ -355,18 +360,22 @@ def _fit_typevar(b: Any, var: Any, value: Value, bindings: Bindings) -> Value:
 
 def _fit_struct(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
     from sapwood.lang.infer.generics import arguments_for
+    from sapwood.lang.infer.heap_structs import struct_of
     from sapwood.lang.infer.structs import lift
 
     value = lift(b, value)
     cls, wanted = declared.args[0], declared.args[1:]
-    if not isinstance(value, Agg) or not isinstance(value.type, ty.Struct) or not issubclass(value.type.cls, cls):
+    t = struct_of(value)
+    if t is None and isinstance(value, Var) and isinstance(value.type, ty.Ref) and value.type.nullable:
+        raise Misfit("it may be None; test it before")
+    if t is None or not issubclass(t.cls, cls):
         raise Misfit
-    for want, have in zip(wanted, arguments_for(value.type, cls), strict=False):
+    for want, have in zip(wanted, arguments_for(t, cls), strict=False):
         if want.kind == "typevar":
             _bind_argument(bindings, want.args[0], have)
         elif want.kind != "any" and have.kind != "any" and want != have:
-            raise Misfit(f"it is a {value.type}")
-    if value.type.frozen and any(isinstance(v, Known) for v in value.items):
+            raise Misfit(f"it is a {t}")
+    if isinstance(value, Agg) and t.frozen and any(isinstance(v, Known) for v in value.items):
         return _settle_fields(b, value)
     return value
 
@@ -524,7 +533,10 @@ def concrete_type(declared: Declared, bindings: Bindings | None = None) -> ty.Ty
             from sapwood.lang.infer.generics import declared_of, fill_in
 
             known = {k: declared_of(v) for k, v in (bindings or {}).items()}
-            return struct_type(declared.args[0], tuple(fill_in(a, known) for a in declared.args[1:]))
+            t = struct_type(declared.args[0], tuple(fill_in(a, known) for a in declared.args[1:]))
+            from sapwood.lang.infer.heap_structs import is_heap, reference_type
+
+            return reference_type(t) if is_heap(t) else t
         case "stack":
             inner = concrete_type(declared.args[0], bindings)
             size = item(declared.args[1])

@@ -14,6 +14,7 @@ from sapwood.lang.api.dtypes import Number, scalar_type
 from sapwood.lang.errors import Loc, TypeVarConflict
 from sapwood.lang.errors_generic import BoundViolated, ProtocolMismatch
 from sapwood.lang.infer.declared import Bindings, Declared, declare, spec_of_declared
+from sapwood.lang.infer.heap_structs import struct_of
 from sapwood.lang.infer.join import Clash, adapt, default_leaf, join, storable
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.values import Agg, Known, Spec, Value, describe, rebuild, spec_of
@@ -123,6 +124,10 @@ def declared_of(bound: Value) -> Declared:
 
 
 def declared_of_spec(s: Spec) -> Declared:
+    if s.kind == "leaf" and isinstance(s.data, ty.Ref) and isinstance(s.data.target, ty.HeapStruct):
+        t = s.data.target.struct
+        inner = Declared("struct", (t.cls, *t.args))
+        return Declared("optional", (inner,)) if s.data.nullable else inner
     if s.kind == "leaf":
         return declared_of(Known(s.data)) if isinstance(s.data, ty.Scalar | ty.Simd) else Declared("spec", (s,))
     if s.kind == "agg":
@@ -195,15 +200,16 @@ def arguments_for(t: ty.Struct, base: type) -> tuple[Declared, ...]:
 
 def method_bindings(value: Value, bindings: Bindings) -> None:
     """In a method of a generic struct, its type variables mean what the receiver's type says; Self is its class."""
-    if isinstance(value, Agg) and isinstance(value.type, ty.Struct):
-        for base in value.type.cls.__mro__:
+    t = struct_of(value)
+    if t is not None:
+        for base in t.cls.__mro__:
             parameters = vars(base).get("__parameters__", ())
             if parameters and hasattr(base, "__sapwood_struct__"):
-                for p, d in zip(parameters, arguments_for(value.type, base), strict=False):
+                for p, d in zip(parameters, arguments_for(t, base), strict=False):
                     found = binding_of(d)
                     if found is not None:
                         bindings.setdefault(p, found)
-        bindings.setdefault(typing.Self, Known(value.type.cls))  # type: ignore[arg-type]
+        bindings.setdefault(typing.Self, Known(t.cls))  # type: ignore[arg-type]
     elif isinstance(value, Known) and isinstance(value.value, type) and hasattr(value.value, "__sapwood_struct__"):
         bindings.setdefault(typing.Self, value)  # type: ignore[arg-type]
 
@@ -250,7 +256,8 @@ def admits(d: Declared, value: Value) -> bool:
         case "scalar":
             return isinstance(value, Var) and value.type == d.args[0]
         case "struct":
-            return isinstance(value, Agg) and isinstance(value.type, ty.Struct) and issubclass(value.type.cls, d.args[0])
+            t = struct_of(value)
+            return t is not None and issubclass(t.cls, d.args[0])
         case "any":
             return True
     found = spec_of_declared(d)
@@ -273,8 +280,9 @@ def within(bound: Any, value: Value) -> bool:
         if bound is Number:
             return True
         return scalar_type(bound) == elem
-    if isinstance(value, Agg) and isinstance(value.type, ty.Struct):
-        return isinstance(bound, type) and issubclass(value.type.cls, bound)
+    t = struct_of(value)
+    if t is not None:
+        return isinstance(bound, type) and issubclass(t.cls, bound)
     python = python_class(value)
     return python is not None and isinstance(bound, type) and issubclass(python, bound)
 
@@ -286,7 +294,7 @@ def python_class(value: Value) -> type | None:
             return type(v)
         case Var(type=ty.Scalar() as t):
             return bool if t.kind == "bool" else float if t.is_float else int
-        case Agg(type=ty.Struct() as t):
+        case Agg(type=ty.Struct() as t) | Var(type=ty.Ref(target=ty.HeapStruct(struct=t))):
             return t.cls
         case Agg(type=ty.Tuple()):
             return tuple

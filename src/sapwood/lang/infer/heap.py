@@ -92,6 +92,7 @@ class HeapRules:
 _MODULES: dict[type, tuple[str, str]] = {  # loaded when a program first has such an object
     ty.List: ("sapwood.lang.infer.lists", "ListRules"),
     ty.Object: ("sapwood.lang.infer.python_objects", "ObjectRules"),
+    ty.HeapStruct: ("sapwood.lang.infer.heap_structs", "HeapStructRules"),
 }
 _RULES: dict[type, HeapRules] = {}
 

@@ -67,6 +67,7 @@ class Interpreter:
         self.kernel: Any = None  # the kernel that this unit is; everything it calls is inlined into it
         self.sites: dict[Any, Site] = {}  # empty containers: what goes into them is learned on the way
         self.changes: list[Any] = []  # what this walk learned
+        self.heap_classes: set[type] = set()  # mutable structs whose objects outlive the frame that made them
         self._begin()
 
     def _begin(self) -> None:
@@ -81,17 +82,36 @@ class Interpreter:
         self.open_exits: list[list[Any]] = []  # those of the loops that are being walked
         self.closure_scopes: dict[Any, Any] = {}
         self.exact = False  # whether an int is no float when arguments are made
+        self.table: Any = None  # heap types of the arguments from Python (heap_border.Table)
         self.changes.clear()
+
+    def heap_table(self, target: HeapType) -> None:
+        """Enter the heap type of an argument from Python."""
+        from sapwood.lang.heap_border import Table
+
+        if self.table is None:
+            self.table = Table()
+        self.table.add(target)
+        for kind in list(self.table.kinds):
+            self.drop_function(kind)
 
     def settle(self, walk: Callable[[], R]) -> R:
         """Walk, and walk again as long as a walk learns something about its beginning at its end.
 
         An error of a walk that learned something is not believed: it may come from what was not known yet.
         """
+        from sapwood.lang.infer.heap_structs import NeedsHeap, compiling
+
         for _ in range(WALKS):
             self._begin()
             try:
-                result = walk()
+                with compiling(self):
+                    result = walk()
+            except NeedsHeap as e:
+                if self.kernel is not None or e.cls in self.heap_classes:
+                    raise
+                self.heap_classes.add(e.cls)
+                continue
             except CompileError:
                 if not self.changes:
                     raise

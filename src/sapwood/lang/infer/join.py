@@ -45,6 +45,10 @@ def storable(s: Spec) -> Spec:
         return s if leaf is None else Spec("leaf", leaf)
     if s.kind == "known":
         s = _tuple_spec(s)
+    if s.kind == "agg" and isinstance(s.data, ty.Struct) and not s.data.frozen:
+        from sapwood.lang.infer.heap_structs import NeedsHeap
+
+        raise NeedsHeap(s.data.cls)
     return Spec(s.kind, s.data, tuple(map(storable, s.items)))
 
 

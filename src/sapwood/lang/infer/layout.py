@@ -7,7 +7,7 @@ from typing import Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadConversion, BadOperand
-from sapwood.lang.infer.declared import Declared, concrete_type, declare
+from sapwood.lang.infer.declared import Declared, concrete_type, declare, spec_of_declared
 from sapwood.lang.infer.join import Clash, adapt, complex_spec, join, storable
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import memory
@@ -90,7 +90,10 @@ def struct_layout(t: ty.Struct) -> list[tuple[str, ty.Type, int]]:
     for name, declared in fields_of(t):
         field = concrete_type(declared)
         if field is None or isinstance(field, ty.Tuple):
-            raise TypeError(field)
+            spec = spec_of_declared(declared)
+            if spec is None:
+                raise TypeError(field)
+            field = ty.Stored(spec)
         align = alignment(field)
         at = -(-at // align) * align
         out.append((name, field, at))

@@ -35,7 +35,7 @@ from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops import control
 from sapwood.lang.ops.operators import binary, require_index
 from sapwood.lang.types import I64
-from sapwood.lang.values import Agg, Known, Spec, Value, describe, spec_of
+from sapwood.lang.values import Agg, Known, Spec, Value, describe, rebuild, spec_of
 
 if TYPE_CHECKING:
     from sapwood.lang.infer.builder import Builder
@@ -165,6 +165,7 @@ class LoopMixin:
             for n in carried:
                 initial += adapt(self.b, before[n], specs[n])
         identity = object()
+        self._rebound(carried, params, specs, loop.continues)
         for where, values in loop.continues:
             with self.at(where, loc):
                 leaves = [leaf for n in carried for leaf in adapt(self.b, values[n], specs[n])]
@@ -177,6 +178,22 @@ class LoopMixin:
         if not loop.breaks:
             self.vars = before
         return not loop.breaks
+
+    def _rebound(
+        self, names: list[str], params: list[Var], specs: dict[str, Spec], continues: list[Snapshot]
+    ) -> None:
+        """A name that holds another object after an iteration: storage of the frame exists once, so it must be heap."""
+        from sapwood.lang.infer.heap_structs import NeedsHeap
+
+        if self.interp.kernel is not None:
+            return
+        at = iter(params)
+        for n in names:
+            inside = _storage(rebuild(specs[n], at))
+            for _, values in continues if inside else ():
+                for (cls, before), (_, after) in zip(inside, _storage(values[n]), strict=False):
+                    if before is not after:
+                        raise NeedsHeap(cls, self.b.loc)
 
     def _widen(
         self,
@@ -472,6 +489,15 @@ def _has(body: list[hir.Stmt], kind: type[hir.Stmt]) -> bool:
 def _first_assignment(body: list[hir.Stmt], name: str) -> Loc | None:
     assignments = (s for s in walk_statements(body) if isinstance(s, hir.Assign) and s.target == name)
     return next((s.loc for s in assignments), None)
+
+
+def _storage(value: Value) -> list[tuple[type, Var]]:
+    """Mutable structs on the stack in a value: (class, address)."""
+    if not isinstance(value, Agg):
+        return []
+    if isinstance(value.type, ty.Struct) and not value.type.frozen and isinstance(value.items[0], Var):
+        return [(value.type.cls, value.items[0])]
+    return [s for item in value.items for s in _storage(item)]
 
 
 def _assigned_in(body: list[hir.Stmt]) -> tuple[str, ...]:

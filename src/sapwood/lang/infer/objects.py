@@ -20,6 +20,7 @@ from sapwood.lang.errors import (
 )
 from sapwood.lang.infer import layout
 from sapwood.lang.infer.heap import require_some, rules_of
+from sapwood.lang.infer.heap_structs import struct_of
 from sapwood.lang.infer.ranges import range_item, range_length
 from sapwood.lang.infer.structs import (
     Super,
@@ -204,6 +205,8 @@ def _attribute_hint(x: Value, name: str) -> str:
             names = [n for n, _ in cls.__sapwood_struct__.members()]
         case Var(type=ty.Ptr()):
             names = [*POINTER_METHODS, "dtype"]
+        case Var(type=ty.Ref(target=ty.HeapStruct(struct=t))):
+            names = [n for n, _ in t.cls.__sapwood_struct__.members()]
         case Var(type=ty.Ref()):
             names = list(rules_of(x).methods)
         case Var():
@@ -263,13 +266,13 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
 
 def set_attribute(w: Walker, x: Value, name: str, value: Value) -> None:
     x = require_some(w, x, AttributeError, f"'NoneType' object has no attribute '{name}'")
+    if struct_of(x) is not None:
+        set_struct_attribute(w, x, name, value)
+        return
     if isinstance(x, Var) and isinstance(x.type, ty.Ref):
         if rules_of(x).set_attribute(w, x, name, value):
             return
         raise NoAttribute(w.b.loc, type=describe(x), name=name, hint=_attribute_hint(x, name))
-    if isinstance(x, Agg) and isinstance(x.type, ty.Struct):
-        set_struct_attribute(w, x, name, value)
-        return
     raise ImmutableField(w.b.loc, what=f"attribute '{name}' of {describe(x)}", hint="only structs have fields")
 
 

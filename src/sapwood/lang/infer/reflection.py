@@ -13,6 +13,7 @@ from sapwood.lang.api.dtypes import Number, dtype_of, scalar_type
 from sapwood.lang.errors import BadOperand, NoAttribute
 from sapwood.lang.infer.builtins import builtin
 from sapwood.lang.infer.generics import is_protocol, protocol_members, python_class, within
+from sapwood.lang.infer.heap_structs import struct_of
 from sapwood.lang.infer.structs import field_tuple, lift, replace, super_of
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.values import Agg, Known, Value, describe
@@ -123,8 +124,9 @@ def _has(w: Walker, x: Value, name: str) -> bool:
     from sapwood.lang.ir.ssa import Region
 
     x = lift(w.b, x)
-    if isinstance(x, Agg) and isinstance(x.type, ty.Struct):
-        return any(n == name for n, _ in x.type.cls.__sapwood_struct__.members())  # type: ignore[attr-defined]
+    t = struct_of(x)
+    if t is not None:
+        return any(n == name for n, _ in t.cls.__sapwood_struct__.members())  # type: ignore[attr-defined]
     with w.at(Region()):  # what it would emit is not wanted
         try:
             get_attribute(w, x, name, w.b.loc)
@@ -138,7 +140,8 @@ def _has(w: Walker, x: Value, name: str) -> bool:
 
 def _struct_class(w: Walker, x: Value, function: str) -> Any:
     x = lift(w.b, x)
-    cls = x.type.cls if isinstance(x, Agg) and isinstance(x.type, ty.Struct) else x.value if isinstance(x, Known) else None
+    t = struct_of(x)
+    cls = t.cls if t is not None else x.value if isinstance(x, Known) else None
     if not (isinstance(cls, type) and hasattr(cls, "__sapwood_struct__")):
         raise BadOperand(w.b.loc, function=function, detail=f"{describe(x)} is no @struct", hint="pass a struct or its class")
     w.interp.depend_on_constant(cls.__module__, cls.__qualname__, cls)
@@ -153,8 +156,8 @@ def _fields(w: Walker, x: Value) -> Value:
 @builtin(structs.is_struct, dataclasses.is_dataclass)
 def _is_struct(w: Walker, x: Value) -> Value:
     x = lift(w.b, x)
-    if isinstance(x, Agg):
-        return Known(isinstance(x.type, ty.Struct))
+    if not isinstance(x, Known):
+        return Known(struct_of(x) is not None)
     return Known(isinstance(x, Known) and structs.is_struct(x.value))
 
 
@@ -174,7 +177,7 @@ def _astuple(w: Walker, x: Value) -> Value:
 def _opened(w: Walker, v: Value) -> Value:
     """Structs inside become tuples, too, as dataclasses.astuple does it."""
     v = lift(w.b, v)
-    if isinstance(v, Agg) and isinstance(v.type, ty.Struct):
+    if struct_of(v) is not None:
         return _astuple(w, v)
     if isinstance(v, Agg) and isinstance(v.type, ty.Tuple):
         return Agg(v.type, tuple(_opened(w, i) for i in v.items))

@@ -13,6 +13,7 @@ from sapwood.lang.errors_generic import NoOrder, ReadOnlyProperty, Unhashable
 from sapwood.lang.infer import layout
 from sapwood.lang.infer.declared import Bindings, Declared, fit_argument, struct_type
 from sapwood.lang.infer.generics import bind_type_variables, declared_of
+from sapwood.lang.infer.heap_structs import is_heap, new_object, read_field, refers_to_itself, struct_of, write_field
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import memory
 from sapwood.lang.structs import StructInfo, member_of
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 
 def info_of(x: Any) -> StructInfo:
     """What the compiler knows of a struct class, type or value."""
-    if isinstance(x, Agg):
-        x = x.type
+    if isinstance(x, Agg | Var):
+        x = struct_of(x)
     return (x.cls if isinstance(x, ty.Struct) else x).__sapwood_struct__
 
 
 def is_struct_value(v: Any) -> bool:
-    return isinstance(v, Agg) and isinstance(v.type, ty.Struct)
+    return struct_of(v) is not None
 
 
 def lift(b: Any, value: Value) -> Value:
@@ -38,7 +39,7 @@ def lift(b: Any, value: Value) -> Value:
     if isinstance(value, Known) and hasattr(type(value.value), "__sapwood_struct__"):
         x = value.value
         info = info_of(type(x))
-        if info.frozen:
+        if info.frozen and not is_heap(struct_type(type(x))):
             items = tuple(lift(b, Known(getattr(x, n))) for n in info.fields)
             return Agg(struct_type(type(x), type_arguments(b, type(x), items)), items)
     return value
@@ -71,7 +72,8 @@ def _construct_by_init(
     if info.frozen:
         hint = "leave __init__ out and use defaults or a @classmethod, or leave frozen=True out"
         raise ImmutableField(loc, what=f"the fields of the frozen struct {cls.__name__} in __init__", hint=hint)
-    value = empty_struct(w, struct_type(cls, given))
+    t = struct_type(cls, given)
+    value = new_object(w, t, None) if is_heap(t) else empty_struct(w, t)
     w.call(Agg(ty.BoundMethod(init), (value,)), args, kwargs, loc)
     return value
 
@@ -190,11 +192,13 @@ def type_arguments(b: Any, cls: type, items: tuple[Value, ...]) -> tuple[Any, ..
     return tuple(declared_of(bindings[p]) if p in bindings else Declared("any") for p in info.parameters)
 
 
-def make_struct(w: Any, cls: type, values: list[Value], arguments: tuple[Any, ...] | None = None) -> Agg:
-    """A struct of field values: itself when frozen, else new storage on the stack."""
+def make_struct(w: Any, cls: type, values: list[Value], arguments: tuple[Any, ...] | None = None) -> Value:
+    """A struct of field values: itself when frozen, an object on the heap, or new storage on the stack."""
     if arguments is None:
         arguments = type_arguments(w.b, cls, tuple(values))
     t = struct_type(cls, arguments)
+    if is_heap(t):
+        return new_object(w, t, values)
     if t.frozen:
         return Agg(t, tuple(values))
     pointer = memory.allocate_stack(w.b, t, max(layout.size_of(w.b, t), 1))
@@ -216,7 +220,10 @@ class Super(ty.Type):
         return f"super() of {self.owner.__name__}"
 
 
-def get_field(w: Walker, x: Agg, name: str) -> Value | None:
+def get_field(w: Walker, x: Value, name: str) -> Value | None:
+    if isinstance(x, Var):
+        return read_field(w, x, name)
+    assert isinstance(x, Agg)
     t = x.type
     assert isinstance(t, ty.Struct)
     if t.frozen:
@@ -230,10 +237,10 @@ def get_field(w: Walker, x: Agg, name: str) -> Value | None:
     return layout.read(w.b, layout.at_offset(w.b, pointer, found[1], found[0]), found[0])
 
 
-def get_struct_attribute(w: Walker, x: Agg, name: str, loc: Loc) -> Value | None:
+def get_struct_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value | None:
     """A field, property, method or constant of an instance."""
-    t = x.type
-    assert isinstance(t, ty.Struct)
+    t = struct_of(x)
+    assert t is not None
     info = info_of(t)
     if name in info.properties:
         return read_property(w, info.properties[name], x, loc)
@@ -290,7 +297,7 @@ def get_super_attribute(w: Walker, x: Agg, name: str, loc: Loc) -> Value | None:
     """`super().name`: the classes after the owner in the receiver's order of inheritance."""
     assert isinstance(x.type, Super)
     receiver = x.items[0]
-    cls = receiver.value if isinstance(receiver, Known) else receiver.type.cls  # type: ignore[union-attr]
+    cls = receiver.value if isinstance(receiver, Known) else struct_of(receiver).cls  # type: ignore[union-attr]
     order = cls.__mro__
     for base in order[order.index(x.type.owner) + 1 :]:
         if name not in vars(base) or base is object:
@@ -332,7 +339,7 @@ class Generated:
 
 def _generated_init(w: Walker, g: Generated, receiver: Value, *args: Value, **kwargs: Value) -> Value:
     """`super().__init__(x, y)`: assigns the base's fields."""
-    assert g.owner is not None and isinstance(receiver, Agg)
+    assert g.owner is not None
     values, _, _ = field_values(w, g.owner, list(args), kwargs, w.b.loc)
     for (n, _), v in zip(layout.fields_of(struct_type(g.owner)), values, strict=True):
         set_struct_attribute(w, receiver, n, v)
@@ -359,9 +366,9 @@ _GENERATED: dict[str, Any] = {
 }
 
 
-def set_struct_attribute(w: Walker, x: Agg, name: str, value: Value) -> None:
-    t = x.type
-    assert isinstance(t, ty.Struct)
+def set_struct_attribute(w: Walker, x: Value, name: str, value: Value) -> None:
+    t = struct_of(x)
+    assert t is not None
     info = info_of(t)
     if name in info.properties:
         from sapwood.lang.function import wrap_function
@@ -374,15 +381,18 @@ def set_struct_attribute(w: Walker, x: Agg, name: str, value: Value) -> None:
     if t.frozen:
         hint = "frozen structs are values; make a new one with dataclasses.replace, or leave frozen=True out"
         raise ImmutableField(w.b.loc, what=f"field '{name}' of the frozen struct {t}", hint=hint)
-    found = layout.field(w.b, t, name)
+    if isinstance(x, Var) and write_field(w, x, name, value):
+        return
+    found = layout.field(w.b, t, name) if isinstance(x, Agg) else None
     if found is None:
         raise NoAttribute(w.b.loc, type=describe(x), name=name, hint=attribute_hint(x, name))
+    assert isinstance(x, Agg)
     pointer = x.items[0]
     assert isinstance(pointer, Var)
     layout.write(w.b, layout.at_offset(w.b, pointer, found[1], found[0]), found[0], value)
 
 
-def attribute_hint(x: Agg, name: str) -> str:
+def attribute_hint(x: Value, name: str) -> str:
     import difflib
 
     names = [n for n, _ in info_of(x).members()]
@@ -421,7 +431,8 @@ def _class_cell(python: Any) -> type | None:
 def replace(w: Walker, x: Value, **changes: Value) -> Value:
     """`dataclasses.replace(x, y=1.0)`: a new struct; `__post_init__` runs, as in Python."""
     x = lift(w.b, x)
-    if not isinstance(x, Agg) or not isinstance(x.type, ty.Struct):
+    t = struct_of(x)
+    if t is None:
         raise BadOperand(w.b.loc, function="replace", detail=f"{describe(x)} is no struct", hint="pass a @struct")
     info = info_of(x)
     for n, f in info.fields.items():
@@ -433,12 +444,11 @@ def replace(w: Walker, x: Value, **changes: Value) -> Value:
             value = get_field(w, x, n)
             assert value is not None
             changes[n] = value
-    return construct_struct(w, x.type.cls, [], changes, w.b.loc)
+    return construct_struct(w, t.cls, [], changes, w.b.loc)
 
 
 def field_tuple(w: Walker, value: Value, compared: bool = False) -> Agg:
     """The fields of a struct as a tuple; with `compared`, those that comparisons look at."""
-    assert isinstance(value, Agg) and isinstance(value.type, ty.Struct)
     names = [n for n, f in info_of(value).fields.items() if f.compare or not compared]
     items = tuple(get_field(w, value, n) for n in names)
     return Agg(ty.Tuple(len(items)), items)  # type: ignore[arg-type]
@@ -456,7 +466,7 @@ _NOT_IMPLEMENTED = Known(NotImplemented)
 
 def find_method(value: Value, name: str) -> Value | None:
     """A method that a struct's class defines itself, bound to the value."""
-    if isinstance(value, Agg) and isinstance(value.type, ty.Struct):
+    if struct_of(value) is not None:
         method = info_of(value).methods.get(name)
         if method is not None:
             return Agg(ty.BoundMethod(method), (value,))
@@ -466,6 +476,9 @@ def find_method(value: Value, name: str) -> Value | None:
 def operator_method(w: Walker, fn: Any, names: tuple[str, str], x: Value, y: Value, loc: Loc) -> Value | None:
     """A binary operator by the methods of its operands, in Python's order; None when neither has one."""
     x, y = lift(w.b, x), lift(w.b, y)
+    if fn in (operator.eq, operator.ne) and (_may_be_none(x) or _may_be_none(y)):
+        return _optional_equality(w, fn, x, y, loc)
+    x, y = _present(w, fn, x, y), _present(w, fn, y, x)
     if not is_struct_value(x) and not is_struct_value(y):
         return None
     if fn in (operator.eq, operator.ne):
@@ -486,6 +499,40 @@ def operator_method(w: Walker, fn: Any, names: tuple[str, str], x: Value, y: Val
     return None
 
 
+def _may_be_none(v: Value) -> bool:
+    """Whether a value is a struct on the heap, or None."""
+    return isinstance(v, Var) and isinstance(v.type, ty.Ref) and v.type.nullable and isinstance(v.type.target, ty.HeapStruct)
+
+
+def _present(w: Walker, fn: Any, v: Value, other: Value) -> Value:
+    """An operand that may be None as the struct that it must be."""
+    from sapwood.lang.infer.heap import require_some
+    from sapwood.lang.ops.operators import SYMBOLS
+
+    if not _may_be_none(v):
+        return v
+    text = f"unsupported operand type(s) for {SYMBOLS[fn]}: 'NoneType' and '{describe(other)}'"
+    return require_some(w, v, TypeError, text)
+
+
+def _optional_equality(w: Walker, fn: Any, x: Value, y: Value, loc: Loc) -> Value:
+    """`==` where either side may be None: None equals None alone."""
+    from sapwood.lang.infer.narrow import is_none, some
+    from sapwood.lang.ops.operators import logical_not, truth
+
+    if not _may_be_none(x):
+        x, y = y, x
+    missing = truth(w.b, is_none(w.b, x))
+    other = truth(w.b, is_none(w.b, y)) if _may_be_none(y) else Known(y == Known(None))
+
+    def compare() -> Value:
+        there = some(w.b, y) if _may_be_none(y) else y
+        return truth(w.b, _equality(w, operator.eq, some(w.b, x), there, loc))
+
+    equal = w.branch(missing, lambda: other, lambda: w.branch(other, lambda: Known(False), compare))
+    return logical_not(w.b, equal) if fn is operator.ne else equal
+
+
 def _no_operator(fn: Any, name: str, x: Value, y: Value, loc: Loc) -> None:
     from sapwood.lang.ops.operators import SYMBOLS
 
@@ -502,7 +549,7 @@ def _overrides(y: Value, x: Value, name: str) -> bool:
     """Whether y's class is derived from x's and has a reflected method of its own, which Python asks first."""
     if not is_struct_value(x) or not is_struct_value(y):
         return False
-    p, q = x.type.cls, y.type.cls  # type: ignore[union-attr]
+    p, q = struct_of(x).cls, struct_of(y).cls  # type: ignore[union-attr]
     return p is not q and issubclass(q, p) and info_of(q).methods.get(name) is not info_of(p).methods.get(name)
 
 
@@ -535,8 +582,11 @@ def _equality(w: Walker, fn: Any, x: Value, y: Value, loc: Loc) -> Value:
 
 def _same_object(w: Walker, x: Value, y: Value) -> Value:
     """Python's last answer to `==`: identity."""
+    from sapwood.lang.ops.heap import same_object
     from sapwood.lang.ops.operators import binary
 
+    if isinstance(x, Var) and isinstance(y, Var) and is_struct_value(x) and is_struct_value(y):
+        return w.b.apply(same_object, x, y)
     if is_struct_value(x) and is_struct_value(y) and x.type == y.type:  # type: ignore[union-attr]
         if not x.type.frozen:  # type: ignore[union-attr]
             return binary(w.b, operator.eq, x.items[0], y.items[0])  # type: ignore[union-attr]
@@ -547,9 +597,17 @@ def _same_object(w: Walker, x: Value, y: Value) -> Value:
 
 def generated_comparison(w: Walker, fn: Any, x: Value, y: Value) -> Value | None:
     """What `dataclass` generates: the fields in order, if both are of the same class."""
-    same = is_struct_value(x) and is_struct_value(y) and x.type.cls is y.type.cls  # type: ignore[union-attr]
-    if not same:
+    p, q = struct_of(x), struct_of(y)
+    if p is None or q is None or p.cls is not q.cls:
         return None
+    if refers_to_itself(p.cls) and isinstance(x, Var):  # a call, which may call itself, and not endless code
+        from sapwood.lang.library.heap_struct import COMPARE
+
+        return w.call_compiled(COMPARE[fn], [x, y], {})
+    return compare_fields(w, fn, x, y)
+
+
+def compare_fields(w: Walker, fn: Any, x: Value, y: Value) -> Value:
     return compare_tuples(w, fn, field_tuple(w, x, True).items, field_tuple(w, y, True).items)
 
 
@@ -603,7 +661,7 @@ def _plain(v: Value) -> bool:
     return isinstance(v, Agg) and isinstance(v.type, ty.Tuple) and all(map(_plain, v.items))
 
 
-def struct_truth(w: Walker, x: Agg) -> Value:
+def struct_truth(w: Walker, x: Value) -> Value:
     """A struct as a condition: `__bool__`, else `__len__`, else true."""
     from sapwood.lang.ops.operators import truth
 
@@ -620,14 +678,15 @@ def struct_truth(w: Walker, x: Agg) -> Value:
 def hash_struct(w: Walker, x: Value) -> Value:
     """hash() of a struct: its own `__hash__`, or that of the tuple of its fields."""
     x = lift(w.b, x)
-    assert isinstance(x, Agg) and isinstance(x.type, ty.Struct)
+    t = struct_of(x)
+    assert t is not None
     info = info_of(x)
     found = find_method(x, "__hash__")
     if found is not None:
         return w.call(found, [], {}, w.b.loc)
     if "__hash__" not in info.generated:
         hint = "write @struct(frozen=True), or define __hash__"
-        raise Unhashable(w.b.loc, type=x.type.cls.__name__, hint=hint)
+        raise Unhashable(w.b.loc, type=t.cls.__name__, hint=hint)
     names = [n for n, f in info.fields.items() if (f.compare if f.hash is None else f.hash)]
     items = tuple(get_field(w, x, n) for n in names)
     from sapwood.lang.infer.builtins import BUILTINS

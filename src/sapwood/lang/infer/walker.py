@@ -37,6 +37,7 @@ from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit
 from sapwood.lang.infer.exceptions import ExceptionMixin
 from sapwood.lang.infer.generators import begin, comprehension, runs_in
 from sapwood.lang.infer.heap import Dead
+from sapwood.lang.infer.heap_structs import NeedsHeap
 from sapwood.lang.infer.interpreter import Instance, Interpreter, evaluate_annotation
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
 from sapwood.lang.infer.loops import Loop, LoopMixin, Snapshot
@@ -401,6 +402,8 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
             ):
                 leaf = value.items[0]
                 if isinstance(leaf, Var) and leaf not in self.instance.function.params:
+                    if isinstance(value.type, ty.Struct):
+                        raise NeedsHeap(value.type.cls, loc)
                     raise EscapingReference(loc, what=describe(value), function=self.name)
             if isinstance(value.type, ty.Closure):
                 raise ClosureEscapes(loc, detail="a function cannot be returned")

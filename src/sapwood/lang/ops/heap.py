@@ -45,10 +45,8 @@ def _(b, kind, nbytes):
 @new_object.reference
 def _(ev, op, nbytes):
     address = _allocate(nbytes)
-    drop = op.attrs["drop"]
-    _DROPS[id(drop)] = drop
     ctypes.c_int64.from_address(address).value = 1
-    ctypes.c_int64.from_address(address + 8).value = id(drop)
+    ctypes.c_int64.from_address(address + 8).value = drop_word(op.attrs["drop"])
     return (Pointer(Block(address, nbytes), 0, I64),)
 
 
@@ -258,19 +256,29 @@ def _(ev, op, x):
 
 def release_value(ev: Any, x: Pointer, t: Any) -> None:
     """`release` in the evaluator."""
-    if not x.address:
-        return
     if isinstance(t.target, Object):
-        ctypes.pythonapi.Py_DecRef(ctypes.c_void_p(x.address))
-        return
-    count = ctypes.c_int64.from_address(x.address)
+        if x.address:
+            ctypes.pythonapi.Py_DecRef(ctypes.c_void_p(x.address))
+    elif x.address:
+        end_reference(ev, x.address)
+
+
+def drop_word(drop: Any) -> int:
+    """What stands for a drop function in the headers of objects that the evaluator makes."""
+    _DROPS[id(drop)] = drop
+    return id(drop)
+
+
+def end_reference(ev: Any, address: int) -> None:
+    """One reference less, in the evaluator."""
+    count = ctypes.c_int64.from_address(address)
     count.value -= 1
     if count.value == 0:
-        drop = _DROPS.get(ctypes.c_int64.from_address(x.address + 8).value)
+        drop = _DROPS.get(ctypes.c_int64.from_address(address + 8).value)
         if drop is None:  # made by compiled code
-            heap.end(x.address)
+            heap.end(address)
         else:
-            ev.function(drop, (Pointer(Block(x.address, None), 0, I64),))
+            ev.function(drop, (Pointer(Block(address, None), 0, I64),))
 
 
 @release.lowering

@@ -1,0 +1,268 @@
+"""Structs on the heap: classes that hold references, that refer to themselves, or whose objects escape.
+
+A mutable struct lies on the stack until something shows that it cannot: it is returned from a function, goes into a
+container, meets None. Then `NeedsHeap` begins the walk anew with its class on the heap, for the whole compilation.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from sapwood.lang import types as ty
+from sapwood.lang.errors import CompileError, Loc
+from sapwood.lang.errors_generic import FieldLayout
+from sapwood.lang.infer import layout
+from sapwood.lang.infer.declared import Declared, spec_of_declared
+from sapwood.lang.infer.heap import HeapRules
+from sapwood.lang.infer.join import adapt, nullable, zero
+from sapwood.lang.ir.ssa import Var
+from sapwood.lang.ops import heap
+from sapwood.lang.values import Agg, Known, Spec, Value, rebuild
+
+_state = threading.local()
+
+
+class NeedsHeap(CompileError):
+    """An object of a mutable struct outlives the frame that made it: its class goes to the heap, all is walked anew."""
+
+    message = "an object of {cls} outlives the function that made it"
+    help = "in a kernel there is no heap: pass it in as a parameter"
+
+    def __init__(self, cls: type, loc: Loc | None = None) -> None:
+        super().__init__(loc, cls=cls.__name__)
+        self.cls = cls
+
+
+@contextmanager
+def compiling(interpreter: Any) -> Iterator[None]:
+    """Inside, `is_heap` answers for the unit that the interpreter compiles."""
+    saved = getattr(_state, "interpreter", None)
+    _state.interpreter = interpreter
+    try:
+        yield
+    finally:
+        _state.interpreter = saved
+
+
+def is_heap(t: ty.Struct) -> bool:
+    """Whether objects of a struct lie on the heap in the unit that is compiled now."""
+    interpreter = getattr(_state, "interpreter", None)
+    if interpreter is not None and interpreter.kernel is not None:
+        return False
+    if interpreter is not None and t.cls in interpreter.heap_classes:
+        return True
+    return holds_references(t.cls)
+
+
+@lru_cache(maxsize=4096)
+def holds_references(cls: type) -> bool:
+    """Whether a class cannot lie on the stack: a mutable one with references in it, or any that refers to itself."""
+    if refers_to_itself(cls):
+        return True
+    info = cls.__sapwood_struct__  # type: ignore[attr-defined]
+    return not info.frozen and any(map(_counted, _fields(cls)))
+
+
+@lru_cache(maxsize=4096)
+def refers_to_itself(cls: type) -> bool:
+    """Whether fields of a class lead back to the class."""
+    return cls in _reached(cls)
+
+
+def _fields(cls: type) -> list[Declared]:
+    from sapwood.lang.infer.declared import struct_type
+
+    return [d for _, d in layout.fields_of(struct_type(cls))]
+
+
+def _counted(d: Declared) -> bool:
+    """Whether values of a declared type hold references to heap objects."""
+    if d.kind in ("heap", "list", "dict", "set", "frozenset"):
+        return True
+    if d.kind == "struct":
+        cls = d.args[0]
+        if not cls.__sapwood_struct__.frozen or holds_references(cls):
+            return True
+        return any(map(_counted, _fields(cls))) or any(map(_counted, _parts(d)))
+    return any(map(_counted, _parts(d)))
+
+
+def _parts(d: Declared) -> list[Declared]:
+    return [a for a in d.args if isinstance(a, Declared)] if d.kind not in ("const", "function") else []
+
+
+def _reached(cls: type) -> set[type]:
+    """Struct classes that objects of a class lead to, through any number of fields."""
+    seen: set[type] = set()
+    pending = list(_fields(cls))
+    while pending:
+        d = pending.pop()
+        pending += _parts(d)
+        if d.kind == "struct" and d.args[0] not in seen:
+            seen.add(d.args[0])
+            pending += _fields(d.args[0])
+    return seen
+
+
+@lru_cache(maxsize=4096)
+def leads_to_structs(cls: type) -> bool:
+    """Whether ending an object may end others of its kind, so that a chain of them must not recurse."""
+    return bool(_reached(cls)) or any(d.kind in ("any", "protocol", "typevar", "spec") for d in _fields(cls))
+
+
+# -- memory ------------------------------------------------------------------------------------------
+
+
+def reference_type(t: ty.Struct) -> ty.Ref:
+    return ty.Ref(ty.HeapStruct(t))
+
+
+def field_spec(t: ty.Struct, name: str, d: Declared) -> Spec:
+    """How a field lies in the object."""
+    if d.kind == "struct":
+        from sapwood.lang.infer.declared import struct_type
+
+        inner = struct_type(d.args[0], d.args[1:])
+        if not inner.frozen and not is_heap(inner):
+            raise NeedsHeap(inner.cls)
+    spec = spec_of_declared(d)
+    if spec is None:
+        problem = f"is declared {d}, which leaves its layout in memory open"
+        hint = "give it a concrete type, or write @struct(frozen=True): then the struct is a value"
+        raise FieldLayout(None, field=name, type=t, problem=problem, hint=hint)
+    return spec
+
+
+def object_fields(t: ty.Struct) -> list[tuple[str, Spec]]:
+    return [(n, field_spec(t, n, d)) for n, d in layout.fields_of(t)]
+
+
+def contents(t: ty.Struct) -> Spec:
+    """All fields as one spec, for the layout."""
+    items = tuple(s for _, s in object_fields(t))
+    return Spec("agg", ty.Tuple(len(items)), items)
+
+
+def new_object(w: Any, t: ty.Struct, values: list[Value] | None) -> Var:
+    """An object with these fields; all zero when `values` is None."""
+    b = w.b
+    spec = contents(t)
+    fields = object_fields(t)
+    leaves: list[Var] = []
+    if values is not None:
+        for (_, s), v in zip(fields, values, strict=True):
+            leaves += adapt(b, layout.fit_spec(b, v, s), s)
+    nbytes = heap.HEADER + layout.size(ty.Stored(spec))
+    x = b.apply(heap.new_object, Known(ty.HeapStruct(t)), Known(nbytes))
+    words = b.emit1(heap.words, (x,), heap.WORDS)
+    at = layout.at_offset(b, words, heap.HEADER, ty.Stored(spec))
+    if values is None:
+        empty = nullable(spec)
+        leaves = [zero(b, leaf) for leaf in empty.leaves()]
+        layout.write_leaves(b, at, empty, leaves)
+    else:
+        layout.write_leaves(b, at, spec, leaves)
+    return x
+
+
+def _offset_leaves(b: Any, x: Var, name: str) -> tuple[list[tuple[Var, Any]], Spec] | None:
+    """(address, leaf) of each leaf of a field, and the field's spec."""
+    assert isinstance(x.type, ty.Ref) and isinstance(x.type.target, ty.HeapStruct)
+    t = x.type.target.struct
+    whole, at = layout.stored_leaves(contents(t)), 0
+    for n, spec in object_fields(t):
+        count = len(list(spec.leaves()))
+        if n == name:
+            words = b.emit1(heap.words, (x,), heap.WORDS)
+            places = [
+                (layout.at_offset(b, words, heap.HEADER + start, leaf), leaf) for leaf, start in whole[at : at + count]
+            ]
+            return places, spec
+        at += count
+    return None
+
+
+def read_field(w: Any, x: Var, name: str) -> Value | None:
+    from sapwood.lang.ops import memory
+
+    found = _offset_leaves(w.b, x, name)
+    if found is None:
+        return None
+    places, spec = found
+    t = x.type.target.struct  # type: ignore[union-attr]
+    if "__init__" in t.cls.__sapwood_struct__.methods:  # which may read a field before it has written it
+        return _read_unset(w, places, spec, t, name)
+    return rebuild(spec, iter([w.b.emit1(memory.load, (p,), leaf) for p, leaf in places]))
+
+
+def _read_unset(w: Any, places: list[tuple[Var, Any]], spec: Spec, t: ty.Struct, name: str) -> Value:
+    from sapwood.lang.ops import memory
+
+    out: list[Var] = []
+    for p, leaf in places:
+        if isinstance(leaf, ty.Ref) and not leaf.nullable:
+            p = layout.at_offset(w.b, p, 0, ty.Ref(leaf.target, True))
+            x = w.b.emit1(memory.load, (p,), ty.Ref(leaf.target, True))
+            missing = w.b.emit1(heap.is_null, (x,), ty.BOOL)
+            text = f"'{t.cls.__name__}' object has no attribute '{name}'"
+            w.b.raise_if(missing, AttributeError, text)
+            out.append(w.b.emit1(heap.reference_as, (x,), leaf))
+        else:
+            out.append(w.b.emit1(memory.load, (p,), leaf))
+    return rebuild(spec, iter(out))
+
+
+def write_field(w: Any, x: Var, name: str, value: Value) -> bool:
+    """Assign a field; what was there is released. False if there is no such field."""
+    from sapwood.lang.ops import memory
+
+    found = _offset_leaves(w.b, x, name)
+    if found is None:
+        return False
+    places, spec = found
+    leaves = adapt(w.b, layout.fit_spec(w.b, value, spec), spec)
+    for (p, leaf), new in zip(places, leaves, strict=True):
+        if isinstance(leaf, ty.Ref):
+            old = ty.Ref(leaf.target, True)  # nobody uses it, so it is released; an unset field holds null
+            w.b.emit1(memory.load, (layout.at_offset(w.b, p, 0, old),), old, take=True)
+            p = layout.at_offset(w.b, p, 0, leaf)
+        w.b.emit(memory.store, (p, new))
+    return True
+
+
+def struct_of(value: Value) -> ty.Struct | None:
+    """The struct type of a value on the stack or the heap; None for anything else, and for what may be None."""
+    if isinstance(value, Agg):
+        return value.type if isinstance(value.type, ty.Struct) else None
+    if isinstance(value, Var) and isinstance(value.type, ty.Ref) and not value.type.nullable:
+        target = value.type.target
+        return target.struct if isinstance(target, ty.HeapStruct) else None
+    return None
+
+
+class HeapStructRules(HeapRules):
+    type_name = "struct"
+
+    def drop(self, target: ty.HeapStruct) -> tuple[Any, tuple[Value, ...]]:
+        from sapwood.lang.library.heap_struct import object_drop, queued_drop
+
+        fn = queued_drop if leads_to_structs(target.struct.cls) else object_drop
+        return fn, (Var(heap.WORDS), Known(ty.Stored(nullable(contents(target.struct)))))
+
+    def attribute(self, w: Any, x: Var, name: str) -> Value | None:
+        from sapwood.lang.infer.structs import get_struct_attribute
+
+        return get_struct_attribute(w, x, name, w.b.loc)
+
+    def truth(self, w: Any, x: Var) -> Any:
+        from sapwood.lang.infer.structs import struct_truth
+
+        return struct_truth(w, x)
+
+    def contains(self, w: Any, x: Var, item: Value) -> Value | None:
+        method = w.method_of(x, "__contains__")
+        return None if method is None else w.call(method, [item], {}, w.b.loc)
