@@ -360,14 +360,13 @@ def _fit_typevar(b: Any, var: Any, value: Value, bindings: Bindings) -> Value:
 
 def _fit_struct(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
     from sapwood.lang.infer.generics import arguments_for
-    from sapwood.lang.infer.heap_structs import struct_of
+    from sapwood.lang.infer.heap_structs import not_none, struct_of
     from sapwood.lang.infer.structs import lift
 
     value = lift(b, value)
     cls, wanted = declared.args[0], declared.args[1:]
+    value = not_none(b, value, f"None where {cls.__name__} is declared")
     t = struct_of(value)
-    if t is None and isinstance(value, Var) and isinstance(value.type, ty.Ref) and value.type.nullable:
-        raise Misfit("it may be None; test it before")
     if t is None or not issubclass(t.cls, cls):
         raise Misfit
     for want, have in zip(wanted, arguments_for(t, cls), strict=False):

@@ -154,8 +154,8 @@ def new_object(w: Any, t: ty.Struct, values: list[Value] | None) -> Var:
     fields = object_fields(t)
     leaves: list[Var] = []
     if values is not None:
-        for (_, s), v in zip(fields, values, strict=True):
-            leaves += adapt(b, layout.fit_spec(b, v, s), s)
+        for (n, s), v in zip(fields, values, strict=True):
+            leaves += _field_value(b, v, s, t, n)
     nbytes = heap.HEADER + layout.size(ty.Stored(spec))
     x = b.apply(heap.new_object, Known(ty.HeapStruct(t)), Known(nbytes))
     words = b.emit1(heap.words, (x,), heap.WORDS)
@@ -224,7 +224,7 @@ def write_field(w: Any, x: Var, name: str, value: Value) -> bool:
     if found is None:
         return False
     places, spec = found
-    leaves = adapt(w.b, layout.fit_spec(w.b, value, spec), spec)
+    leaves = _field_value(w.b, value, spec, x.type.target.struct, name)  # type: ignore[union-attr]
     for (p, leaf), new in zip(places, leaves, strict=True):
         if isinstance(leaf, ty.Ref):
             old = ty.Ref(leaf.target, True)  # nobody uses it, so it is released; an unset field holds null
@@ -232,6 +232,24 @@ def write_field(w: Any, x: Var, name: str, value: Value) -> bool:
             p = layout.at_offset(w.b, p, 0, leaf)
         w.b.emit(memory.store, (p, new))
     return True
+
+
+def not_none(b: Any, value: Value, message: str) -> Value:
+    """A struct that may be None where None is not declared: TypeError if it is. A type checker has seen the test
+    that rules it out, also where the compiler has not (of a field, or of a condition computed before)."""
+    from sapwood.lang.infer.narrow import some
+
+    optional = isinstance(value, Var) and isinstance(value.type, ty.Ref) and value.type.nullable
+    if not optional or not isinstance(value.type.target, ty.HeapStruct):  # type: ignore[union-attr]
+        return value
+    b.raise_if(b.emit1(heap.is_null, (value,), ty.BOOL), TypeError, message)
+    return some(b, value)
+
+
+def _field_value(b: Any, value: Value, spec: Spec, t: ty.Struct, name: str) -> list[Var]:
+    if spec.kind == "leaf" and isinstance(spec.data, ty.Ref) and not spec.data.nullable:
+        value = not_none(b, value, f"None for the field '{name}' of {t.cls.__name__}, which is not declared optional")
+    return adapt(b, layout.fit_spec(b, value, spec), spec)
 
 
 def struct_of(value: Value) -> ty.Struct | None:
