@@ -131,6 +131,7 @@ def _walk_entry(
     frame = FunctionWalker(interpreter, builder, code, fn.__wrapped__, list[Declared](), code.name)
     params = [Var(t) for a in arguments for t in a.leaves()]
     leaves = iter(params)
+    frame.is_entry = True
     interpreter.frames.append(frame)
     values = [a.value(frame, leaves) for a in arguments]
     if any(isinstance(a, ObjectArg) for a in arguments):

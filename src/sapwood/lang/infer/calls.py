@@ -198,7 +198,7 @@ class CallMixin:
 
     def _is_open(self, fn: Any) -> bool:
         """Whether a function is being walked already: a method that calls itself cannot be inlined into itself."""
-        return any(w.python is fn.__wrapped__ for w in self.interp.frames)
+        return any(w.python is fn.__wrapped__ and not w.is_entry for w in self.interp.frames)
 
     def _call_instance(self, fn: Any, fitted: tuple[Value, ...], loc: Loc) -> Value:
         instance = self.interp.instance(fn, fitted)

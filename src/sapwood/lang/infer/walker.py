@@ -85,6 +85,7 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
         self.suspended: dict[str, Value] | None = None  # the names, while another function's body is walked in place
         self.callee: FunctionWalker | None = None  # the walker of that function
         self.returns: list[tuple[Region, Value, Loc]] = []
+        self.is_entry = False  # the entry's own frame, which walks no body
         self.instance: Instance | None = None  # None when the body is inlined into a caller
         self.called_at: Any = None  # where, if so
         self.lent: frozenset[str] = frozenset()  # the state of the caller's iterators, which goes back to it
