@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from types import CodeType, FunctionType
@@ -14,9 +15,13 @@ from sapwood.lang.sources import lines_of
 FunctionNode = ast.FunctionDef | ast.Lambda
 
 
+_parsing = threading.Lock()  # two threads in ast.parse confuse CPython 3.11 (gh-106905)
+
+
 @lru_cache(maxsize=64)
 def _parse(lines: tuple[str, ...]) -> ast.Module:
-    return ast.parse("".join(lines))
+    with _parsing:
+        return ast.parse("".join(lines))
 
 
 class SourceFile:
