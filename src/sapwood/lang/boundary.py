@@ -15,7 +15,7 @@ from sapwood.lang import types as ty
 from sapwood.lang.api.dtypes import Number, scalar_type
 from sapwood.lang.boxed import Boxed
 from sapwood.lang.errors import BadArgument
-from sapwood.lang.heap_border import Reader, describe_target
+from sapwood.lang.heap_border import Reader, describe_target, holds_structs
 from sapwood.lang.infer import layout
 from sapwood.lang.infer.border import box, unbox
 from sapwood.lang.infer.declared import Declared, spec_of_declared, struct_type
@@ -593,6 +593,8 @@ def restore(
 def result_shape(b: Any, value: Any) -> tuple[ResultShape, list[Var]]:
     """The shape of a result and its leaves; tensors and structs are opened up."""
     match value:
+        case Var(type=ty.Ref(target=target)) if holds_structs(target):
+            return ResultShape("heap", describe_target(target)), [b.apply(give_away, value)]
         case Var(type=ty.Ref()) | Agg(type=ty.Optional()):
             return ResultShape("object"), [box(b.interpreter.frames[-1], value)]
         case Var(type=ty.Scalar() as t):
@@ -621,8 +623,6 @@ def result_shape(b: Any, value: Any) -> tuple[ResultShape, list[Var]]:
                 layout.read(b, layout.at_offset(b, pointer, at, f), f) for _, f, at in layout.struct_layout(t)
             ]
             return _many(b, "struct", t.cls, tuple(fields))
-        case Var(type=ty.Ref(target=ty.HeapStruct() as target)):
-            return ResultShape("heap", describe_target(target)), [b.apply(give_away, value)]
         case Agg(type=ty.Tensor() as t):
             pointer = value.items[0]
             leaves = [b.emit1(memory.address, (pointer,), I64)]

@@ -109,6 +109,23 @@ def describe_target(target: ty.HeapType) -> str:
     return json.dumps(d.table)
 
 
+def holds_structs(target: ty.HeapType) -> bool:
+    """Whether a heap type is a struct, or a list of what holds some, all of which this module can read."""
+
+    def inside(s: Spec) -> bool:
+        if s.kind == "leaf":
+            return isinstance(s.data, ty.Ref) and holds_structs(s.data.target)
+        return any(map(inside, s.items))
+
+    if not isinstance(target, ty.HeapStruct) and not (isinstance(target, ty.List) and inside(target.elem)):
+        return False
+    try:
+        describe_target(target)
+    except CannotCross:
+        return False
+    return True
+
+
 class _Kind:
     """One heap type: how its memory lies. Leaf types are ctypes classes or None for references."""
 
