@@ -86,15 +86,6 @@ def cause_is_no_exception(n: int) -> int:
 
 @call(1)
 @fn
-def cause_of_a_caught_one(n: int) -> int:
-    try:
-        return 10 // n
-    except ZeroDivisionError as e:
-        raise e from Top(n)
-
-
-@call(1)
-@fn
 def class_without_a_place(n: int) -> int:
     raise Hidden(n)
 

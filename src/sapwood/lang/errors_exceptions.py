@@ -21,19 +21,13 @@ class NoActiveException(ExceptionMistake):
     help = "name the exception: raise ValueError('text')"
 
 
-class CaughtException(ExceptionMistake):
-    code = "E003"
-    message = "{what} cannot be used on an exception that was caught"
-    help = "raise it again, or make it the cause of another"
-
-
 class LocalException(ExceptionMistake):
-    code = "E004"
+    code = "E003"
     message = "'{name}' cannot be found by its name when it is raised"
     help = "define the class at the top of its module"
 
 
 class NotContextManager(ExceptionMistake):
-    code = "E005"
+    code = "E004"
     message = "{type} is no context manager: it has no method {missing}"
     help = "give the @struct the methods __enter__ and __exit__"

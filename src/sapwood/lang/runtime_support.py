@@ -182,6 +182,7 @@ ERROR_FUNCTIONS = {
     "sapwood_error_matches": ("matches", "ptr %a, i64 %b", "i1"),
     "sapwood_error_shared": ("shared", "ptr %a", "i64"),
     "sapwood_error_share": ("share", "ptr %a", "i64"),
+    "sapwood_error_object": ("as_object", "ptr %a", "i64"),
     "sapwood_error_raise_again": ("raise_again", "ptr %a, ptr %b", ""),
     "sapwood_error_discard": ("discard", "ptr %a", ""),
     "sapwood_error_context": ("set_context", "ptr %a, ptr %b", ""),

@@ -11,7 +11,18 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-from sapwood.runtime.error_layout import CONTEXT, FROM_NONE, OBJECT, OWNED_AT, PLACE, SHARED, TABLE_LEAST, class_hash
+from sapwood.runtime.error_layout import (
+    CONTEXT,
+    COUNT,
+    FROM_NONE,
+    OBJECT,
+    OWNED_AT,
+    PLACE,
+    SHARED,
+    TABLE_LEAST,
+    WORDS,
+    class_hash,
+)
 from sapwood.runtime.jit import provided
 
 
@@ -25,6 +36,8 @@ def _decode(kind: str, word: int) -> Any:
         return struct.unpack("<d", struct.pack("<q", word))[0]
     if kind == "bool":
         return bool(word & 1)
+    if kind == "object":
+        return ctypes.cast(word, ctypes.py_object).value
     return word & 0xFFFFFFFFFFFFFFFF if kind.startswith("u") else word
 
 
@@ -94,17 +107,52 @@ def _exception(address: int, cells: dict[int, BaseException]) -> tuple[BaseExcep
 
 
 def _in_cell(cell: int, cells: dict[int, BaseException]) -> BaseException:
-    error = cells.get(cell)
-    if error is None:
-        error, place = _exception(cell + 8, cells)
-        if place is not None:  # so that its traceback shows where it was raised
-            try:
-                exec(place, {"error": error})
-            except BaseException as e:
-                assert e.__traceback__ is not None
-                error = e.with_traceback(e.__traceback__.tb_next)
-        cells[cell] = error
+    if cell not in cells:
+        cells[cell] = _settle(cell + 8, cells)
+    return cells[cell]
+
+
+def _settle(address: int, cells: dict[int, BaseException]) -> BaseException:
+    """The exception of a record, which is a Python object from now on: whoever reads it later finds the same."""
+    error, place = _exception(address, cells)
+    if place is not None:
+        context = error.__context__
+        try:  # so that its traceback shows where it was raised
+            exec(place, {"error": error})
+        except BaseException as e:
+            assert e.__traceback__ is not None
+            error = e.with_traceback(e.__traceback__.tb_next)
+        error.__context__ = context  # and not what the caller handles
+    if ctypes.c_int64.from_address(address + 8 * COUNT).value != OBJECT:
+        old = ctypes.create_string_buffer(ctypes.string_at(address, 8 * WORDS))
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(error))
+        ctypes.memmove(address, struct.pack(f"<Qq{WORDS - 2}q", id(error), OBJECT, *[0] * (WORDS - 2)), 8 * WORDS)
+        if _owns(ctypes.addressof(old)):
+            _discard()(ctypes.addressof(old))
     return error
+
+
+@ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)
+def MAKE_EXCEPTION(address: int) -> int:
+    """`sapwood_make_exception`: make the exception of a record a Python object."""
+    _settle(address, {})
+    return 0
+
+
+def as_cause(x: Any) -> BaseException:
+    """What `from x` makes the cause of an exception."""
+    if isinstance(x, type) and issubclass(x, BaseException):
+        x = x()
+    if not isinstance(x, BaseException):
+        raise TypeError("exception causes must derive from BaseException")
+    return x
+
+
+def raise_object(error: Any, *cause: Any) -> None:
+    """`raise error` or `raise error from cause`, for objects that compiled code knows nothing about."""
+    if cause:
+        raise error from cause[0]
+    raise error
 
 
 def _make(record: dict[str, Any], args: list[Any]) -> BaseException:

@@ -58,6 +58,7 @@ def register_python_symbols() -> None:
     callbacks = {
         "sapwood_print": errors.PRINT,
         "sapwood_exception_matches": errors.EXCEPTION_MATCHES,
+        "sapwood_make_exception": errors.MAKE_EXCEPTION,
         "sapwood_release_exception": errors.RELEASE_EXCEPTION,
         "sapwood_set_exception_context": errors.SET_EXCEPTION_CONTEXT,
     }

@@ -59,6 +59,8 @@ class CallMixin:
         vars: dict[str, Value]
         suspended: dict[str, Value] | None
         callee: Any
+
+        def new_exception(self, cls: Any, args: list[Value], kwargs: dict[str, Value]) -> Value: ...
         captured: dict[str, Value]
         typevars: Bindings
         python: Any
@@ -125,6 +127,8 @@ class CallMixin:
         if complex_type(f) is not None:
             return construct_complex(self, f, args, kwargs)
         if isinstance(f, type):
+            if issubclass(f, BaseException):
+                return self.new_exception(f, args, kwargs)
             number = convert_number(self, f, args, loc)
             if number is not None:
                 return number

@@ -13,26 +13,28 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
-from sapwood.lang.errors import BadConversion, BadOperand, CompileError, Loc, MaybeUnbound, RaiseNeedsException
+from sapwood.lang.errors import BadOperand, CompileError, Loc, MaybeUnbound, RaiseNeedsException
 from sapwood.lang.errors_exceptions import (
-    CaughtException,
     ExceptNeedsClass,
     LocalException,
     NoActiveException,
     NotContextManager,
 )
 from sapwood.lang.front import hir
+from sapwood.lang.infer.border import box, get_attr
 from sapwood.lang.infer.declared import ANY
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.join import adapt, fresh
 from sapwood.lang.infer.loops import Context
+from sapwood.lang.infer.python_objects import call_object
 from sapwood.lang.ir.ssa import Op, Region
 from sapwood.lang.ops import control
 from sapwood.lang.ops import exceptions as ops
+from sapwood.lang.ops.objects import OBJECT, constant_object
 from sapwood.lang.ops.operators import truth
 from sapwood.lang.types import BOOL
 from sapwood.lang.values import Agg, Known, Unbound, Value, Var, describe
-from sapwood.runtime.errors import exception_class
+from sapwood.runtime.errors import as_cause, exception_class, raise_object
 
 if TYPE_CHECKING:
     from sapwood.lang.infer.builder import Builder
@@ -318,17 +320,28 @@ class ExceptionMixin:
             self._raise_again(self._handling(s.loc), s.loc)
             return
         caught = self._caught(s.exception)
-        if caught is not None:
-            if s.cause is not None:
-                raise CaughtException(s.loc, what="raise ... from")
+        if caught is not None and s.cause is None:
             self._raise_again(caught, s.loc)
             return
-        attrs, operands = self._new_exception(s.exception)
+        made = self._new_exception(s.exception)
+        if not isinstance(made, tuple):
+            self._raise_object(made, s)
+            return
+        attrs, operands = made
         if s.cause is not None:
             attrs["cause"], cell = self._cause(s.cause)
             operands += cell
         self.b.loc = s.loc
         self.b.emit(control.raise_, operands, (), attrs)
+
+    def _raise_object(self, error: Value, s: hir.Raise, cause: Value | None = None) -> None:
+        """Raise a Python object."""
+        if cause is None and s.cause is not None:
+            cause = self.expr(s.cause)
+        self.b.loc = s.loc
+        call_object(self, constant_object(self.b, raise_object), [error] if cause is None else [error, cause], {})
+        unreachable = {"exception": SystemError, "parts": [{"value": "raise did not raise"}]}
+        self.b.emit(control.raise_, (), (), unreachable)
 
     def _handling(self, loc: Loc) -> Var:
         for context in reversed(self.contexts):
@@ -355,6 +368,18 @@ class ExceptionMixin:
             return value.items[0]
         return None
 
+    def caught_object(self, value: Agg) -> Value:
+        """A caught exception, its class or its traceback as a Python object."""
+        assert isinstance(value.type, ty.Caught)
+        error = self.b.emit1(ops.error_object, (value.items[0],), OBJECT)  # type: ignore[arg-type]
+        attribute = {"class": "__class__", "traceback": "__traceback__"}.get(value.type.part)
+        return error if attribute is None else get_attr(self, error, attribute)
+
+    def is_caught(self, e: hir.Expr) -> bool:
+        """Whether an expression is the name of a caught exception (which is not None)."""
+        value = self.vars.get(e.name) if isinstance(e, hir.Name) else None
+        return isinstance(value, Agg) and isinstance(value.type, ty.Caught)
+
     def _cause(self, e: hir.Expr) -> tuple[str, tuple[Var, ...]]:
         """What `from` names: the attribute `cause` and its operand."""
         caught = self._caught(e)
@@ -362,29 +387,51 @@ class ExceptionMixin:
             return "cell", self.b.emit(ops.share_error, (caught,), (ops.CELL,))
         if isinstance(e, hir.Literal) and e.value is None:
             return "none", ()
-        attrs, operands = self._new_exception(e)
+        made = self._new_exception(e)
+        if not isinstance(made, tuple):
+            cause = call_object(self, constant_object(self.b, as_cause), [made], {})
+            return "cell", self.b.emit(ops.object_cell, (cause,), (ops.CELL,))
+        attrs, operands = made
         return "cell", self.b.emit(ops.new_error, operands, (ops.CELL,), attrs)
 
-    def _new_exception(self, e: hir.Expr) -> tuple[dict[str, Any], tuple[Var, ...]]:
-        """Attributes and operands of an operation that makes the exception of an expression `Class(...)`."""
+    def new_exception(self, cls: type[BaseException], args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """An exception that is made and not raised: a Python object."""
+        return call_object(self, constant_object(self.b, cls), args, kwargs)
+
+    def _new_exception(self, e: hir.Expr) -> tuple[dict[str, Any], tuple[Var, ...]] | Value:
+        """Attributes and operands of an operation that makes the exception of an expression `Class(...)`; of any
+        other expression its value, an object."""
         args: list[Value] = []
         kwargs: dict[str, Value] = {}
         cls = self.expr(e.callee if isinstance(e, hir.Call) else e)
         exception = cls.value if isinstance(cls, Known) else None
         if not (isinstance(exception, type) and issubclass(exception, BaseException)):
+            if isinstance(e, hir.Call):
+                args, kwargs = self.arguments(e.args), self.keywords(e.kwargs, e.loc)
+                self.b.loc = e.loc
+                cls = self.call(cls, args, kwargs, e.loc)
+            if isinstance(cls, Var) and cls.type == OBJECT:
+                return cls
+            if isinstance(cls, Known) and isinstance(cls.value, BaseException):
+                return constant_object(self.b, cls.value)
             raise RaiseNeedsException(e.loc, found=describe(cls))
         if isinstance(e, hir.Call):
             args, kwargs = self.arguments(e.args), self.keywords(e.kwargs, e.loc)
         if exception_class(ops.class_name(exception)) is not exception:
             raise LocalException(e.loc, name=exception.__qualname__)
         self.b.loc = e.loc
+        return self._attributes(exception, args, kwargs)
+
+    def _attributes(
+        self, exception: type[BaseException], args: list[Value], kwargs: dict[str, Value]
+    ) -> tuple[dict[str, Any], tuple[Var, ...]]:
         operands: list[Var] = []
         attrs: dict[str, Any] = {"exception": exception, "parts": [self._part(a, operands) for a in args]}
         if kwargs:
             attrs["keywords"] = {k: self._part(v, operands) for k, v in kwargs.items()}
         if len(operands) > control.RAISE_LIMIT:
             detail = f"{len(operands)} run-time values in an exception; the limit is {control.RAISE_LIMIT}"
-            raise BadOperand(e.loc, function="raise", detail=detail, hint="show fewer of them")
+            raise BadOperand(self.b.loc, function="raise", detail=detail, hint="show fewer of them")
         return attrs, tuple(operands)
 
     def _part(self, value: Value, operands: list[Var]) -> Any:
@@ -394,15 +441,10 @@ class ExceptionMixin:
                 return {"tuple": [self._part(Known(i), operands) for i in items]}
             case Known(value=str() | int() | float() | None as plain):
                 return {"value": plain}
-            case Known(value=other):
-                return {"value": str(other)}
             case Agg(type=ty.Tuple(), items=items):
                 return {"tuple": [self._part(i, operands) for i in items]}
-        leaf = self.b.materialize(value, "what an exception shows")
-        if not isinstance(leaf.type, ty.Scalar):
-            hint = "raise with numbers and texts"
-            raise BadConversion(self.b.loc, found=describe(leaf), expected="a number", hint=hint)
-        operands.append(leaf)
+        plain = isinstance(value, Var) and isinstance(value.type, ty.Scalar)
+        operands.append(value if plain else box(self, value))  # type: ignore[arg-type]
         return None
 
 

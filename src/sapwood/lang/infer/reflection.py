@@ -5,17 +5,20 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import typing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from sapwood.lang import structs
 from sapwood.lang import types as ty
 from sapwood.lang.api.dtypes import Number, dtype_of, scalar_type
 from sapwood.lang.errors import BadOperand, NoAttribute
+from sapwood.lang.infer.border import box, get_attr
 from sapwood.lang.infer.builtins import builtin
 from sapwood.lang.infer.generics import is_protocol, protocol_members, python_class, within
 from sapwood.lang.infer.heap_structs import struct_of
 from sapwood.lang.infer.structs import field_tuple, lift, replace, super_of
 from sapwood.lang.ir.ssa import Var
+from sapwood.lang.ops.objects import OBJECT, api
+from sapwood.lang.types import BOOL
 from sapwood.lang.values import Agg, Known, Value, describe
 
 if TYPE_CHECKING:
@@ -62,13 +65,21 @@ def is_instance(value: Value, kind: Any) -> bool:
     return within(kind, value)
 
 
+def is_object(x: Value) -> TypeGuard[Var]:
+    return isinstance(x, Var) and x.type == OBJECT
+
+
 @builtin(builtins.isinstance)
 def _isinstance(w: Walker, x: Value, kind: Value) -> Value:
+    if is_object(x):
+        return api(w.b, "PyObject_IsInstance", (x, box(w, kind)), BOOL, "negative")
     return Known(is_instance(x, w.b.known(kind, "the type")))
 
 
 @builtin(builtins.issubclass)
 def _issubclass(w: Walker, x: Value, kind: Value) -> Value:
+    if is_object(x):
+        return api(w.b, "PyObject_IsSubclass", (x, box(w, kind)), BOOL, "negative")
     cls, wanted = w.b.known(x, "the class"), w.b.known(kind, "the type")
     try:
         return Known(issubclass(cls, wanted))
@@ -78,6 +89,8 @@ def _issubclass(w: Walker, x: Value, kind: Value) -> Value:
 
 @builtin(builtins.type)
 def _type(w: Walker, x: Value) -> Value:
+    if is_object(x):
+        return get_attr(w, x, "__class__")
     found = type_of(x)
     if found is None:
         raise BadOperand(w.b.loc, function="type", detail=f"the type of {describe(x)} has no name", hint="use isinstance")

@@ -6,6 +6,7 @@ Loops are in `loops.py`, calls in `calls.py`, what indexing and attributes mean 
 from __future__ import annotations
 
 import builtins
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType
@@ -540,6 +541,9 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
                     raise StarArguments(e.loc, what="* of a value that is no tuple", where="call")
             self.b.loc = e.loc
             return self.call(target, args, kwargs, e.loc)
+        if callee in (operator.is_, operator.is_not) and self.is_caught(e.args[0]):
+            if isinstance(e.args[1], hir.Literal) and e.args[1].value is None:
+                return Known(callee is operator.is_not)
         args = self.arguments(e.args)
         self.b.loc = e.loc
         return self.apply_operator(callee, args, e.loc)
@@ -586,13 +590,18 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
                     raise value.error
                 notes = (("assigned on some paths only", value.loc),) if value.loc else ()
                 raise MaybeUnbound(loc, notes, name=name)
+            if isinstance(value, Agg) and isinstance(value.type, ty.Caught):
+                return self.caught_object(value)
             return value
         if name in self.code.locals:
             place = self.where.get(name)
             notes = () if place is None else (("it is assigned here, which may never run", place),)
             raise MaybeUnbound(loc, notes, name=name)
         if name in self.captured:
-            return self.captured[name]
+            found = self.captured[name]
+            if isinstance(found, Agg) and isinstance(found.type, ty.Caught):
+                return self.caught_object(found)
+            return found
         if self.python is None:
             raise UndefinedName(loc, name=name, hint="")
         if name == self.code.name and self.python.__name__ != name:

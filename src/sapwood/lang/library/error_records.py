@@ -99,6 +99,16 @@ def raise_again(slot: Ptr[i64], record: Ptr[i64]) -> None:
 
 
 @fn(unchecked=True)
+def as_object(slot: Ptr[i64]) -> int:
+    """Address of the exception as a Python object, which it becomes, with one reference more."""
+    record = Ptr[i64](contents(slot))
+    if record[COUNT] != OBJECT:
+        call_native("sapwood_make_exception", i32, record)
+    call_native("Py_IncRef", i32, record[DESCRIPTOR])
+    return record[DESCRIPTOR]
+
+
+@fn(unchecked=True)
 def give_up(cell: int, pending: int) -> int:
     """One reference less to a cell. The last one puts it in front of the list of those that end."""
     if cell <= FROM_NONE:

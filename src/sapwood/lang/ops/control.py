@@ -93,6 +93,8 @@ def make_exception(op: Any, values: tuple[Any, ...]) -> BaseException:
     """The exception of a raising operation whose attributes `parts` and `keywords` say what its arguments are:
     {"value": constant}, {"tuple": parts}, or None for the next operand; or else `message` is a format for them."""
     exception = op.attrs["exception"]
+    taken = op.operands[1:] if op.op is raise_if else op.operands
+    values = tuple(taken_object(x) if isinstance(v.type, Ref) else x for x, v in zip(values, taken, strict=False))
     if op.attrs.get("parts") is None:
         return exception(op.attrs["message"].format(*values))
     queue = list(values)
@@ -104,6 +106,15 @@ def make_exception(op: Any, values: tuple[Any, ...]) -> BaseException:
 
     args = [argument(p) for p in op.attrs["parts"]]
     return exception(*args, **{k: argument(p) for k, p in (op.attrs.get("keywords") or {}).items()})
+
+
+def taken_object(pointer: Any) -> Any:
+    """The Python object that the evaluator's value is a reference to, which ends."""
+    import ctypes
+
+    found = ctypes.cast(pointer.address, ctypes.py_object).value
+    ctypes.pythonapi.Py_DecRef(ctypes.c_void_p(pointer.address))
+    return found
 
 
 def fail_with(e, op, exception: type[BaseException], *args: Any) -> None:

@@ -6,14 +6,28 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from typing import Any
 
 from sapwood.lang.errors import Loc
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.control import Exit, as_word
+from sapwood.lang.ops.pointer import Block, Pointer
 from sapwood.lang.types import I64, Leaf, Object, Ptr, Ref
-from sapwood.runtime.error_layout import COUNT, OBJECTS_AT, OWNED_AT, TABLE_LEAST, WORDS, class_hash
+from sapwood.runtime.error_layout import (
+    CAUSE,
+    CONTEXT,
+    COUNT,
+    DESCRIPTOR,
+    OBJECT,
+    OBJECTS_AT,
+    OWNED_AT,
+    PLACE,
+    TABLE_LEAST,
+    WORDS,
+    class_hash,
+)
 from sapwood.runtime.errors import append_context
 
 RECORD = Ptr(I64, "local")
@@ -235,6 +249,22 @@ def _(e, op):
     e.fail(op)
 
 
+@operation(control=True, space="host")
+def error_object() -> None:
+    """The exception in a slot as a Python object, which it is from then on."""
+
+
+@error_object.reference
+def _(ev, op, slot):
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(slot))
+    return (Pointer(Block(id(slot), None, slot), 0, I64),)
+
+
+@error_object.lowering
+def _(e, op):
+    e.names[op.result] = e.call("sapwood_error_object", "ptr", [("ptr", e.name(op.operands[0]))])
+
+
 # -- causes -------------------------------------------------------------------------------------------
 
 
@@ -269,4 +299,25 @@ def _(ev, op, *values):
 def _(e, op):
     slot = e.alloca(8 * WORDS, 8)
     e.fill_error(descriptor(e, op, op.operands), [as_word(e, v) for v in op.operands], record=slot)
+    e.names[op.result] = e.call("sapwood_error_shared", "i64", [("ptr", slot)])
+
+
+@operation(control=True, space="host", consumes=True)
+def object_cell() -> None:
+    """A cell with an exception that is a Python object."""
+
+
+@object_cell.reference
+def _(ev, op, pointer):
+    from sapwood.lang.ops.control import taken_object
+
+    return (taken_object(pointer),)
+
+
+@object_cell.lowering
+def _(e, op):
+    slot = e.alloca(8 * WORDS, 8)
+    fields = {DESCRIPTOR: f"ptr {e.name(op.operands[0])}", COUNT: f"i64 {OBJECT}", PLACE: "i64 0"}
+    for at, text in (fields | {CONTEXT: "i64 0", CAUSE: "i64 0"}).items():
+        e.line(f"store {text}, ptr {e.value(f'getelementptr i64, ptr {slot}, i64 {at}')}")
     e.names[op.result] = e.call("sapwood_error_shared", "i64", [("ptr", slot)])

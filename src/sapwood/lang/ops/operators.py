@@ -21,6 +21,7 @@ from sapwood.lang.types import (
     F64,
     I64,
     Complex,
+    Object,
     Optional,
     Ptr,
     Range,
@@ -314,6 +315,13 @@ def _truth_of_reference(b: Any, x: Value) -> Known | Var:
 
 def _identity(b: Any, fn: Any, x: Value, y: Value) -> Value:
     none = Known(None)
+    if any(isinstance(v, Var) and v.type == Ref(Object()) for v in (x, y)):
+        from sapwood.lang.ops.heap import same_object
+        from sapwood.lang.ops.objects import as_object
+
+        p, q = (v if isinstance(v, Var) and isinstance(v.type, Ref) else as_object(b, v) for v in (x, y))
+        same = b.emit1(same_object, (p, q), BOOL)
+        return same if fn is operator.is_ else logical_not(b, same)
     if none in (x, y):
         from sapwood.lang.infer.narrow import is_none, is_optional
 

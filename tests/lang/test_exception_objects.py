@@ -1,0 +1,222 @@
+"""Caught exceptions as Python objects, exceptions that come from Python, and what their records own."""
+# ruff: noqa: B904
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import Any
+
+import pytest
+from test_exceptions import Coded, Odd, _strip, raised
+
+from sapwood import fn, struct
+from sapwood.runtime.heap import live_objects
+
+
+class Weighed(Exception):
+    def __init__(self, code: int, text: str = "") -> None:
+        super().__init__(code, text)
+        self.code = code
+
+
+@fn
+def fail(kind: int) -> int:
+    if kind == 1:
+        raise Weighed(5, text="abc")
+    if kind == 2:
+        raise ValueError("two", kind)
+    if kind == 3:
+        raise Coded(kind)
+    return 1 // kind
+
+
+@fn
+def caught(kind: int) -> object:
+    try:
+        return fail(kind)
+    except Weighed as e:
+        return e
+    except ValueError as e:
+        return e.args[1]
+    except ZeroDivisionError as e:
+        return e.args[0]
+
+
+@fn
+def twice(kind: int) -> object:
+    """The same object, however often it is asked for, also when it has been raised again."""
+    first: object = kind
+    try:
+        try:
+            return fail(kind)
+        except ValueError as e:
+            first = e
+            if e is not first:
+                return 0
+            raise
+    except ValueError as again:
+        if first is again:
+            return 2
+        return 1
+
+
+@fn
+def raises(kind: int, x: object) -> int:
+    made = Weighed(kind)
+    try:
+        if kind == 0:
+            raise made
+        if kind == 1:
+            raise KeyError(kind) from x
+        if kind == 2:
+            raise x
+        if kind == 3:
+            try:
+                fail(1)
+            except Weighed as e:
+                raise e from KeyError(1)
+        if kind == 4:
+            try:
+                fail(1)
+            except Weighed as e:
+                if isinstance(e, Exception):
+                    raise OSError(e.code, x) from e
+        if kind == 5:
+            x.nope
+        if kind == 6:
+            raise TypeError(x, int, (1, x))
+        if kind == 7:
+            raise Weighed(kind, text=x)
+        if kind == 8:
+            try:
+                fail(1)
+            except Weighed as e:
+                made = e
+            raise made
+        if kind == 9:
+            try:
+                raise x
+            except OSError:
+                fail(0)
+        if kind == 10:
+            try:
+                fail(0)
+            except ZeroDivisionError:
+                raise x
+    except ValueError:
+        return -1
+    return 0
+
+
+@struct
+class Manager:
+    seen: int
+
+    def __enter__(self) -> int:
+        return self.seen
+
+    def __exit__(self, kind: object, e: object, tb: object) -> bool:
+        if kind is None:
+            self.seen = 100
+            return False
+        self.seen = len(e.args)
+        return issubclass(kind, ValueError) and tb is not None
+
+
+@fn
+def managed(kind: int) -> int:
+    m = Manager(3)
+    with m as n:
+        fail(kind)
+        n += 1
+    return m.seen
+
+
+@fn
+def inside(f: object, x: int) -> int:
+    total = 0
+    for i in range(4):
+        try:
+            f(x + i)
+            total += 1
+        except (KeyError, Odd):
+            total += 10
+        except ValueError as e:
+            total += len(e.args) * 100
+        except Exception:
+            total += 1000
+    return total
+
+
+def plain(f: Any) -> Any:
+    from types import FunctionType
+
+    names = dict(f.__wrapped__.__globals__)
+    for name, x in names.items():
+        if hasattr(type(x), "__sapwood_function__"):
+            names[name] = FunctionType(x.__wrapped__.__code__, names)
+    return names[f.__name__]
+
+
+def test_a_caught_exception_is_an_object() -> None:
+    for kind in range(4):
+        expected = raised(plain(caught), kind)
+        for run in (caught, caught.reference):
+            assert _strip(raised(run, kind)) == expected
+            if expected is None:
+                assert repr(run(kind)) == repr(plain(caught)(kind))
+        for run in (twice, twice.reference):
+            assert _strip(raised(run, kind)) == raised(plain(twice), kind)
+    assert twice(2) == plain(twice)(2) == 2
+    e = caught(1)
+    assert e.code == 5
+    assert e.__traceback__.tb_frame.f_code.co_name == "fail"
+
+
+@pytest.mark.parametrize("kind", range(11))
+def test_objects_are_raised(kind: int) -> None:
+    for x in (OSError(3), ValueError(4), ValueError, 5, "s"):
+        expected = raised(plain(raises), kind, x)
+        _forget(x)
+        for run in (raises, raises.reference):
+            assert _strip(raised(run, kind, x)) == expected, (run, x)
+            _forget(x)
+
+
+def _forget(x: object) -> None:
+    if isinstance(x, BaseException):
+        x.__cause__ = x.__context__ = x.__traceback__ = None
+        x.__suppress_context__ = False
+        vars(x).clear()
+
+
+def test_exit_gets_the_exception() -> None:
+    for kind in range(4):
+        for run in (managed, managed.reference):
+            assert _strip(raised(run, kind)) == raised(plain(managed), kind)
+    assert managed(2) == plain(managed)(2) == 2
+
+
+def test_exceptions_of_python_are_matched() -> None:
+    def f(n: int) -> int:
+        if n > 2:
+            raise [KeyError("k"), Odd(1), ValueError(1, 2, 3), OSError(5), MemoryError()][n - 3]
+        return n
+
+    for x in range(5):
+        assert inside(f, x) == inside.__wrapped__(f, x) == inside.reference(f, x)
+
+
+def test_nothing_is_left_over() -> None:
+    x = Weighed(1)
+    gc.collect()
+    before, objects = sys.getrefcount(x), live_objects()
+    for run in (raises, raises.reference):
+        for kind in range(11):
+            for _ in range(5):
+                raised(run, kind, x)
+                _forget(x)
+    gc.collect()
+    assert sys.getrefcount(x) == before
+    assert live_objects() == objects
