@@ -66,7 +66,13 @@ def f_string(n: int) -> None:
 
 @call(2.0)
 @fn
-def star_arguments(*values: float) -> float:
+def keyword_arguments(**values: float) -> float:
+    return 0.0
+
+
+@call(1.0, "x")
+@fn
+def star_argument_of_wrong_type(*values: float) -> float:
     return values[0]
 
 
@@ -88,16 +94,107 @@ def assigns_global(n: int) -> None:
     COUNT = n
 
 
-@call(1.0)
+@fn(inline=True)
+def make_adder(n: int) -> Any:
+    total = n
+
+    def add(k: int) -> int:
+        nonlocal total
+        total += k
+        return total
+
+    return add
+
+
+@call(1)
 @fn
-def captured_then_changed(x: float) -> float:
-    scale = 2.0
+def closure_outlives_names(n: int) -> int:
+    return make_adder(n)(1)
 
-    def scaled(v: float) -> float:
-        return v * scale
 
-    scale = 3.0
-    return scaled(x)
+@call(3)
+@fn
+def recursion_changes_shared_type(n: int) -> int:
+    total = 0
+
+    def walk(k: int) -> None:
+        nonlocal total
+        total += k / 2
+        if k > 0:
+            walk(k - 1)
+
+    walk(n)
+    return n
+
+
+@call(3)
+@fn
+def shares_name_with_comprehension(n: int) -> int:
+    def scaled(v: int) -> int:
+        return v * k
+
+    k = n
+    return sum(k for k in range(n)) + scaled(k)
+
+
+@call(1)
+@fn
+def deleted_name(n: int) -> int:
+    m = n
+    del m
+    return m  # noqa: F821
+
+
+@call(1)
+@fn
+def nested_decorator(n: int) -> int:
+    @staticmethod
+    def f() -> int:
+        return n
+
+    return f()
+
+
+@call(1)
+@fn
+def keyword_positional_only(n: int) -> int:
+    def f(a: int, /) -> int:
+        return a
+
+    return f(a=n)
+
+
+@call(1)
+@fn
+def double_star_call(n: int) -> int:
+    def f(a: int) -> int:
+        return a
+
+    return f(**n)
+
+
+@call(1)
+@fn
+def star_of_a_number(n: int) -> int:
+    def f(a: int) -> int:
+        return a
+
+    return f(*n)
+
+
+@call(1)
+@fn
+def class_pattern_positions(n: int) -> int:
+    match n:
+        case int(x, y):
+            return x + y
+    return n
+
+
+@call(1)
+@fn
+def in_a_number(n: int) -> bool:
+    return 1 in n
 
 
 @call(1)
@@ -401,8 +498,6 @@ def literal_too_large(n: i8) -> i8:
 @call(2)
 @fn
 def recursion_without_return_type(n: int):
-    if n < 2:
-        return n
     return recursion_without_return_type(n - 1) + 1
 
 
@@ -535,15 +630,6 @@ def both(a: T, b: T) -> T:
 @fn
 def conflicting_type_variable(a: int, b: float) -> float:
     return both(a, b)
-
-
-@call(3)
-@fn
-def recursive_closure(n: int) -> int:
-    def down(k: int) -> int:
-        return 0 if k == 0 else down(k - 1)
-
-    return down(n)
 
 
 @fn

@@ -186,8 +186,8 @@ class GlobalAssignment(SyntaxMistake):
 
 class LateCapture(SyntaxMistake):
     code = "S005"
-    message = "'{name}' is captured by a nested function and assigned again later"
-    help = "nested functions capture values when they are created; give the later value another name"
+    message = "'{name}' is shared with a nested function and is the name of a comprehension's own variable, too"
+    help = "give the variable of the comprehension another name"
 
 
 class BadDecorator(SyntaxMistake):
@@ -215,6 +215,12 @@ class NoAttribute(NameMistake):
     code = "N003"
     message = "{type} has no attribute '{name}'"
     help = "{hint}"
+
+
+class DeletedName(NameMistake):
+    code = "N006"
+    message = "'{name}' may have been deleted"
+    help = "give '{name}' a new value first, or leave out the del"
 
 
 class ForeignObject(NameMistake):
@@ -342,8 +348,8 @@ class LiteralOverflow(TypeMistake):
 
 class RecursionNeedsReturnType(TypeMistake):
     code = "T021"
-    message = "'{function}' calls itself and has no return annotation"
-    help = "write def {function}(...) -> type:"
+    message = "every path through '{function}' calls itself, so that nothing tells what it returns"
+    help = "return a value on some path, or write def {function}(...) -> type:"
 
 
 class ParallelAssignment(TypeMistake):
@@ -404,6 +410,12 @@ class AssignmentMismatch(TypeMistake):
     code = "T031"
     message = "'{name}' is annotated as {expected}, but the value is {found}"
     help = "{hint}"
+
+
+class RecursiveSharedType(TypeMistake):
+    code = "T033"
+    message = "'{name}' is {before} when this recursive function is called, and {after} when it returns"
+    help = "start '{name}' as {after}, or convert the new value"
 
 
 class PatternMismatch(TypeMistake):

@@ -22,7 +22,11 @@ def digest(*parts: object) -> str:
 
 def symbol_name(python: FunctionType) -> str:
     """A function's name as the linker and PTX take it: Python allows letters that they do not."""
-    return "".join(c if c.isascii() and c.isalnum() else "_" for c in python.__name__.strip("<>"))
+    return symbol_text(python.__name__)
+
+
+def symbol_text(name: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name.strip("<>"))
 
 
 def fingerprint(fn: Any) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from sapwood.lang.errors import BadArgument, BadDecorator, CompileError, NoGrid, NoLaunch, TooManySpecialisations
+from sapwood.lang.parameters import flatten, spread, spread_names, star_index
 from sapwood.lang.sources import remember
 
 R = TypeVar("R")
@@ -85,7 +86,8 @@ class State:
         self.signature = inspect.signature(python)
         kinds = [p.kind for p in self.signature.parameters.values()]
         keywords = kinds.count(inspect.Parameter.KEYWORD_ONLY)
-        self.positional = -1 if keywords else len(kinds)  # arguments of a call that binds by itself
+        self.star = star_index(self.signature)
+        self.positional = -1 if keywords or self.star >= 0 else len(kinds)  # arguments of a call that binds by itself
         self.specialisations: dict[Any, Any] = {}
         self.units: dict[Any, Any] = {}
         self.programs: dict[Any, Any] = {}  # of the reference evaluator
@@ -99,7 +101,7 @@ class State:
             except TypeError as e:
                 raise TypeError(f"{self.python.__name__}() {e}") from None
             bound.apply_defaults()
-            return list(bound.arguments.values())
+            return flatten(list(bound.arguments.values()), self.star)
         return list(args)
 
     def classify(self, values: list[Any]) -> list[Any]:
@@ -107,14 +109,16 @@ class State:
         from sapwood.lang.front.ast2hir import lower_function
         from sapwood.lang.infer.interpreter import declared_parameters
 
-        declared = declared_parameters(self.native)
+        declared = spread(declared_parameters(self.native), self.star, len(values))
+        names = spread_names(self.signature, len(values))
         name = self.python.__name__
         out = []
-        for i, (d, v, p) in enumerate(zip(declared, values, self.signature.parameters, strict=True)):
+        for i, (d, v, p) in enumerate(zip(declared, values, names, strict=True)):
             try:
                 out.append(classify(d, v, p, name, wrap_function))
             except BadArgument as e:
-                e.notes = (("declared here", lower_function(self.python).params[i].loc),)
+                params = spread(lower_function(self.python).params, self.star, len(values))
+                e.notes = (("declared here", params[i].loc),)
                 raise
         return out
 

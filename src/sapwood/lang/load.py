@@ -25,6 +25,7 @@ from sapwood.lang.errors import ArgumentMistake, NoLaunch
 from sapwood.lang.fingerprint import describe_constant, digest, fingerprint, symbol_name
 from sapwood.lang.function import wrap_function
 from sapwood.lang.heap_border import Reader, Writer
+from sapwood.lang.parameters import spread_names
 from sapwood.lang.types import I64
 from sapwood.runtime import heap
 from sapwood.runtime.array import Array
@@ -218,7 +219,7 @@ def read_only(fn: Any, name: str) -> ReadOnlyArgument:
 
 
 def _name_of(native: Any, values: list[Any], x: Any) -> str:
-    names = list(native.state.signature.parameters) if hasattr(native, "state") else []
+    names = spread_names(native.state.signature, len(values)) if hasattr(native, "state") else []
     at = next((i for i, v in enumerate(values) if v is x), 0)
     return names[at] if at < len(names) else f"argument {at}"
 

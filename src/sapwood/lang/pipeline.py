@@ -14,8 +14,7 @@ from typing import Any
 
 from sapwood import config
 from sapwood.lang.boundary import ObjectArg, ResultShape, field_shape, result_shape
-from sapwood.lang.errors import CompileError, KernelResult, MutatedCopy, StarArguments
-from sapwood.lang.front import hir
+from sapwood.lang.errors import CompileError, KernelResult, MutatedCopy
 from sapwood.lang.front.dump import dump
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.heap import Dead
@@ -24,6 +23,7 @@ from sapwood.lang.ir.printer import format_program
 from sapwood.lang.ir.ssa import Function, Program, Region, Var
 from sapwood.lang.lower.emitter import lower_program
 from sapwood.lang.ops import control, objects
+from sapwood.lang.parameters import spread, spread_names
 from sapwood.lang.passes.legality import check_legality
 from sapwood.lang.passes.uniformity import mark_uniform
 from sapwood.lang.passes.verify import verify
@@ -123,9 +123,6 @@ def _walk_entry(
     body = Region()
     builder = Builder(interpreter, body)
     code = interpreter.hir(fn)
-    for p in code.params:
-        if p.star:
-            raise StarArguments(p.loc, what="*args", where="function")
     builder.loc = code.loc
     builder.unchecked = fn.options.unchecked
     frame = FunctionWalker(interpreter, builder, code, fn.__wrapped__, list[Declared](), code.name)
@@ -136,15 +133,16 @@ def _walk_entry(
     values = [a.value(frame, leaves) for a in arguments]
     if any(isinstance(a, ObjectArg) for a in arguments):
         builder.emit(objects.arguments_made)
+    places = spread(code.params, fn.state.star, len(values))
     copied = {
         leaf: MutatedCopy(p.loc, name=p.name, function=code.name, type=leaf.type)
-        for a, p, v in zip(arguments, code.params, values, strict=True) if isinstance(a, ObjectArg)
+        for a, p, v in zip(arguments, places, values, strict=True) if isinstance(a, ObjectArg)
         for leaf in leaves_of(v)
     }
     entry = Function(symbol, tuple(params), (), body, "kernel" if interpreter.kernel else "host", code.loc)
     entry.attrs["copied"] = copied
     entry.restrict = _restricted(fn, arguments)
-    named = {p.name: v for p, v in zip(code.params, values, strict=True) if p.keyword_only}
+    named = {p.name: v for p, v in zip(places, values, strict=True) if p.keyword_only}
     try:
         result: Value | None = frame.call_compiled(fn, values[: len(values) - len(named)], named)
     except Dead:
@@ -195,7 +193,7 @@ def _restricted(fn: Any, arguments: list[Any]) -> frozenset[int]:
 def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultShape) -> EntrySignature:
     from dataclasses import replace
 
-    names = [p.name for p in lower_names(fn)]
+    names = spread_names(fn.state.signature, len(arguments))
     params, at = list(LAUNCH_PARAMS) if fn.options.kernel else [], 0
     for name, a in zip(names, arguments, strict=True):
         for p in a.params(name):
@@ -221,12 +219,6 @@ def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultSha
 def _flat_result(program: Program) -> Any:
     names = (str(t) for t in program.entry.results)
     return tuple("object" if n == "object" else DTYPES[n] for n in names)
-
-
-def lower_names(fn: Any) -> list[hir.Param]:
-    from sapwood.lang.front.ast2hir import lower_function
-
-    return lower_function(fn.__wrapped__).params
 
 
 # -- printing ------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ from sapwood.lang.ir.ssa import Program
 from sapwood.lang.ops.heap import drop_word, end_reference
 from sapwood.lang.ops.numeric import round_float
 from sapwood.lang.ops.pointer import Block, Pointer
+from sapwood.lang.parameters import flatten, spread, spread_names, star_index
 from sapwood.lang.python_builtins import BUILTINS, is_math, math_function
 from sapwood.lang.python_memory import PythonPointer, PythonTensor
 from sapwood.lang.types import I64, Ref
@@ -54,7 +55,8 @@ def run_python(fn: Any, values: list[Any]) -> Any:
     """
     arguments = fn.state.classify(values)
     boxed = [_box(a, v) for a, v in zip(arguments, values, strict=True)]
-    body = _in_python(fn, _dtypes(declared_parameters(fn), arguments))
+    declared = spread(declared_parameters(fn), fn.state.star, len(values))
+    body = _in_python(fn, _dtypes(declared, arguments))
     result = _call(body, boxed)
     for argument, value, seen in zip(arguments, values, boxed, strict=True):
         if isinstance(argument, StructArg | TupleArg) and argument.mutable:
@@ -63,7 +65,8 @@ def run_python(fn: Any, values: list[Any]) -> Any:
 
 
 def _call(body: FunctionType, values: list[Any]) -> Any:
-    parameters = inspect.signature(body).parameters.values()
+    signature = inspect.signature(body)
+    parameters = spread(list(signature.parameters.values()), star_index(signature), len(values))
     pairs = list(zip(parameters, values, strict=True))
     keywords = {p.name: v for p, v in pairs if p.kind is p.KEYWORD_ONLY}
     return body(*(v for p, v in pairs if p.kind is not p.KEYWORD_ONLY), **keywords)
@@ -116,12 +119,14 @@ class _Nested:
         self.fn = fn
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        bound = inspect.signature(self.fn.__wrapped__).bind(*args, **kwargs)
+        signature = inspect.signature(self.fn.__wrapped__)
+        bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        declared = declared_parameters(self.fn)
+        given = flatten(list(bound.arguments.values()), star_index(signature))
+        declared = spread(declared_parameters(self.fn), star_index(signature), len(given))
         values: list[Any] = []
         shared: dict[TypeVar, Any] = {}  # the types of numbers that type variables are bound to
-        for d, v in zip(declared, bound.arguments.values(), strict=True):
+        for d, v in zip(declared, given, strict=True):
             values.append(_convert(d, v, shared))
         dtypes: dict[TypeVar, Any] = {}
         for d, v in zip(declared, values, strict=True):
@@ -242,7 +247,8 @@ def prepare_reference(fn: Any, values: list[Any]) -> Any:
     roots = iter(() if table is None else table[1])
     if table is not None:
         owners.append(Writer(table[0], [drop_word(f) for f in table[2]]))
-    for name, argument, value in zip(fn.state.signature.parameters, arguments, values, strict=True):
+    names = spread_names(fn.state.signature, len(values))
+    for name, argument, value in zip(names, arguments, values, strict=True):
         at = len(leaves)
         if isinstance(argument, HeapArg):
             leaves.append(owners[0].write(next(roots), value))

@@ -261,10 +261,12 @@ class Struct(Type):
 
 @dataclass(frozen=True, slots=True)
 class Closure(Type):
-    """A function or lambda defined inside compiled code; its items are the captured values."""
+    """A function or lambda defined inside compiled code; its items are the captured values, and its defaults (as
+    `=name`). `shared` are names and keys of what it shares with the functions around it (infer/closures.py)."""
 
     code: Any  # front.hir.FunctionDef, identity-hashed
     names: tuple[str, ...]
+    shared: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return f"function '{self.code.name}'"

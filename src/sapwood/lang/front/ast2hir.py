@@ -10,12 +10,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from sapwood.lang.errors import LateCapture, Loc, StarArguments
+from sapwood.lang.errors import Loc, StarArguments
 from sapwood.lang.front import hir
 from sapwood.lang.front.comprehensions import ComprehensionMixin
 from sapwood.lang.front.expressions import ExpressionMixin
-from sapwood.lang.front.names import assigned, children, names_read, target_names
+from sapwood.lang.front.names import assigned, names_read
 from sapwood.lang.front.patterns import PatternMixin
+from sapwood.lang.front.scopes import inner_writes, nonlocal_names, shared_names
 from sapwood.lang.front.source import FunctionNode, find_function
 from sapwood.lang.front.statements import StatementMixin
 
@@ -58,34 +59,15 @@ class Lowering(StatementMixin, ExpressionMixin, ComprehensionMixin, PatternMixin
             head = self.loc(node)
             width = len("def ") + len(name)
             loc = Loc(head.file, head.line, head.col, head.line, head.col + width, head.function)
-        own = assigned(body) | {p.name for p in params}
-        free = names_read(body) - own
-        _check_late_captures(body)
-        return hir.FunctionDef(name, params, body, loc, frozenset(own), frozenset(free), returns)
+        outer = nonlocal_names(body)
+        own = (assigned(body) | {p.name for p in params}) - outer
+        read = names_read(body)
+        shared, written = shared_names(body, own)
+        return hir.FunctionDef(
+            name, params, body, loc, frozenset(own), frozenset((read | outer) - own), returns,
+            writes=frozenset((outer | inner_writes(body)) - own), shared=frozenset(shared), written=frozenset(written),
+        )  # fmt: skip
 
     def param(self, p: ast.arg, default: ast.expr | None) -> hir.Param:
         value = None if default is None else self.expr(default)
         return hir.Param(p.arg, self.loc(p), self.annotation(p.annotation), value)
-
-
-def _check_late_captures(body: list[hir.Stmt]) -> None:
-    """A captured name that is assigned later would mean two things; Python would see the later one."""
-    captured: dict[str, Loc] = {}
-
-    def visit(nodes: list[Any]) -> None:
-        for node in nodes:
-            match node:
-                case hir.Assign():
-                    visit([node.value])
-                    for name in target_names(node.target) & captured.keys():
-                        raise LateCapture(node.loc, (("captured here", captured[name]),), name=name)
-                case hir.Lambda():
-                    captured.update({n: node.loc for n in node.function.free if n not in captured})
-                case hir.Define():
-                    captured.pop(node.name, None)
-                    for n in node.function.free - {node.name}:
-                        captured.setdefault(n, node.function.loc)
-                case _:
-                    visit(children(node))
-
-    visit(body)

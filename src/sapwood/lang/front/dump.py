@@ -43,6 +43,8 @@ def dump(node: Any, depth: int = 0) -> str:
             return pad + " ".join([*parts, *([] if node.cause is None else ["from", dump(node.cause)])])
         case hir.Define():
             return dump(node.function, depth)
+        case hir.Nonlocal():
+            return f"{pad}nonlocal {', '.join(node.names)}"
         case hir.Delete():
             return f"{pad}del {node.name}"
         case hir.Leave():

@@ -233,6 +233,13 @@ class Raise(Stmt):
 
 
 @dataclass(eq=False, slots=True)
+class Nonlocal(Stmt):
+    """`nonlocal name, ...`."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(eq=False, slots=True)
 class Delete(Stmt):
     """`del name`."""
 
@@ -309,4 +316,6 @@ class FunctionDef:
     locals: frozenset[str]
     free: frozenset[str]  # names that it reads and does not assign
     returns: Expr | None = None
-    nonlocals: frozenset[str] = frozenset()  # names of functions around it that it assigns
+    writes: frozenset[str] = frozenset()  # names of functions around it that it, or one inside it, assigns
+    shared: frozenset[str] = frozenset()  # own names that functions inside it see as they are when these run
+    written: frozenset[str] = frozenset()  # those of them that functions inside it assign

@@ -79,9 +79,10 @@ class StatementMixin(LoweringBase):
                 if node.decorator_list:
                     raise self.refuse(node.decorator_list[0], "a decorator on a nested function", "remove it")
                 return [hir.Define(loc, node.name, self.function(node, node.name))]
-            case ast.Global() | ast.Nonlocal():
-                scope = "global" if isinstance(node, ast.Global) else "nonlocal"
-                raise GlobalAssignment(loc, name=node.names[0], scope=scope)
+            case ast.Nonlocal():
+                return [hir.Nonlocal(loc, tuple(node.names))]
+            case ast.Global():
+                raise GlobalAssignment(loc, name=node.names[0], scope="global")
         raise self.refuse(node)
 
     def handler(self, node: ast.ExceptHandler) -> hir.Handler:

@@ -21,19 +21,16 @@ from sapwood.lang.errors import (
     WrongArgumentCount,
 )
 from sapwood.lang.front import hir
-from sapwood.lang.front.names import walk_statements
 from sapwood.lang.infer import cmath_module, collect, matching, math_module, reductions, reflection  # noqa: F401
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.builtins import BUILTINS
 from sapwood.lang.infer.complex_numbers import construct as construct_complex
 from sapwood.lang.infer.construct import construct_parameterised, convert_number
 from sapwood.lang.infer.declared import Bindings, declare, fit_parameter, struct_type
-from sapwood.lang.infer.generators import state_names
 from sapwood.lang.infer.generics import bind_type_variables, declared_of, fill_in, method_bindings
 from sapwood.lang.infer.heap import Dead, rules_of
 from sapwood.lang.infer.heap_structs import is_heap
-from sapwood.lang.infer.interpreter import declare_parameters, declared_parameters
-from sapwood.lang.infer.loops import Loop
+from sapwood.lang.infer.interpreter import declared_parameters
 from sapwood.lang.infer.operate import OPERATORS, UNARY
 from sapwood.lang.infer.structs import construct_struct, find_method
 from sapwood.lang.ir.ssa import Region, Var
@@ -77,7 +74,7 @@ class CallMixin:
     def call(self, target: Value, args: list[Value], kwargs: dict[str, Value], loc: Loc) -> Value:
         match target:
             case Agg(type=ty.Closure()):
-                return self._call_closure(target, args, kwargs, loc)
+                return self.call_closure(target, args, kwargs, loc)
             case Agg(type=ty.BoundMethod(function=function), items=(receiver,)):
                 if callable(getattr(function, "rule", None)):
                     return self._call_method(function, receiver, args, kwargs, loc)
@@ -180,7 +177,7 @@ class CallMixin:
             raise KernelCall(loc, name=fn.__wrapped__.__name__)
         code = self.interp.hir(fn)
         python = fn.__wrapped__
-        values = self._bind(code, python.__name__, args, kwargs, _defaults(fn), loc)
+        values = self.bind_arguments(code, python.__name__, args, kwargs, _defaults(fn), loc)
         declared = declared_parameters(fn)
         bindings: Bindings = {}
         if code.params and code.params[0].name in ("self", "cls"):
@@ -192,7 +189,7 @@ class CallMixin:
             inline = fn.options.inline and not self._is_open(fn)
             inline = inline or self.interp.kernel is not None  # a kernel is one function
             if inline or any(map(_holds_closure, fitted)) or _returns_reference(fn, code) and not self._is_open(fn):
-                return self._inline(code, python, declared, list(fitted), {}, fn.options.unchecked, loc)
+                return self.inline(code, python, declared, list(fitted), {}, fn.options.unchecked, loc)
             if fn.options.unit:
                 return self._call_unit(fn, fitted)
             return self._call_instance(fn, fitted, loc)
@@ -211,7 +208,8 @@ class CallMixin:
             walker = next(w for w in reversed(self.interp.frames) if w.instance is instance)
             spec = walker.declared_spec()
             if spec is None:
-                raise RecursionNeedsReturnType(loc, function=fn.__wrapped__.__name__)
+                error = RecursionNeedsReturnType(loc, function=fn.__wrapped__.__name__)
+                spec = self.interp.expected_result(instance, self, error)
         operands = tuple(leaf for v in fitted for leaf in leaves_of(v))
         self.b.loc = loc
         results = self.b.emit(control.call, operands, tuple(spec.leaves()), {"function": instance.function})
@@ -229,7 +227,7 @@ class CallMixin:
         self.interp.links[unit.symbol] = unit
         return rebuild(spec, iter(results))
 
-    def _bind(
+    def bind_arguments(
         self,
         code: hir.FunctionDef,
         name: str,
@@ -268,110 +266,6 @@ class CallMixin:
             raise wrong(f"needs a value for '{missing[0]}'")
         return [given[p.name] if p.name in given else defaults[p.name] for p in code.params]
 
-    # -- closures and inlining --------------------------------------------------------------------
-
-    def closure(self, code: hir.FunctionDef) -> Value:
-        """A nested function: captures the values of its free names now."""
-        names, values = [], []
-        for name in sorted(code.free):
-            if name in self.vars or name in self.captured or name in self.code.locals:
-                if name == code.name:
-                    continue
-                names.append(name)
-                values.append(self.lookup(name, code.loc))
-        self.interp.closure_scopes[code] = (self.python, self.typevars)
-        return Agg(ty.Closure(code, tuple(names)), tuple(values))
-
-    def _call_closure(self, target: Agg, args: list[Value], kwargs: dict[str, Value], loc: Loc) -> Value:
-        assert isinstance(target.type, ty.Closure)
-        code, names = target.type.code, target.type.names
-        python, typevars = self.interp.closure_scopes[code]
-        captured = dict(zip(names, target.items, strict=True))
-        defaults = {p.name: self._default(p, captured) for p in code.params if p.default is not None}
-        values = self._bind(code, code.name, args, kwargs, defaults, loc)
-        declared = declare_parameters(code, python)
-        try:
-            return self._inline(code, python, declared, values, captured, self.b.unchecked, loc, typevars)
-        except CompileError as e:
-            e.called_from(f"{code.name}({', '.join(map(describe, values))})", loc)
-            raise
-
-    def _default(self, p: hir.Param, captured: dict[str, Value]) -> Value:
-        if isinstance(p.default, hir.Literal):
-            return Known(p.default.value)
-        if isinstance(p.default, hir.Name) and p.default.name in captured:
-            return captured[p.default.name]
-        from sapwood.lang.errors import NotConstant
-
-        raise NotConstant(p.loc, what=f"the default of '{p.name}'", found="an expression")
-
-    def _inline(
-        self,
-        code: hir.FunctionDef,
-        python: Any,
-        declared: list[Any],
-        values: list[Value],
-        captured: dict[str, Value],
-        unchecked: bool,
-        loc: Loc,
-        typevars: Bindings | None = None,
-    ) -> Value:
-        """Walk a function's body in place. A single return at its end needs no block around it."""
-        from sapwood.lang.infer.walker import FunctionWalker
-
-        inner = FunctionWalker(self.interp, self.b, code, python, declared, code.name, captured, typevars)
-        inner.called_at = (loc.line, loc.col)
-        saved = self.b.unchecked
-        self.b.unchecked = unchecked
-        self.interp.enter_inline(code.name, loc)
-        self.interp.frames.append(inner)
-        lent = state_names(self.vars)  # iterators: the function may ask those that it gets for items
-        inner.vars.update((n, self.vars[n]) for n in lent)
-        inner.lent = frozenset(lent)
-        outer_callee, self.callee = self.callee, inner
-        try:
-            inner.bind_parameters(values)
-            if _straight(code.body):
-                inner.collect_returns()
-                self.vars.update((n, inner.vars[n]) for n in lent)
-                return inner.returns[0][1]
-            return self._inline_block(inner, code, loc)
-        finally:
-            self.callee = outer_callee
-            self.interp.frames.pop()
-            self.interp.leave_inline()
-            self.b.unchecked = saved
-            self.b.loc = loc
-
-    def _inline_block(self, inner: Any, code: hir.FunctionDef, loc: Loc) -> Value:
-        outer, suspended = self.vars, self.suspended
-        result: dict[str, Value] = {}
-
-        def body(loop: Loop) -> bool:
-            inner.returns = []
-            inner.collect_returns()
-            for region, value, _ in inner.returns:
-                loop.breaks.append((region, {"return": value, **inner.lent_at.get(region, {})}))
-            return True
-
-        self.vars = {n: outer[n] for n in inner.lent}
-        self.suspended = outer if suspended is None else suspended
-        try:
-            if self.run_loop((id(code), "call"), ["return"], loc, body, once=True):
-                raise Dead  # it never returns
-            result = self.vars
-        finally:
-            self.vars, self.suspended = outer, suspended
-        self.vars.update((n, result[n]) for n in inner.lent)
-        if "return" not in result:
-            return Known(None)
-        value = result["return"]
-        from sapwood.lang.values import Unbound
-
-        if isinstance(value, Unbound) and value.error is not None:
-            raise value.error
-        return value
-
 
 @lru_cache(maxsize=4096)
 def _signature(f: Any) -> inspect.Signature:
@@ -401,14 +295,6 @@ def _defaults(fn: Any) -> dict[str, Value]:
         return {}
     parameters = inspect.signature(python).parameters
     return {n: Known(p.default) for n, p in parameters.items() if p.default is not p.empty}
-
-
-def _straight(body: list[hir.Stmt]) -> bool:
-    """Whether the only `return` is the last statement (or there is none)."""
-
-    if body and isinstance(body[-1], hir.Return):
-        body = body[:-1]
-    return not any(isinstance(s, hir.Return | hir.Raise) for s in walk_statements(body))
 
 
 def _holds_closure(v: Value) -> bool:

@@ -74,8 +74,8 @@ class ExceptionMixin:
         def arguments(self, args: Any) -> list[Value]: ...
         def keywords(self, kwargs: Any, loc: Loc) -> dict[str, Value]: ...
         def call(self, target: Value, args: list[Value], kwargs: dict[str, Value], loc: Loc) -> Value: ...
-        def _bind(self, code: Any, name: str, args: Any, kwargs: Any, defaults: Any, loc: Loc) -> list[Value]: ...
-        def _inline(
+        def bind_arguments(self, code: Any, name: str, args: Any, kwargs: Any, defaults: Any, loc: Loc) -> list[Value]: ...
+        def inline(
             self, code: Any, python: Any, declared: Any, values: Any, captured: Any, unchecked: bool, loc: Loc
         ) -> Value: ...
         def method_of(self, value: Value, name: str) -> Value | None: ...
@@ -301,10 +301,10 @@ class ExceptionMixin:
         given: list[Value] = [Known(None) if record is None else Agg(ty.Caught(p), (record,)) for p in parts]
         self.b.loc = loc
         name = function.__wrapped__.__name__
-        values = self._bind(code, name, [exit.items[0], *given], {}, _defaults(function), loc)
+        values = self.bind_arguments(code, name, [exit.items[0], *given], {}, _defaults(function), loc)
         unchecked = function.options.unchecked
         try:
-            return self._inline(code, function.__wrapped__, [ANY] * len(values), values, {}, unchecked, loc)
+            return self.inline(code, function.__wrapped__, [ANY] * len(values), values, {}, unchecked, loc)
         except CompileError as e:
             e.called_from(f"{name}({', '.join(map(describe, values))})", loc)
             raise

@@ -14,6 +14,7 @@ from sapwood.lang.front.ast2hir import lower_function
 from sapwood.lang.front.hir import FunctionDef
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.declared import ANY, TYPES, Declared, declare
+from sapwood.lang.infer.join import Clash, join, storable
 from sapwood.lang.ir.ssa import Function, Program, Region, Var
 from sapwood.lang.passes.borrow import borrow_loads
 from sapwood.lang.passes.ownership import insert_ownership
@@ -39,6 +40,7 @@ class Instance:
     fn: Any
     specs: tuple[Spec, ...]
     function: Function
+    key: Any
     result: Spec | None = None  # None while its body is being walked
     endless: bool = False  # it never returns: it raises, or runs for ever
 
@@ -68,6 +70,7 @@ class Interpreter:
         self.sites: dict[Any, Site] = {}  # empty containers: what goes into them is learned on the way
         self.changes: list[Any] = []  # what this walk learned
         self.heap_classes: set[type] = set()  # mutable structs whose objects outlive the frame that made them
+        self.results: dict[Any, Spec] = {}  # of recursive functions without annotation
         self._begin()
 
     def _begin(self) -> None:
@@ -79,6 +82,8 @@ class Interpreter:
         self.inline_depth = 0
         self.frames: list[Any] = []
         self.loop_hints: dict[Any, Any] = {}
+        self.waiting: dict[Any, CompileError] = {}  # instances that were called before their result was known
+        self.expecting: set[Any] = set()  # instances whose expected result was used
         self.open_exits: list[list[Any]] = []  # those of the loops that are being walked
         self.closure_scopes: dict[Any, Any] = {}
         self.exact = False  # whether an int is no float when arguments are made
@@ -133,6 +138,43 @@ class Interpreter:
             self.sites[key] = Site(self.changes)
         return self.sites[key]
 
+    # -- results of recursive functions -----------------------------------------------------------
+
+    def expected_result(self, instance: Instance, walker: Any, error: CompileError) -> Spec:
+        """The result of a call in a cycle that no annotation tells: what an earlier walk has found.
+
+        In the first walk such a call is where its path ends; the other paths tell.
+        """
+        found = self.results.get(instance.key)
+        if found is None:
+            from sapwood.lang.infer.heap import Dead
+            from sapwood.lang.ops import control
+
+            self.waiting[instance.key] = error
+            walker.b.emit(control.raise_, (), (), {"exception": RecursionError, "parts": []})
+            raise Dead
+        self.expecting.add(instance.key)
+        return found
+
+    def settle_result(self, instance: Instance, spec: Spec, returns: bool) -> Spec:
+        """The result of a function at the end of its walk, which the calls in its cycle have to agree with."""
+        error = self.waiting.pop(instance.key, None)
+        if error is None and instance.key not in self.expecting:
+            return spec
+        if error is not None and not returns:
+            raise error
+        spec = storable(spec)
+        before = self.results.get(instance.key)
+        if before is not None:
+            try:
+                spec = join(before, spec)
+            except Clash:
+                pass
+        if spec != before:
+            self.results[instance.key] = spec
+            self.changes.append(instance)
+        return spec
+
     def drop_function(self, target: HeapType) -> Function:
         """The function that ends an object of a heap type."""
         from sapwood.lang.infer.heap import drop_rule
@@ -175,7 +217,7 @@ class Interpreter:
         body = Region()
         hir = self.hir(fn)
         function = Function(name, tuple(params), (), body, "host", hir.loc)
-        instance = Instance(fn, specs, function)
+        instance = Instance(fn, specs, function, key)
         self.instances[key] = instance
         self.order.append(instance)
         builder = Builder(self, body)
@@ -256,28 +298,29 @@ def declared_parameters(fn: Any) -> list[Declared]:
     return found
 
 
-def declare_parameters(hir: FunctionDef, python: FunctionType | None) -> list[Declared]:
+def declare_parameters(hir: FunctionDef, python: FunctionType | None, nested: bool = False) -> list[Declared]:
     """What the annotations say; a parameter that has none takes anything."""
     out = []
     for p in hir.params:
         if p.annotation is None:
             out.append(ANY)
         else:
-            annotation = evaluate_annotation(p.annotation.value, python, p.loc, p.name)  # type: ignore[attr-defined]
+            text = p.annotation.value  # type: ignore[attr-defined]
+            annotation = evaluate_annotation(text, python, p.loc, p.name, own=not nested)
             anything = annotation is object and hir.name.startswith("__")  # `def __eq__(self, other: object)`
             out.append(ANY if anything else declare(annotation, p.name, p.loc))
     return out
 
 
-def evaluate_annotation(text: str, python: FunctionType | None, loc: Loc, name: str) -> Any:
-    """Evaluate an annotation as Python would at the definition."""
+def evaluate_annotation(text: str, python: FunctionType | None, loc: Loc, name: str, own: bool = True) -> Any:
+    """Evaluate an annotation as Python would at the definition; `own`: it is one of the function `python` itself."""
     from sapwood.lang.errors import BadAnnotation
 
     if python is None:
         raise BadAnnotation(loc, name=name, found=text, hint=TYPES)
-    own = python.__annotations__.get(name)
-    if own is not None and not isinstance(own, str):
-        return own
+    found = python.__annotations__.get(name) if own else None
+    if found is not None and not isinstance(found, str):
+        return found
     scope = dict(python.__globals__)
     from sapwood.lang.function import class_scopes
 

@@ -31,6 +31,7 @@ from sapwood.lang.infer.generators import drive_nested, state_names
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.iteration import Ended, Indexed, Items, Iteration, LoopSink, Skipped, iterate
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
+from sapwood.lang.infer.names import is_shared, is_written, plain_name
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops import control
 from sapwood.lang.ops.operators import binary, require_index
@@ -84,6 +85,7 @@ class LoopMixin:
         vars: dict[str, Value]
         where: dict[str, Loc]
         contexts: list[Context]
+        keys: dict[str, str]
 
         def at(self, region: Region, loc: Loc | None = None) -> Any: ...
         returns: list[tuple[Region, Value, Loc]]
@@ -131,7 +133,10 @@ class LoopMixin:
         `names` are those that the body may assign. With `once`, the end of the body is a break.
         """
         before = dict(self.vars)
+        names = [self.keys.get(n, n) for n in names]
         iterators = state_names(before)  # whoever holds an iterator may ask it anywhere
+        written = list(filter(is_written, before))  # nested functions that are called here may assign these
+        iterators += written
         carried = [] if once else [n for n in dict.fromkeys((*names, *iterators)) if n in before]
         specs: dict[str, Spec] = {n: spec_of(before[n]) for n in carried}
         hint_key = (key, self.interp.inline_depth, tuple(specs.items()))
@@ -146,9 +151,10 @@ class LoopMixin:
             exits += (loop.breaks, loop.continues)
             params: list[Var] = []
             self.vars = dict(before)
+            heads: dict[str, Value] = {}
             for n in carried:
                 value, leaves = fresh(specs[n], n.lstrip("$"))
-                self.vars[n] = value
+                self.vars[n] = heads[n] = value
                 params += leaves
             region.params = tuple(params)
             try:
@@ -179,6 +185,9 @@ class LoopMixin:
         self.b.region.ops.append(op)
         if not loop.breaks:
             self.vars = before
+        for n in written:  # most loops do not
+            if not once and all(same(v[n], heads[n]) for _, v in (*loop.continues, *loop.breaks)):
+                self.vars[n] = before[n]
         return not loop.breaks
 
     def _rebound(
@@ -212,9 +221,10 @@ class LoopMixin:
                 try:
                     out[n] = join(out[n], new)
                 except Clash:
-                    notes = ((f"it is {describe(before[n])} before the loop", where.get(n, loc)),)
+                    name = plain_name(n)
+                    notes = ((f"it is {describe(before[n])} before the loop", where.get(name, loc)),)
                     raise LoopTypeChange(
-                        self.where.get(n, loc), notes, name=n, before=describe(out[n]), after=describe(new)
+                        self.where.get(name, loc), notes, name=name, before=describe(out[n]), after=describe(new)
                     ) from None
         return out
 
@@ -379,10 +389,12 @@ class LoopMixin:
         b, loc = self.b, s.loc
         limit = b.materialize(require_index(b, count, "the argument of parallel"))
         names, kinds = self._reductions(s, reductions.value)
+        names = [self.keys.get(n, n) for n in names]
         outer = dict(self.vars)
         targets = {s.target} if isinstance(s.target, str) else set()
         for n in s.assigned:
-            if n in outer and n not in names and n not in targets and n[0] != "$":
+            key = self.keys.get(n, n)
+            if key in outer and key not in names and n not in targets and n[0] != "$":
                 place = _first_assignment(s.body, n) or loc
                 raise ParallelAssignment(place, (("the value comes from", self.where.get(n, loc)),), name=n)
         specs = [_reduction_type(b, outer[n], n) for n in names]
@@ -412,6 +424,7 @@ class LoopMixin:
                     if not same(self.vars[n], outer[n]):
                         raise ParallelIterator(loc)
                 if not dead:
+                    self._check_shared(outer, {*names, *(self.keys.get(n, n) for n in targets)}, loc)
                     wider = [self._reduced(n, t, loc) for n, t in zip(names, specs, strict=True)]
                     if wider != specs:
                         specs, b.guard = wider, guard
@@ -429,6 +442,12 @@ class LoopMixin:
         b.append(Op(control.parallel_for, (limit, *initial), results, attrs, (region,), loc))
         self.vars.update(zip(names, results, strict=True))
         return False
+
+    def _check_shared(self, outer: dict[str, Value], allowed: set[str], loc: Loc) -> None:
+        """A nested function that an iteration calls cannot assign the names of the code around the loop."""
+        for n, old in outer.items():
+            if is_shared(n) and n not in allowed and not same(self.vars[n], old):
+                raise ParallelAssignment(loc, name=plain_name(n))
 
     def _reduced(self, name: str, current: ty.Scalar, loc: Loc) -> ty.Scalar:
         try:

@@ -15,6 +15,7 @@ from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, s
 from sapwood.lang.infer.ranges import range_contains
 from sapwood.lang.infer.reductions import found_in
 from sapwood.lang.infer.structs import find_method, lift, operator_method
+from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.operators import METHODS, binary, logical_or, truth, tuple_items, unary
 from sapwood.lang.values import Agg, Known, Unbound, Value, describe, make_tuple
 
@@ -149,6 +150,8 @@ def contains(w: FunctionWalker, container: Value, item: Value) -> Value:
                 found = truth(w.b, w.call(Known(hir.match_value), [i, item], {}, w.b.loc))
                 result = logical_or(w.b, result, found)
             return result
+        case Var(type=ty.Ref()) if (found := rules_of(container).contains(w, container, item)) is not None:
+            return found
         case Known(value=str() as text) if isinstance(item, Known) and isinstance(item.value, str):
             return Known(item.value in text)
         case Agg(type=ty.Range()) | Known(value=range()):

@@ -19,8 +19,10 @@ from sapwood.lang.errors import (
     BranchTypes,
     ClosureEscapes,
     CompileError,
+    DeletedName,
     EscapingReference,
     ForeignObject,
+    GlobalAssignment,
     Loc,
     MaybeUnbound,
     MissingReturn,
@@ -33,6 +35,7 @@ from sapwood.lang.errors import (
 from sapwood.lang.errors_iteration import IteratorEscapes
 from sapwood.lang.front import hir
 from sapwood.lang.infer.calls import CallMixin
+from sapwood.lang.infer.closures import ClosureMixin, shared_results, with_shared
 from sapwood.lang.infer.comptime import evaluate
 from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit, fit_parameter, spec_of_declared
 from sapwood.lang.infer.exceptions import ExceptionMixin
@@ -42,6 +45,7 @@ from sapwood.lang.infer.heap_structs import NeedsHeap
 from sapwood.lang.infer.interpreter import Instance, Interpreter, evaluate_annotation
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
 from sapwood.lang.infer.loops import Loop, LoopMixin, Snapshot
+from sapwood.lang.infer.names import plain_name
 from sapwood.lang.infer.narrow import NarrowMixin
 from sapwood.lang.infer.operate import OperatorMixin
 from sapwood.lang.infer.structs import lift
@@ -57,7 +61,7 @@ if TYPE_CHECKING:
 _MISSING = object()
 
 
-class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, ExceptionMixin):
+class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMixin, ExceptionMixin):
     """The state of one walk: where code goes, what each name holds."""
 
     def __init__(
@@ -70,6 +74,7 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
         name: str,
         captured: dict[str, Value] | None = None,
         typevars: Bindings | None = None,
+        itself: Value | None = None,
     ) -> None:
         self.interp = interpreter
         self.b = builder
@@ -78,6 +83,8 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
         self.declared = declared
         self.name = name
         self.captured = captured or {}
+        self.itself = itself  # a nested function as a value: it may call itself
+        self.keys: dict[str, str] = {}  # where shared names are among `vars`: see closures.py
         self.typevars: Bindings = dict(typevars or {})
         self.vars: dict[str, Value] = {}
         self.where: dict[str, Loc] = {}
@@ -85,12 +92,11 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
         self.blocks: dict[str, list[Snapshot]] = {}  # label of an open block -> where it was left
         self.suspended: dict[str, Value] | None = None  # the names, while another function's body is walked in place
         self.callee: FunctionWalker | None = None  # the walker of that function
-        self.returns: list[tuple[Region, Value, Loc]] = []
+        self.returns: list[tuple[Region, Value, Loc, dict[str, Value]]] = []  # with the names at that point
         self.is_entry = False  # the entry's own frame, which walks no body
         self.instance: Instance | None = None  # None when the body is inlined into a caller
         self.called_at: Any = None  # where, if so
-        self.lent: frozenset[str] = frozenset()  # the state of the caller's iterators, which goes back to it
-        self.lent_at: dict[Region, dict[str, Value]] = {}  # as it is at each return
+        self.lent: frozenset[str] = frozenset()  # the caller's shared names, and the state of its iterators
         self.conditions: dict[str, hir.Expr] = {}  # what the names of conditions stand for
         self.result: Declared | None = self._declared_result()
 
@@ -99,28 +105,58 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
             return None
         text = self.code.returns.value  # type: ignore[attr-defined]
         loc = self.code.returns.loc
-        return declare(evaluate_annotation(text, self.python, loc, "return"), "return", loc)
+        annotation = evaluate_annotation(text, self.python, loc, "return", own=self.itself is None)
+        return declare(annotation, "return", loc)
 
     # -- whole functions --------------------------------------------------------------------------
+
+    def enter(self, shared: dict[str, Value]) -> dict[str, str]:
+        """Begin to run, with the shared names of the functions around; gives the keys of the own ones."""
+        own = self.own_keys()
+        around = self.itself.type.shared if isinstance(self.itself, Agg) else ()  # type: ignore[union-attr]
+        self.keys = dict(around) | own
+        for n in self.code.writes - self.keys.keys():
+            raise GlobalAssignment(self.code.loc, name=n, scope="nonlocal")
+        self.vars = dict(shared)
+        self.lent = frozenset(shared)
+        self.interp.frames.append(self)
+        return own
 
     def bind_parameters(self, values: list[Value]) -> None:
         for p, declared, value in zip(self.code.params, self.declared, values, strict=True):
             self.b.loc = p.loc
             fitted = fit_parameter(self.b, p, declared, value, self.typevars, self.name)
-            self.vars[p.name] = begin(self, fitted)
+            self.vars[self.keys.get(p.name, p.name)] = begin(self, fitted)
             self.where[p.name] = p.loc
 
     def run_instance(self, instance: Instance, values: list[Value]) -> None:
         """Walk the body as a function of its own and fill in the instance."""
         self.instance = instance
-        self.interp.frames.append(self)
+        self.enter({})
         try:
             self.bind_parameters(values)
             self.collect_returns()
         finally:
             self.interp.frames.pop()
-        spec = self.join_returns()
-        for region, value, loc in self.returns:
+        self._finish(instance, self.join_returns())
+
+    def run_closure(self, instance: Instance, values: list[Value], shared: dict[str, Value], back: list[str]) -> None:
+        """Walk the body of a recursive nested function; it gives back the shared names `back` as well."""
+        self.instance = instance
+        self.enter(shared)
+        try:
+            self.bind_parameters(values)
+            self.collect_returns()
+        finally:
+            self.interp.frames.pop()
+        spec = with_shared(self.join_returns(), shared, back)
+        for i, (region, value, loc, names) in enumerate(self.returns):
+            self.returns[i] = (region, shared_results(back, shared, value, names, loc), loc, names)
+        self._finish(instance, spec)
+
+    def _finish(self, instance: Instance, spec: Spec) -> None:
+        spec = self.interp.settle_result(instance, spec, bool(self.returns))
+        for region, value, loc, _ in self.returns:
             with self.at(region, loc):
                 self.b.emit(control.return_, tuple(adapt(self.b, value, spec)))
         instance.endless = not self.returns
@@ -134,17 +170,12 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
         if not dead:
             if self.result is not None and self.result.kind != "none":
                 raise MissingReturn(self.code.loc, function=self.name, expected=self.result)
-            self._leave(Known(None), self.code.loc)
-
-    def _leave(self, value: Value, loc: Loc) -> None:
-        self.returns.append((self.b.region, value, loc))
-        if self.lent:
-            self.lent_at[self.b.region] = {n: self.vars[n] for n in self.lent}
+            self.returns.append((self.b.region, Known(None), self.code.loc, self.vars))
 
     def join_returns(self) -> Spec:
         spec: Spec | None = None
         first = self.code.loc
-        for _, value, loc in self.returns:
+        for _, value, loc, _ in self.returns:
             here = spec_of(value)
             try:
                 spec = here if spec is None else join(spec, here)
@@ -228,7 +259,9 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
                 return True
             case hir.Delete():
                 self.lookup(s.name, s.loc)
-                self.vars[s.name] = Unbound(s.loc, MaybeUnbound(s.loc, name=s.name))
+                self.vars[self.keys.get(s.name, s.name)] = Unbound(s.loc, DeletedName(s.loc, name=s.name))
+            case hir.Nonlocal():
+                pass
         return False
 
     def _block(self, s: hir.Block) -> bool:
@@ -244,7 +277,7 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
 
     def _annotated(self, s: hir.Assign, value: Value) -> Value:
         assert isinstance(s.target, str) and isinstance(s.annotation, hir.Literal)
-        found = evaluate_annotation(s.annotation.value, self.python, s.loc, s.target)
+        found = evaluate_annotation(s.annotation.value, self.python, s.loc, s.target, own=False)
         declared = declare(found, s.target, s.loc)
         try:
             return fit(self.b, declared, value, self.typevars)
@@ -256,7 +289,7 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
 
     def assign(self, target: hir.Target, value: Value, loc: Loc) -> None:
         if isinstance(target, str):
-            self.vars[target] = begin(self, value)
+            self.vars[self.keys.get(target, target)] = begin(self, value)
             self.where[target] = loc
             return
         assert isinstance(target, tuple)
@@ -357,7 +390,7 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
                 for other in specs[1:]:
                     spec = join(spec, other)
             except Clash:
-                after[n] = Unbound(loc, self._clash(n, specs, loc, [p.get(n, loc) for p in places or ()]))
+                after[n] = Unbound(loc, self._clash(n, specs, loc, [p.get(plain_name(n), loc) for p in places or ()]))
                 continue
             if spec.kind == "unbound":
                 after[n] = next(v for v in values if isinstance(v, Unbound))
@@ -366,6 +399,7 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
         return after, moved
 
     def _clash(self, name: str, specs: list[Spec], loc: Loc, places: list[Loc]) -> CompileError:
+        name = plain_name(name)
         first, second = describe(specs[0]), describe(specs[-1])
         notes = tuple((f"{d} here", p) for d, p in zip((first, second), places, strict=False))
         if any(s.kind == "agg" and isinstance(s.data, ty.Closure) or s.kind == "known" for s in specs):
@@ -389,7 +423,7 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
                 ) from None
         self._check_escape(value, s.loc)
         if not self.unwind(0):
-            self._leave(value, s.loc)
+            self.returns.append((self.b.region, value, s.loc, self.vars))
         return True
 
     def _check_escape(self, value: Value, loc: Loc) -> None:
@@ -583,9 +617,11 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
         return names
 
     def lookup(self, name: str, loc: Loc) -> Value:
-        value = self.vars.get(name)
+        value = self.vars.get(self.keys.get(name, name))
         if value is not None:
             if isinstance(value, Unbound):
+                if isinstance(value.error, DeletedName):
+                    raise DeletedName(loc, (("deleted here", value.loc),), name=name)
                 if value.error is not None:
                     raise value.error
                 notes = (("assigned on some paths only", value.loc),) if value.loc else ()
@@ -593,7 +629,7 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
             if isinstance(value, Agg) and isinstance(value.type, ty.Caught):
                 return self.caught_object(value)
             return value
-        if name in self.code.locals:
+        if name in self.code.locals or name in self.keys:
             place = self.where.get(name)
             notes = () if place is None else (("it is assigned here, which may never run", place),)
             raise MaybeUnbound(loc, notes, name=name)
@@ -602,11 +638,10 @@ class FunctionWalker(LoopMixin, CallMixin, OperatorMixin, NarrowMixin, Exception
             if isinstance(found, Agg) and isinstance(found.type, ty.Caught):
                 return self.caught_object(found)
             return found
+        if self.itself is not None and name == self.code.name:
+            return self.itself
         if self.python is None:
             raise UndefinedName(loc, name=name, hint="")
-        if name == self.code.name and self.python.__name__ != name:
-            hint = "a nested function cannot call itself; make it an @fn at the top of the module"
-            raise UndefinedName(loc, name=name, hint=hint)
         return self._global(name, loc)
 
     def _global(self, name: str, loc: Loc) -> Value:
