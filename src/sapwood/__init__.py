@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from sapwood.lang.errors import CompileError
     from sapwood.lang.function import fn, kernel
     from sapwood.lang.ops.gpu import barrier, block_dim, block_idx, grid_dim, lane_id, shared, thread_idx, warp
-    from sapwood.lang.structs import struct
+    from sapwood.lang.records import numpy_dtype
+    from sapwood.lang.structs import fields, is_struct, struct
     from sapwood.models.hub import demo_model
     from sapwood.runtime.array import Array
 
@@ -28,7 +29,8 @@ _HOME = {
     "demo_model": "sapwood.models.hub",
     "Array": "sapwood.runtime.array",
     "CompileError": "sapwood.lang.errors",
-    "struct": "sapwood.lang.structs",
+    **dict.fromkeys(("struct", "fields", "is_struct"), "sapwood.lang.structs"),
+    "numpy_dtype": "sapwood.lang.records",
     **dict.fromkeys(("fn", "kernel"), "sapwood.lang.function"),
     **dict.fromkeys(("SIMD", "Const", "Ptr", "StackArray", "Tensor"), "sapwood.lang.api.annotations"),
     **dict.fromkeys(("comptime", "simd_width", "static_assert"), "sapwood.lang.api.comptime"),

@@ -261,6 +261,40 @@ class HeapArg:
         raise TypeError("objects on the heap cannot be inside a tuple or a frozen struct that is an argument")
 
 
+@dataclass(frozen=True)
+class RecordArg:
+    """An array of a structured dtype: the address, sizes and strides in records."""
+
+    record: ty.Record
+    rank: int
+    layout: ty.Layout
+
+    def params(self, name: str) -> list[Any]:
+        word = ScalarParam(name, DTYPES["i64"])
+        return [AddressParam(name, DTYPES["i64"]), *[word] * (2 * self.rank)]
+
+    def leaves(self) -> list[ty.Leaf]:
+        return [I64] * (1 + 2 * self.rank)
+
+    def value(self, w: Any, leaves: Iterator[Var]) -> Value:
+        pointer = w.b.emit1(memory.pointer_at, (next(leaves),), ty.Ptr(self.record))
+        items: list[Value] = [next(leaves) for _ in range(2 * self.rank)]
+        if self.rank and self.layout != "strided":
+            items[-1] = Known(1)
+        return Agg(ty.Tensor(self.record, self.rank, self.layout), (pointer, *items))  # type: ignore[arg-type]
+
+    def flatten(self, x: Any) -> list[Any]:
+        data, _ = x.__array_interface__["data"]
+        return [data, *x.shape, *(s // self.record.size for s in x.strides)]
+
+
+@dataclass(frozen=True)
+class AddressParam(ScalarParam):
+    """The address of records."""
+
+    writable: bool = False
+
+
 SIMPLE = ScalarArg | ComplexArg | TensorArg | PointerArg
 Fail = Callable[[str], BadArgument]
 
@@ -424,6 +458,8 @@ def as_array(x: Any, fail: Fail) -> Array:
 
 def _tensor(declared: Declared, x: Any, fail: Fail) -> TensorArg:
     elem, rank = declared.args
+    if isinstance(elem, ty.Struct):
+        return _records(elem.cls, rank, x, fail)
     if not _is_array(x) and not isinstance(x, memoryview | bytearray | bytes) and not hasattr(x, "__dlpack__"):
         try:
             memoryview(x)
@@ -440,6 +476,26 @@ def _tensor(declared: Declared, x: Any, fail: Fail) -> TensorArg:
         axes = "1 axis" if rank == 1 else f"{rank} axes"
         raise fail(f"pass an array with {axes}, or declare Tensor[{found}, {array.ndim}]")
     return TensorArg(found, array.ndim, layout_of(array))
+
+
+def _records(cls: type, rank: Any, x: Any, fail: Fail) -> RecordArg:
+    from sapwood.lang.infer.records import natural_alignment
+    from sapwood.lang.records import NoRecord, record_of
+
+    if not hasattr(x, "__array_interface__") or not hasattr(x.dtype, "names"):
+        raise fail(f"pass a NumPy array with the dtype numpy_dtype({cls.__name__})")
+    if isinstance(rank, int) and x.ndim != rank:
+        raise fail(f"pass an array with {'1 axis' if rank == 1 else f'{rank} axes'}")
+    try:
+        record = record_of(cls, x.dtype)
+    except NoRecord as e:
+        raise fail(f"{e}; numpy_dtype({cls.__name__}) is a dtype that fits") from None
+    if x.__array_interface__["data"][0] % max(natural_alignment(record), 1):
+        raise fail("its memory is misaligned; copy it")
+    if any(s % record.size for s in x.strides):
+        raise fail("its strides are no multiples of the size of a record; copy it")
+    dense = all(s == record.size for s, n in zip(x.strides[-1:], x.shape[-1:], strict=True) if n > 1)
+    return RecordArg(record, x.ndim, "inner" if dense else "strided")
 
 
 def _struct(cls: type, x: Any, name: str, function: str, wrap: Callable[[Any], Any]) -> StructArg | HeapArg:

@@ -59,17 +59,8 @@ class FieldLayout(TypeMistake):
     help = "{hint}"
 
 
-class RecordMismatch(TypeMistake, TypeError):
-    code = "G009"
-    message = "{function}(): argument '{name}' is an array of records that do not fit {type}: {problem}"
-    help = "{hint}"
-
-    def __reduce__(self):
-        return (TypeError, (str(self),))
-
-
 class HostStruct(TypeMistake):
-    code = "G010"
+    code = "G009"
     message = "objects of {type} lie on the heap, which a kernel does not have"
     help = "pass arrays, or a struct of numbers"
 

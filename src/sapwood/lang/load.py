@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import sapwood
 from sapwood import config
-from sapwood.lang.boundary import SIMPLE, HeapArg, ResultShape, ScalarArg, restore
+from sapwood.lang.boundary import SIMPLE, AddressParam, HeapArg, RecordArg, ResultShape, ScalarArg, restore
 from sapwood.lang.errors import ArgumentMistake, NoLaunch
 from sapwood.lang.fingerprint import describe_constant, digest, fingerprint, symbol_name
 from sapwood.lang.function import wrap_function
@@ -31,6 +31,7 @@ from sapwood.runtime import heap
 from sapwood.runtime.array import Array
 from sapwood.runtime.cache import default_store
 from sapwood.runtime.callable import NativeFunction, push_entry
+from sapwood.runtime.entry import TensorParam
 from sapwood.runtime.jit import LoadedObject, load_object
 from sapwood.runtime.support import register_python_symbols
 from sapwood.targets.base import Target, get_target, host_target
@@ -133,7 +134,9 @@ class Specialisation:
         mutated: tuple[int, ...],
         written: tuple[bool, ...],
         heap: Any = None,
+        records: tuple[bool, ...] = (),
     ) -> None:
+        self.records = records  # of each argument that is a structured array, whether it is written
         self.arguments = arguments
         self.heap = _heap_table(heap, loaded, entry)  # (description, roots, drop functions) of objects that come in
         self.loaded = loaded
@@ -149,6 +152,7 @@ class Specialisation:
 
     def attach(self, native: Any) -> None:
         """Make calls reach the entry: in the function's own chain, or through a flat one."""
+        self.fn = native
         parameters = native.state.signature.parameters.values()
         if native.options.kernel or any(p.kind is p.KEYWORD_ONLY for p in parameters):
             self.direct = False  # an entry takes positional arguments; a kernel is launched, not called
@@ -167,6 +171,8 @@ class Specialisation:
         writer = None if self.heap is None else Writer(self.heap[0], self.heap[2])
         roots = iter(self.heap[1] if self.heap is not None else ())
         objects: list[int] = []
+        if self.records:
+            self._check_records(values)
         try:
             for argument, value in zip(self.arguments, values, strict=True):
                 if writer is not None and isinstance(argument, HeapArg):
@@ -192,6 +198,13 @@ class Specialisation:
         owners = tuple(v for v in flat if isinstance(v, Array))
         reader = None if writer is None else Reader(writer.made)
         return restore(self.shape, self.arguments, self.mutated, items, owners, values, reader)
+
+    def _check_records(self, values: list[Any]) -> None:
+        arrays = [v for a, v in zip(self.arguments, values, strict=True) if isinstance(a, RecordArg)]
+        for x, written in zip(arrays, self.records, strict=False):
+            if written and not x.flags.writeable:
+                place = next(i for i, v in enumerate(values) if v is x)
+                raise read_only(self.fn, list(self.fn.state.signature.parameters)[place])
 
     def _mismatch(self, native: Any, values: list[Any]) -> None:
         tensors = [v for v in values if isinstance(v, Array)]
@@ -257,7 +270,8 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
     obj = make_object(store, content, compiled.text, target)
     links = [_link_record(unit) for unit in compiled.links.values()]
     assert compiled.signature is not None and compiled.shape is not None
-    written = tuple(p.writable for p in compiled.signature.params if hasattr(p, "writable"))
+    written = tuple(p.writable for p in compiled.signature.params if isinstance(p, TensorParam))
+    records = tuple(p.writable for p in compiled.signature.params if isinstance(p, AddressParam))
     loaded = load_object(obj, _load_links(store, links, {u.symbol: u for u in compiled.links.values()}))
     shape = _shape_record(compiled.shape)
     if store is not None and shape is not None and compiled.dependencies.cacheable:
@@ -268,6 +282,7 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
             "functions": [[*k, v] for k, v in _all_functions(compiled).items() if not _covered(k, fn)],
             "constants": [[*k, v] for k, v in _all_constants(compiled).items()],
             "written": written,
+            "records": records,
             "shape": shape,
             "mutated": compiled.mutated,
             "heap": _heap_record(compiled),
@@ -275,7 +290,7 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
         if all("<" not in k[1] for k in manifest["functions"]):
             store.put_manifest(key, json.dumps(manifest).encode())
     heap_record = _heap_record(compiled)
-    return Specialisation(passed, loaded, f"{symbol}.entry", compiled.shape, compiled.mutated, written, heap_record)
+    return Specialisation(passed, loaded, f"{symbol}.entry", compiled.shape, compiled.mutated, written, heap_record, records)
 
 
 def _heap_record(compiled: Any) -> Any:
@@ -339,7 +354,8 @@ def _from_cache(store: Any, key: str, arguments: list[Any]) -> Specialisation | 
         shape = _shape_from_record(manifest["shape"])
         entry = f"{manifest['symbol']}.entry"
         return Specialisation(
-            arguments, loaded, entry, shape, tuple(manifest["mutated"]), tuple(manifest["written"]), manifest["heap"]
+            arguments, loaded, entry, shape, tuple(manifest["mutated"]), tuple(manifest["written"]), manifest["heap"],
+            tuple(manifest["records"]),
         )
     except (KeyError, ValueError, TypeError, LookupError):
         return None  # an entry of another shape than ours is no entry

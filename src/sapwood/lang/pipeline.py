@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sapwood import config
-from sapwood.lang.boundary import ObjectArg, ResultShape, field_shape, result_shape
+from sapwood.lang.boundary import AddressParam, ObjectArg, ResultShape, field_shape, result_shape
 from sapwood.lang.errors import CompileError, KernelResult, MutatedCopy
 from sapwood.lang.front.dump import dump
 from sapwood.lang.infer.builder import Builder
@@ -203,6 +203,8 @@ def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultSha
             elif isinstance(p, ScalarParam) and p.dtype.kind == "complex":
                 at += 2
             elif isinstance(p, ScalarParam | ObjectParam):
+                if isinstance(p, AddressParam):
+                    p = replace(p, writable=at in program.entry.written)
                 at += 1
             params.append(p)
     uses_pool = any(op.name == "parallel_for" for op in program.walk()) or any(

@@ -21,6 +21,7 @@ from sapwood.lang.boundary import (
     HeapArg,
     ObjectArg,
     PointerArg,
+    RecordArg,
     ResultShape,
     ScalarArg,
     StructArg,
@@ -179,6 +180,10 @@ def _box(argument: Any, x: Any) -> Any:
             return out
         case HeapArg():
             return x
+        case RecordArg():
+            import numpy as np
+
+            return x.view(np.recarray)
         case ConstArg(known=known):
             v = known.value
             return _Nested(v) if hasattr(type(v), "__sapwood_function__") else v
@@ -304,6 +309,8 @@ def _leaves(argument: Any, x: Any, owners: list[Any]) -> list[Any]:
             return [_leaf(argument, x, argument.scalar)]
         case PointerArg():
             return [int(x)]
+        case RecordArg():
+            return argument.flatten(x)
         case ComplexArg(type=kind):
             return [round_float(kind.elem, v) for v in (complex(x).real, complex(x).imag)]
         case TensorArg():

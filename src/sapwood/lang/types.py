@@ -227,7 +227,7 @@ class Tensor(Type):
     others follow from the shape), so those strides are compile-time knowledge or computed.
     """
 
-    elem: Scalar | Complex
+    elem: Scalar | Complex | Record
     rank: int
     layout: Layout = "strided"
 
@@ -257,6 +257,21 @@ class Struct(Type):
 
     def __str__(self) -> str:
         return self.cls.__name__ + (f"[{', '.join(map(str, self.args))}]" if self.args else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Type):
+    """A struct as it lies in a NumPy array: (name, type, byte offset) of its fields, and bytes from one to the next.
+
+    A value of it is a reference to the memory.
+    """
+
+    struct: Struct
+    fields: tuple[tuple[str, Type, int], ...]
+    size: int
+
+    def __str__(self) -> str:
+        return str(self.struct)
 
 
 @dataclass(frozen=True, slots=True)

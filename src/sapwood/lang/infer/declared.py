@@ -106,6 +106,8 @@ def _item(x: Any) -> Any:
     """A dtype argument of a generic: a scalar type, a TypeVar, or None."""
     if isinstance(x, TypeVar):
         return x
+    if isinstance(x, type) and hasattr(x, "__sapwood_struct__"):
+        return struct_type(x)
     return scalar_type(x) or complex_type(x)
 
 
@@ -233,7 +235,7 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
             return _fit_simd(b, declared, value, bindings)
         case "tensor":
             if isinstance(value, Agg) and isinstance(value.type, ty.Tensor):
-                _bind(bindings, declared.args[0], value.type.elem)
+                _bind(bindings, declared.args[0], getattr(value.type.elem, "struct", value.type.elem))
                 _bind(bindings, declared.args[1], value.type.rank)
                 return value
         case "ptr":

@@ -35,6 +35,8 @@ def alignment(t: ty.Type) -> int:
             return max((alignment(f) for _, f, _ in struct_layout(t)), default=1)
         case ty.StackArray():
             return alignment(t.elem)
+        case ty.Record():
+            return 1
         case ty.Ref():
             return 8
         case ty.Complex():
@@ -62,6 +64,8 @@ def size(t: ty.Type) -> int:
             return -(-end // align) * align
         case ty.StackArray():
             return size(t.elem) * t.size
+        case ty.Record():
+            return t.size
     raise TypeError(t)
 
 
@@ -115,6 +119,10 @@ def read(b: Any, p: Var, t: ty.Type, **attrs: Any) -> Value:
     """
     assert isinstance(p.type, ty.Ptr)
     match t:
+        case ty.Record():
+            from sapwood.lang.infer.records import record_at
+
+            return record_at(b, p)
         case ty.Scalar() | ty.Simd() | ty.Ptr() | ty.Ref():
             return b.emit1(memory.load, (p,), t, **attrs)
         case ty.Complex():
@@ -133,6 +141,11 @@ def read(b: Any, p: Var, t: ty.Type, **attrs: Any) -> Value:
 def write(b: Any, p: Var, t: ty.Type, value: Value) -> None:
     """Store `value`, converted to `t`, at `p`; mutable structs are copied. What was there is not released."""
     match t:
+        case ty.Record():
+            from sapwood.lang.infer.records import write_record
+
+            write_record(b, p, value)
+            return
         case ty.Ref():
             b.emit(memory.store, (p, adapt(b, fit_spec(b, value, Spec("leaf", t)), Spec("leaf", t))[0]))
             return
@@ -151,6 +164,13 @@ def write(b: Any, p: Var, t: ty.Type, value: Value) -> None:
                 raise BadOperand(b.loc, function="assignment", detail=f"a {t} cannot be a {value.type}", hint=hint)
             b.emit(memory.store, (p, value))
             return
+        case ty.StackArray() if isinstance(value, Agg) and isinstance(value.type, ty.StackArray):
+            if (value.type.elem, value.type.size) == (t.elem, t.size):
+                from sapwood.lang.library.memory import copy
+
+                places = [at_offset(b, q, 0, ty.U8) for q in (p, value.items[0])]  # type: ignore[arg-type]
+                b.interpreter.call_function(copy, (*places, b.index(size_of(b, t))))
+                return
         case ty.Struct() if isinstance(value, Agg) and isinstance(value.type, ty.Struct):
             if value.type.cls is t.cls:
                 for i, (_, f, off) in enumerate(struct_layout(t)):

@@ -22,11 +22,13 @@ from sapwood.lang.infer import layout
 from sapwood.lang.infer.heap import require_some, rules_of
 from sapwood.lang.infer.heap_structs import struct_of
 from sapwood.lang.infer.ranges import range_item, range_length
+from sapwood.lang.infer.records import field_view, get_record_field, set_record_field
 from sapwood.lang.infer.structs import (
     Super,
     get_class_attribute,
     get_struct_attribute,
     get_super_attribute,
+    lift,
     set_struct_attribute,
 )
 from sapwood.lang.infer.tensors import load_elements, store_elements, tensor_view
@@ -156,6 +158,11 @@ def get_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value:
             found = _tensor_attribute(w, x, name) or bound(TENSOR_METHODS, name, x)
         case Agg(type=ty.Struct()):
             found = get_struct_attribute(w, x, name, loc)
+        case Agg(type=ty.Record()):
+            found = get_record_field(w.b, x, name)
+            if found is None:  # a method of a mutable struct works on the record itself
+                x = lift(w.b, x) if x.type.struct.frozen else x
+                found = get_struct_attribute(w, x, name, loc)
         case Agg(type=Super()):
             found = get_super_attribute(w, x, name, loc)
         case Agg(type=ty.StackArray() as t):
@@ -201,7 +208,7 @@ def _attribute_hint(x: Value, name: str) -> str:
     match x:
         case Agg(type=ty.Tensor()):
             names = [*TENSOR_METHODS, "shape", "strides", "size", "ndim", "dtype", "ptr"]
-        case Agg(type=ty.Struct(cls=cls)) | Known(value=type() as cls) if hasattr(cls, "__sapwood_struct__"):
+        case Agg(type=ty.Struct(cls=cls) | ty.Record(struct=ty.Struct(cls=cls))) | Known(value=type() as cls) if hasattr(cls, "__sapwood_struct__"):
             names = [n for n, _ in cls.__sapwood_struct__.members()]
         case Var(type=ty.Ptr()):
             names = [*POINTER_METHODS, "dtype"]
@@ -236,10 +243,10 @@ def _tensor_attribute(w: Walker, x: Agg, name: str) -> Value | None:
         case "ndim":
             return Known(t.rank)
         case "dtype":
-            return Known(dtype_of(t.elem))
+            return Known(t.elem.struct.cls if isinstance(t.elem, ty.Record) else dtype_of(t.elem))
         case "ptr":
             return x.items[0]
-    return None
+    return field_view(w.b, x, name) if isinstance(t.elem, ty.Record) else None
 
 
 def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
@@ -266,6 +273,10 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
 
 def set_attribute(w: Walker, x: Value, name: str, value: Value) -> None:
     x = require_some(w, x, AttributeError, f"'NoneType' object has no attribute '{name}'")
+    if isinstance(x, Agg) and isinstance(x.type, ty.Record):
+        if set_record_field(w.b, x, name, value):
+            return
+        raise NoAttribute(w.b.loc, type=describe(x), name=name, hint=_attribute_hint(x, name))
     if struct_of(x) is not None:
         set_struct_attribute(w, x, name, value)
         return

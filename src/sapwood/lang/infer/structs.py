@@ -35,7 +35,12 @@ def is_struct_value(v: Any) -> bool:
 
 
 def lift(b: Any, value: Value) -> Value:
-    """A struct instance known at compile time as a struct of known fields; other values as they are."""
+    """A struct instance known at compile time as a struct of known fields, an element of a structured array as a
+    struct; other values as they are."""
+    if isinstance(value, Agg) and isinstance(value.type, ty.Record):
+        from sapwood.lang.infer.records import load_record
+
+        return load_record(b, value)
     if isinstance(value, Known) and hasattr(type(value.value), "__sapwood_struct__"):
         x = value.value
         info = info_of(type(x))
@@ -239,7 +244,7 @@ def get_field(w: Walker, x: Value, name: str) -> Value | None:
 
 def get_struct_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value | None:
     """A field, property, method or constant of an instance."""
-    t = struct_of(x)
+    t = x.type.struct if isinstance(x, Agg) and isinstance(x.type, ty.Record) else struct_of(x)
     assert t is not None
     info = info_of(t)
     if name in info.properties:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadOperand, NotIndexable
 from sapwood.lang.infer import layout
+from sapwood.lang.infer.records import record_at, write_record
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, memory, simd
 from sapwood.lang.ops.operators import binary, require_index
@@ -135,6 +136,8 @@ def load_elements(w: Walker, x: Agg, index: tuple[Value, ...], width: Value, mas
             raise BadOperand(w.b.loc, function="load", detail="a mask needs a width", hint="add width=")
         if isinstance(t.elem, ty.Complex):
             return layout.read(w.b, element_pointer(w, x, index), t.elem)
+        if isinstance(t.elem, ty.Record):
+            return record_at(w.b, element_pointer(w, x, index))
         return w.b.emit1(memory.load, (element_pointer(w, x, index),), t.elem)
     _no_complex_lanes(w, t, "load")
     vector = simd.vector_type(w.b, t.elem, w.b.known(width, "width", int))
@@ -177,6 +180,9 @@ def store_elements(
     assert isinstance(t, ty.Tensor)
     if isinstance(t.elem, ty.Complex) and not (isinstance(value, Var) and isinstance(value.type, ty.Simd)):
         layout.write(w.b, element_pointer(w, x, index), t.elem, value)
+        return
+    if isinstance(t.elem, ty.Record):
+        write_record(w.b, element_pointer(w, x, index), value)
         return
     if not isinstance(value, Var) or not isinstance(value.type, ty.Simd):
         w.b.emit(memory.store, (element_pointer(w, x, index), w.b.coerce(value, t.elem)))

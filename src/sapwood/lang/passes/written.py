@@ -121,6 +121,8 @@ def _collect(region: Region, out: _Pointers, loops: dict[object, Op]) -> _Pointe
             _collect(r, out, loops)
         if name == "return":
             out.returns.append(op)
+        if name == "pointer_at":  # an address that came as an int
+            out.flows.append((op.operands[0], op.results[0]))
         if name != "load" or getattr(op.operands[0].type, "alias", ""):  # of an array of pointers, what they lead to
             for v in op.results:
                 if _shared(v):
