@@ -1,5 +1,7 @@
 """Comprehensions, generator expressions and unpacking, against CPython."""
 
+# ruff: noqa: B905, C410, C416, C417, E501
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Iteration: what loops and built-in functions run over, against CPython."""
 
+# ruff: noqa: B905, C417, E501
+
 from __future__ import annotations
 
 import numpy as np
@@ -174,17 +176,6 @@ def range_values(a: int, b: int, c: int, x: int) -> tuple[int, bool, int, int, i
     for i in reversed(r):
         total = total * 3 + i
     return len(r), x in r, first, last, total, r == s, r != range(a, b, c)
-
-
-@fn
-def range_steps(a: int, b: int, c: int) -> tuple[int, int, int]:
-    r = range(a, b, c)
-    n = len(r)
-    count, last = 0, 0
-    for i, k in enumerate(r):
-        count += i + 1
-        last = k
-    return n, count, last
 
 
 @fn
@@ -460,15 +451,90 @@ class Evens:
         return 2 * i
 
 
+@struct
+class Countdown:
+    n: int
+
+    def __iter__(self) -> Countdown:
+        return self
+
+    def __next__(self) -> int:
+        if self.n <= 0:
+            raise StopIteration
+        self.n -= 1
+        return self.n
+
+
+@struct(frozen=True)
+class Span:
+    start: int
+    stop: int
+
+    def __iter__(self):
+        return iter(range(self.start, self.stop))
+
+
+@struct(frozen=True)
+class Squares:
+    stop: int
+
+    def __iter__(self):
+        return (i * i for i in range(self.stop))
+
+
 @fn
-def over_struct(n: int) -> int:
+def over_structs(n: int) -> int:
     e = Evens(n)
     total = 0
     for i, v in enumerate(e):
+        if v == 6:
+            continue
         total += i * v
-    return total + sum(e) + max(reversed(e), default=0)
+    total += sum(e) + max(reversed(e), default=0)
+    c = Countdown(n)
+    for v in c:
+        total = total * 2 + v
+        if v == 2:
+            break
+    else:
+        total += 1000
+    total = total * 3 + sum(c)
+    for a, b in zip(Countdown(n), Countdown(n + 2)):
+        total = total * 2 + a * b
+    for i in Span(2, n):
+        total = total * 2 + i
+    total += sum(v for v in Squares(n) if v % 2) + len(list(Squares(n)))
+    it = iter(Countdown(n))
+    return total * 10 + next(it, 7) + (5 in Span(0, n)) + sum(it)
 
 
-@pytest.mark.parametrize("n", [0, 1, 6])
-def test_structs_with_items(n):
-    alike(over_struct, n)
+@fn
+def stops(n: int) -> int:
+    it = iter(range(n))
+    total = 0
+    while True:
+        try:
+            total = total * 3 + next(it)
+        except StopIteration:
+            break
+    try:
+        low = min(range(n))
+    except ValueError:
+        low = -5
+    for i in range(n):
+        try:
+            if i == 2:
+                continue
+            total += 10 // (i - 1)
+        except ZeroDivisionError:
+            total += 1000
+            break
+        finally:
+            total += 1
+    return total + low
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 6])
+def test_structs_and_exceptions(n):
+    alike(over_structs, n)
+    alike(stops, n)

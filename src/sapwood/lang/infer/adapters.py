@@ -499,8 +499,10 @@ def _enumerate(w: Walker, value: Agg) -> Iteration:
 
 @adapter("reversed")
 def _reversed(w: Walker, value: Agg) -> Iteration:
+    from sapwood.lang.infer.struct_iteration import backwards
+
     (inner,) = value.items
-    it = iterate(w, inner, w.b.loc)
+    it = backwards(w, inner) or iterate(w, inner, w.b.loc)
     if not isinstance(it, Indexed) or not it.sequence:
         raise NotReversible(w.b.loc, type=describe(inner))
     return IndexedReversed(it) if it.fixed else ReversedList(it)

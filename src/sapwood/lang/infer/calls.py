@@ -21,12 +21,20 @@ from sapwood.lang.errors import (
     WrongArgumentCount,
 )
 from sapwood.lang.front import hir
-from sapwood.lang.infer import cmath_module, collect, matching, math_module, reductions, reflection  # noqa: F401
+from sapwood.lang.infer import (  # noqa: F401  (they enter their rules)
+    cmath_module,
+    collect,
+    matching,
+    math_module,
+    reductions,
+    reflection,
+    struct_iteration,
+)
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.builtins import BUILTINS
 from sapwood.lang.infer.complex_numbers import construct as construct_complex
 from sapwood.lang.infer.construct import construct_parameterised, convert_number
-from sapwood.lang.infer.declared import Bindings, declare, fit_parameter, struct_type
+from sapwood.lang.infer.declared import ANY, Bindings, declare, fit_parameter, struct_type
 from sapwood.lang.infer.generics import bind_type_variables, declared_of, fill_in, method_bindings
 from sapwood.lang.infer.heap import Dead, rules_of
 from sapwood.lang.infer.heap_structs import is_heap
@@ -265,6 +273,14 @@ class CallMixin:
         if missing:
             raise wrong(f"needs a value for '{missing[0]}'")
         return [given[p.name] if p.name in given else defaults[p.name] for p in code.params]
+
+    def call_in_place(self, method: Agg, loc: Loc) -> Value:
+        """Call a method of no arguments with its body in place: what it gives may be an iterator."""
+        assert isinstance(method.type, ty.BoundMethod)
+        function: Any = method.type.function
+        code, python = self.interp.hir(function), function.__wrapped__
+        values = self.bind_arguments(code, python.__name__, [method.items[0]], {}, _defaults(function), loc)
+        return self.inline(code, python, [ANY] * len(values), values, {}, function.options.unchecked, loc)
 
 
 @lru_cache(maxsize=4096)

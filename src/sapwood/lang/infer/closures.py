@@ -149,6 +149,7 @@ class ClosureMixin:
 
         inner = FunctionWalker(self.interp, self.b, code, python, declared, code.name, captured, typevars, itself)
         inner.called_at = (loc.line, loc.col)
+        inner.straight = _straight(code.body)
         saved = self.b.unchecked
         self.b.unchecked = unchecked
         self.interp.enter_inline(code.name, loc)
@@ -157,7 +158,7 @@ class ClosureMixin:
         callee, self.callee = self.callee, inner
         try:
             inner.bind_parameters(values)
-            if _straight(code.body):
+            if inner.straight:
                 inner.collect_returns()
                 if not inner.returns:
                     raise Dead

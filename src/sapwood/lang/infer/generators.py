@@ -319,7 +319,7 @@ def runs_in(value: Agg, w: Walker) -> bool:
     if isinstance(value.type, ty.Iterator):
         return not set(state_names(value.type.iteration.names())) <= w.lent
     if isinstance(value.type, ty.Lazy) and value.type.code is not None and value.type.code.owner is w:
-        return True
+        return not w.straight
     return any(isinstance(i, Agg) and runs_in(i, w) for i in value.items)
 
 

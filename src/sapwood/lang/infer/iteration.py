@@ -336,35 +336,6 @@ def _list(w: Walker, xs: Var) -> Iteration:
     return Items(()) if found.type.target.elem.kind == "never" else ListItems(found)
 
 
-class StructItems(Indexed):
-    """A @struct with `__len__` and `__getitem__`."""
-
-    fixed = False
-    pure = False
-    sequence = True
-
-    def __init__(self, value: Agg) -> None:
-        super().__init__()
-        self.value = value
-
-    def length(self, w: Walker) -> Value:
-        method = w.method_of(self.value, "__len__")
-        assert method is not None
-        return w.call(method, [], {}, w.b.loc)
-
-    def at(self, w: Walker, i: Value) -> Value:
-        method = w.method_of(self.value, "__getitem__")
-        assert method is not None
-        return w.call(method, [i], {}, w.b.loc)
-
-
-@iterates(ty.Struct)
-def _struct(w: Walker, value: Agg) -> Iteration | None:
-    if w.method_of(value, "__len__") is None or w.method_of(value, "__getitem__") is None:
-        return None
-    return StructItems(value)
-
-
 # -- several iterations in one loop --------------------------------------------------------------------
 
 
