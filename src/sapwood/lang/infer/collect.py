@@ -46,8 +46,17 @@ def list_of(w: Walker, it: Iteration, loc: Loc) -> Value:
         it.prepare(w)
     n = it.length(w)
     site = w.interp.site(loc)
+
+    def learn(item: Value) -> None:
+        try:
+            site.learn(spec_of(item))
+        except Clash:
+            hint = "all elements of a list must have one type: convert them, or use tuples"
+            found = describe(item)
+            raise BadConversion(loc, found=found, expected=describe(known_element(site)), hint=hint) from None
+
     if site.spec is None:
-        foresee(w, lambda: each(w, it, [], lambda item, _: site.learn(spec_of(item)) and None))
+        foresee(w, lambda: each(w, it, [], lambda item, _: learn(item)))
     elem = known_element(site)
     stored = ty.Stored(elem)
     xs = new_list(w, elem, Known(0) if n is None else n)
@@ -55,12 +64,7 @@ def list_of(w: Walker, it: Iteration, loc: Loc) -> Value:
     def fitted(item: Value) -> Value | None:
         """The item as an element; None if only now it is known what the elements are (all is walked again)."""
         w.b.loc = loc
-        try:
-            site.learn(spec_of(item))
-        except Clash:
-            hint = "all elements of a list must have one type: convert them, or use tuples"
-            found = describe(item)
-            raise BadConversion(loc, found=found, expected=describe(known_element(site)), hint=hint) from None
+        learn(item)
         return item if known_element(site) == elem else None
 
     if n is None or not _exact(it) or any(isinstance(t, ty.Ref) for t in elem.leaves()):

@@ -63,7 +63,7 @@ def _known(
     if after is None:
         return items
     end = len(items) - after
-    return [*items[:before], make_list(w, items[before:end]), *items[end:]]
+    return [*items[:before], make_list(w, *items[before:end]), *items[end:]]
 
 
 def _sequence(w: Walker, it: Indexed, before: int, after: int | None, loc: Loc) -> list[Value]:
