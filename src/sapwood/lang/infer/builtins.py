@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import operator
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -136,26 +137,24 @@ def _as_object(walker: Walker, x: Value) -> Value:
 
 
 @builtin(builtins.print)
-def _print(walker: Walker, *args: Value, sep: Value = Known(" "), end: Value = Known("\n")) -> Value:
+def _print(
+    walker: Walker, *args: Value, sep: Value = Known(" "), end: Value = Known("\n"), file: Value = Known(None),
+    flush: Value = Known(False),
+) -> Value:  # fmt: skip
+    """Numbers and constants go to Python's print as they are, which needs no GIL here; others become one text."""
     b = walker.b
-    parts: list[Any] = []
-    operands: list[Var] = []
+    if file not in (Known(None), Known(sys.stdout)):
+        hint = "print writes to sys.stdout only; write to other files outside"
+        raise BadOperand(b.loc, function="print", detail=f"cannot print to {describe(file)}", hint=hint)
+    known = isinstance(sep, Known) and isinstance(end, Known) and flush == Known(False)
+    if not known or not all(isinstance(a, Known) or isinstance(a, Var) and isinstance(a.type, ty.Scalar) for a in args):
+        from sapwood.lang.infer.text_format import print_values
 
-    def put(v: Value) -> None:
-        match v:
-            case Known(value=x):
-                parts.append(str(x))
-            case Var(type=ty.Scalar()):
-                parts.append(None)
-                operands.append(v)
-            case _:
-                hint = "print numbers and texts; for a tuple or vector print its items"
-                raise BadOperand(b.loc, function="print", detail=f"cannot print {describe(v)}", hint=hint)
-
-    for a in args:
-        put(a)
-    attrs = {"parts": parts, "sep": b.known(sep, "sep", str), "end": b.known(end, "end", str)}
-    b.emit(control.print_, tuple(operands), (), attrs)
+        return print_values(walker, args, sep, end, flush)
+    parts = [str(a.value) if isinstance(a, Known) else None for a in args]
+    attrs = {"parts": parts, "sep": " " if sep == Known(None) else b.known(sep, "sep", str)}
+    attrs["end"] = "\n" if end == Known(None) else b.known(end, "end", str)
+    b.emit(control.print_, tuple(a for a in args if isinstance(a, Var)), (), attrs)
     return Known(None)
 
 

@@ -29,6 +29,7 @@ from sapwood.lang.infer import (  # noqa: F401  (they enter their rules)
     reductions,
     reflection,
     struct_iteration,
+    text_format,
 )
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.builtins import BUILTINS

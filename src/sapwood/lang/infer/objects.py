@@ -260,6 +260,10 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
         return Known(float if isinstance(v, float) else int)
     if isinstance(v, int | float) and name in NUMBER_METHODS:
         return bound(NUMBER_METHODS, name, w.b.materialize(x))
+    if isinstance(v, str):
+        from sapwood.lang.infer.text import METHODS
+
+        return bound(METHODS, name, x)
     found = getattr(v, name, None)
     if found is None:
         return None

@@ -108,6 +108,11 @@ class ModuleEmitter:
             self.variables[definition] = f"@.data{len(self.variables)}"
         return self.variables[definition]
 
+    def data_constant(self, data: bytes) -> str:
+        """Bytes that lie in the object code, followed by a zero; equal ones are one."""
+        raw = data + b"\0"
+        return self._constant(f"[{len(raw)} x i8] {_quoted(raw)}, align 16")
+
     def fresh(self, stem: str) -> str:
         self.counter += 1
         return f"{stem}.{self.counter}"

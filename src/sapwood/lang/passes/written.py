@@ -93,7 +93,7 @@ def _collect(region: Region, out: _Pointers, loops: dict[object, Op]) -> _Pointe
             if isinstance(op.operands[-1].type, Ptr):
                 out.written.append(op.operands[-1])  # the pointer itself escapes into memory
         elif name in ("call", "call_unit"):
-            callee = op.attrs["function"] if name == "call" else op.attrs["unit"].program.entry
+            callee = op.attrs["function"] if name == "call" else op.attrs["unit"]
             out.calls.append((callee, op))
             continue
         elif name in ("call_native", "tile_store"):
