@@ -13,6 +13,14 @@ def index(i: int) -> int:
     return values[i]
 
 
+@case(2)
+@case(7)
+@fn
+def contains(n: int) -> tuple[bool, bool]:
+    values = [1, 2, 3]
+    return n in values, n not in values
+
+
 @fn
 def fill(values: list[int], count: int) -> None:
     for i in range(count):
@@ -37,3 +45,10 @@ def raises_with_live_lists(n: int) -> int:
     for row in a:
         b.append(row[0] // n)
     return b[a[0][5 - n]]
+
+
+@case(5)
+@fn
+def any_all(n: int) -> tuple[bool, bool]:
+    values = [i > 2 for i in range(n)]
+    return any(values), all(values)
