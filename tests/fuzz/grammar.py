@@ -75,7 +75,7 @@ class Writer:
         if self.has("str"):
             params["s"] = "str"
         if self.has("list"):
-            params["xs"] = ("list", "int")
+            params["given"] = ("list", "int")
         for _ in range(3):
             values = ", ".join(self.argument(t) for t in params.values())
             self.line(0, f"@case({values})")
@@ -87,6 +87,9 @@ class Writer:
         self.variables, self.fixed, self.loops = {}, dict(params), 0
         outer, self.lines = self.lines, []
         known = len(self.helpers)
+        if "given" in self.fixed:  # a list that comes from Python may not be changed
+            self.variables["xs"] = self.fixed.pop("given")
+            self.line(1, "xs = list(given)")
         for k in range(r.randint(3, 6)):
             t = self.type(2)
             self.line(1, f"{self.declare(f'v{k}', t)} = {self.value(t, 1)}")

@@ -3,6 +3,13 @@
 from conformance import case, fn
 
 
+@case([5, 7])
+@case([])
+@fn
+def enumerated(values: list[int]) -> list[tuple[int, int]]:
+    return [(i, v) for i, v in enumerate(values)]
+
+
 @case(3)
 @fn
 def enumerate_start(n: int) -> int:
@@ -10,6 +17,12 @@ def enumerate_start(n: int) -> int:
     for i, v in enumerate(range(n), 10):
         total = total * 100 + i * v
     return total
+
+
+@case(3)
+@fn
+def zipped(n: int) -> list[int]:
+    return [a * b for a, b in zip(range(n), range(10, 20))]
 
 
 @case(3)
@@ -31,10 +44,77 @@ def zip_strict(n: int) -> int:
     return total
 
 
+@case([1, 2, 3])
+@fn
+def reversed_list(values: list[int]) -> list[int]:
+    return list(reversed(values))
+
+
+@case(3)
+@fn
+def mapped(n: int) -> list[int]:
+    return list(map(lambda i: i * i, range(n)))
+
+
 @case(3)
 @fn
 def map_two(n: int) -> int:
     return sum(map(lambda a, b: a * b, range(n), range(1, 10)))
+
+
+@case(10)
+@fn
+def filter_even(n: int) -> list[int]:
+    return list(filter(lambda i: i % 2 == 0, range(n)))
+
+
+@case(10)
+@fn
+def filter_none(n: int) -> list[int]:
+    return list(filter(None, [i % 3 for i in range(n)]))
+
+
+@case([3, 1, 2])
+@fn
+def sort_variants(values: list[int]) -> tuple[list[int], list[int], list[int]]:
+    return sorted(values), sorted(values, reverse=True), sorted(values, key=lambda v: -v)
+
+
+@case([(2, 1.0), (1, 5.0), (2, 0.5)])
+@fn
+def sort_is_stable(values: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    return sorted(values, key=lambda v: v[0])
+
+
+@case([(2, 1.0), (1, 5.0), (2, 0.5)])
+@fn
+def sort_reverse_is_stable(values: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    return sorted(values, key=lambda v: v[0], reverse=True)
+
+
+@case([3, -5, 2])
+@fn
+def min_max_key(values: list[int]) -> tuple[int, int]:
+    return min(values, key=lambda v: v * v), max(values, key=abs)
+
+
+@case([])
+@case([4])
+@fn
+def min_default(values: list[int]) -> int:
+    return min(values, default=-1)
+
+
+@case([1, 2, 3])
+@fn
+def sum_start(values: list[int]) -> tuple[int, float]:
+    return sum(values, 10), sum(values, 0.5)
+
+
+@case([0.1, 0.2, 0.3])
+@fn
+def any_all(values: list[float]) -> tuple[bool, bool, bool]:
+    return any(v > 0.25 for v in values), all(values), any([])
 
 
 @case(10, 3)
@@ -68,6 +148,14 @@ def next_of_iterator(n: int) -> int:
     return a * 10 + b + next(it, -1) + next(it, -7)
 
 
+@case(5)
+@fn
+def iterator_continues(n: int) -> list[int]:
+    it = iter(range(n))
+    first = next(it)
+    return [first * 100 + i for i in it]
+
+
 @case(4)
 @fn
 def nested_iteration(n: int) -> int:
@@ -76,3 +164,9 @@ def nested_iteration(n: int) -> int:
         for j, v in enumerate(reversed(row)):
             total += i * j * v
     return total
+
+
+@case([1, 2, 3, 4])
+@fn
+def pairs(values: list[int]) -> list[int]:
+    return [b - a for a, b in zip(values, values[1:])]

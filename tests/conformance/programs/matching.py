@@ -97,6 +97,21 @@ def floats(x: float) -> int:
             return 3
 
 
+@case(4)
+@fn
+def in_a_loop(n: int) -> list[int]:
+    out = []
+    for i in range(n):
+        match i % 3:
+            case 0:
+                continue
+            case 1:
+                out.append(i)
+            case _:
+                out.append(-i)
+    return out
+
+
 @case(1, 2)
 @fn
 def nested_patterns(a: int, b: int) -> int:

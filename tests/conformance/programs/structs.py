@@ -137,6 +137,13 @@ def passed_by_reference(n: int) -> int:
     return c.count
 
 
+@case(2)
+@fn
+def in_a_loop(n: int) -> list[int]:
+    c = Counter(0, n)
+    return [c.tick() for _ in range(4)]
+
+
 @struct(frozen=True)
 class Segment:
     start: Vec
@@ -152,6 +159,16 @@ class Segment:
 def nested(x: float) -> tuple[float, float]:
     s = Segment(Vec(0.0, 0.0), Vec(x, 4.0))
     return s.length(), s.end.swapped.x
+
+
+@case(3)
+@fn
+def list_of_structs(n: int) -> list[Vec]:
+    out = []
+    for i in range(n):
+        out.append(Vec(float(i), i * 2.0))
+    out[0] = out[1] + out[2]
+    return out
 
 
 @struct

@@ -31,13 +31,6 @@ def unpack(n: int) -> int:
 
 @case(3)
 @fn
-def starred(n: int) -> tuple[int, int, int]:
-    first, *middle, last = (n, n + 1, n + 2, n + 3)
-    return first, len(middle), last
-
-
-@case(3)
-@fn
 def slices(n: int) -> tuple[int, int]:
     t = (n, n + 1, n + 2, n + 3)
     return len(t[1:]), t[1:3][0]
