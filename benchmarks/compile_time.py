@@ -50,13 +50,18 @@ def two_hundred_lines(salt: int) -> str:
         parts.append(
             f"@fn\ndef step{k}(n: int, x: float) -> float:\n    low, high = 0.0, x + {salt}\n    for i in range(n):\n"
             f"        if i % {k + 2} == 0:\n            low += {inner if k % 4 == 0 else 'high * 0.5'}\n"
-            f"        else:\n            high -= low / {k + 1}.5\n    best = max(low, high)\n    return best + {inner}\n"
+            f"        else:\n            high -= low / {k + 1}.5\n    best = max(low, high)\n"
+            f"    return best + {inner}\n"
         )
     return "".join(parts) + f"{HEAD}    return int(step19(a, 0.5)) + b\n"
 
 
 def statements(n: int) -> str:
-    return f"{HEAD}    x = a\n" + "".join(f"    x = (x * {i + 3} + b) ^ (x >> {i % 7 + 1})\n" for i in range(n)) + "    return x\n"
+    return (
+        f"{HEAD}    x = a\n"
+        + "".join(f"    x = (x * {i + 3} + b) ^ (x >> {i % 7 + 1})\n" for i in range(n))
+        + "    return x\n"
+    )
 
 
 def branches(n: int) -> str:

@@ -227,6 +227,8 @@ def bundles(call: Call) -> bool:
     """Whether a compiled function can make the call: every argument has a declared type, and none is a function."""
     program, args, _ = call
     declared = declared_types(program, args)
-    return len(declared) == len(args) and not any(map(callable, args)) and all(
-        t is not None and "Const" not in str(t) for t in declared
+    return (
+        len(declared) == len(args)
+        and not any(map(callable, args))
+        and all(t is not None and "Const" not in str(t) for t in declared)
     )

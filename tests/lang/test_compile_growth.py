@@ -1,4 +1,4 @@
-"""Long functions and literals cost in proportion to their length: counted in LLVM lines and in calls of the compiler."""
+"""Long functions and literals cost in proportion to their length: in LLVM lines and in calls of the compiler."""
 
 from __future__ import annotations
 

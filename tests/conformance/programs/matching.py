@@ -1,6 +1,7 @@
 """match statements."""
 
 from conformance import case, fn
+
 from sapwood import struct
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import field
 
 from conformance import case, fn
+
 from sapwood import struct
 
 

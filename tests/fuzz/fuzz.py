@@ -1,6 +1,6 @@
 """Runs generated modules of programs in child processes and shrinks what fails.
 
-    python tests/fuzz/run.py [--programs 200000] [--seconds S] [--seed N] [--jobs J] [--features a,b] [--keep DIRECTORY]
+    python tests/fuzz/fuzz.py [--programs 200000] [--seconds S] [--seed N] [--jobs J] [--features a,b] [--keep DIRECTORY]
 
 A module is CHUNK programs; its seed is printed with every failure. A child has LIMIT seconds, then it hangs. A failing
 program is cut down while it fails in the same way, and is written to DIRECTORY (tests/fuzz/found is what the tests run
@@ -25,11 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from expressions import LANDED
+from grammar import Writer
+
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "conformance")]
-
-import grammar
-
 CHUNK = 50  # programs of a module
 LIMIT = 180  # seconds of a child
 TRIES = 300  # children that shrinking may start for one program
@@ -68,10 +67,14 @@ class Child:
     def start(self) -> subprocess.Popen[str]:
         path = os.pathsep.join([str(HERE.parents[1] / "src"), str(HERE.parent / "conformance")])
         environment = dict(os.environ, PYTHONPATH=path, SAPWOOD_CACHE_DIR=self.directory.name, PYTHONWARNINGS="ignore")
-        self.errors = open(Path(self.directory.name, "stderr"), "w+")  # noqa: SIM115
+        self.errors = open(Path(self.directory.name, "stderr"), "w+")
         self.modules = 0
         return subprocess.Popen(
-            [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
+            [sys.executable, "-c", CHILD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
             env=environment,
         )
 
@@ -163,7 +166,7 @@ def programs_of(source: str) -> dict[str, str]:
 
 def failures(seed: int, features: frozenset[str], chunk: int = CHUNK) -> list[Failure]:
     """What fails in the module of a seed."""
-    source = grammar.Writer(Random(seed), features).module(chunk)
+    source = Writer(Random(seed), features).module(chunk)
     texts, death = run(source)
     alone = programs_of(source)
     found: dict[str, Failure] = {}
@@ -201,14 +204,15 @@ def cut(tree: ast.Module, node: ast.AST) -> bool:
             if isinstance(value, list) and node in value:
                 at = value.index(node)
                 if isinstance(node, ast.stmt):
-                    return cut_statement(parent, field, value, at)
+                    return cut_statement(value, at)
                 if isinstance(node, ast.expr) and field == "decorator_list" and isinstance(node, ast.Call):
                     cases = [d for d in value if isinstance(d, ast.Call) and ast.unparse(d.func) == "case"]
                     if node in cases and len(cases) > 1:
                         del value[at]
                         return True
                     return False
-                if isinstance(parent, ast.List | ast.Set | ast.BoolOp) and len(value) > (2 if isinstance(parent, ast.BoolOp) else 1):
+                least = 2 if isinstance(parent, ast.BoolOp) else 1
+                if isinstance(parent, ast.List | ast.Set | ast.BoolOp) and len(value) > least:
                     del value[at]
                     return True
                 if isinstance(node, ast.ExceptHandler | ast.match_case) and len(value) > 1:
@@ -216,7 +220,10 @@ def cut(tree: ast.Module, node: ast.AST) -> bool:
                     return True
             elif value is node and isinstance(node, ast.expr) and field not in ("annotation", "returns", "func"):
                 part = {
-                    ast.BinOp: "left", ast.UnaryOp: "operand", ast.IfExp: "body", ast.Subscript: "value",
+                    ast.BinOp: "left",
+                    ast.UnaryOp: "operand",
+                    ast.IfExp: "body",
+                    ast.Subscript: "value",
                 }.get(type(node))
                 if part and not isinstance(getattr(node, "ctx", None), ast.Store | ast.Del):
                     setattr(parent, field, getattr(node, part))
@@ -224,29 +231,23 @@ def cut(tree: ast.Module, node: ast.AST) -> bool:
     return False
 
 
-def cut_statement(parent: ast.AST, field: str, body: list[ast.stmt], at: int) -> bool:
+def cut_statement(body: list[ast.stmt], at: int) -> bool:
+    """Puts the statements inside of a compound statement in its place."""
     node = body[at]
-    if isinstance(node, ast.Return | ast.Import | ast.ImportFrom):
-        return False
-    inner = [s for s in getattr(node, "body", []) if isinstance(s, ast.stmt)]
-    if isinstance(node, ast.If | ast.Try | ast.For | ast.While) and inner and not any(
-        isinstance(n, ast.Break | ast.Continue) for n in ast.walk(node)
-    ) and len(ast.unparse(node)) < 400 and not getattr(node, "taken", False):
-        others = [*getattr(node, "orelse", []), *getattr(node, "finalbody", [])]
-        if not isinstance(node, ast.For):
-            body[at : at + 1] = inner + (others if isinstance(node, ast.Try) else [])
+    if isinstance(node, ast.If | ast.Try | ast.While | ast.For):
+        leaves = any(isinstance(n, ast.Break | ast.Continue) for n in ast.walk(node))
+        if not (leaves and isinstance(node, ast.While | ast.For)):
+            body[at : at + 1] = [*node.body, *node.orelse, *getattr(node, "finalbody", [])]
             return True
-    del body[at]
-    if not body and field == "body":
-        body.append(ast.Pass())
-    return not (isinstance(node, ast.Pass) and len(body) == 1)
+    return False
 
 
 def without_statements(tree: ast.Module) -> Iterator[ast.Module]:
     """Modules with one statement less, those with the most text first."""
     text = ast.unparse(tree)
     statements = [
-        (len(ast.unparse(n)), i) for i, n in enumerate(ast.walk(tree))
+        (len(ast.unparse(n)), i)
+        for i, n in enumerate(ast.walk(tree))
         if isinstance(n, ast.stmt) and not isinstance(n, ast.Return | ast.Import | ast.ImportFrom | ast.Pass)
     ]
     for _, k in sorted(statements, reverse=True):
@@ -294,7 +295,9 @@ def keep(failure: Failure, directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"seed_{failure.seed}_{failure.name}.py"
     shown = "\n".join("# " + line for line in failure.text.splitlines()[:6])
-    path.write_text(f'"""Seed {failure.seed}, {failure.name}: {failure.kind.splitlines()[0]}"""\n\n{shown}\n\n{failure.source}')
+    path.write_text(
+        f'"""Seed {failure.seed}, {failure.name}: {failure.kind.splitlines()[0]}"""\n\n{shown}\n\n{failure.source}'
+    )
     return path
 
 
@@ -304,7 +307,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop then")
     parser.add_argument("--seed", type=int, default=0, help="of the first module")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--features", default=",".join(grammar.FEATURES))
+    parser.add_argument("--features", default=",".join(LANDED))
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"))
     parser.add_argument("--no-shrink", action="store_true")
     options = parser.parse_args()
@@ -322,7 +325,9 @@ def main() -> int:
                 kinds[failure.kind] = kinds.get(failure.kind, 0) + 1
                 if kinds[failure.kind] <= 2:  # more of one kind teach nothing
                     found = failure if options.no_shrink else shrink(failure)
-                    print(f"seed {failure.seed} {failure.name}: {failure.kind}\n  {keep(found, options.keep)}", flush=True)
+                    print(
+                        f"seed {failure.seed} {failure.name}: {failure.kind}\n  {keep(found, options.keep)}", flush=True
+                    )
             elapsed = time.monotonic() - begin
             if elapsed < options.seconds:
                 for seed in following:
