@@ -1,6 +1,6 @@
 """Runs generated modules of programs in child processes and shrinks what fails.
 
-    python tests/fuzz/fuzz.py [--programs 200000] [--seconds S] [--seed N] [--jobs J] [--features a,b] [--keep DIRECTORY]
+    python tests/fuzz/fuzz.py [--programs N] [--seconds S] [--seed N] [--jobs J] [--features a,b] [--keep DIRECTORY]
 
 A module is CHUNK programs; its seed is printed with every failure. A child has LIMIT seconds, then it hangs. A failing
 program is cut down while it fails in the same way, and is written to DIRECTORY (tests/fuzz/found is what the tests run

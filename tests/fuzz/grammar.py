@@ -31,7 +31,7 @@ class Writer(Expressions):
         if self.has("helper"):
             for k in range(self.random.randint(0, 2)):
                 self.helper(f"{name}h{k}")
-        params = {"a": "int", "b": "int", "x": "float"}
+        params: dict[str, Type] = {"a": "int", "b": "int", "x": "float"}
         if self.has("str"):
             params["s"] = "str"
         if self.has("list"):
