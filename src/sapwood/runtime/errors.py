@@ -173,7 +173,7 @@ def _make(record: dict[str, Any], args: list[Any]) -> BaseException:
         return tuple(map(argument, part["tuple"])) if "tuple" in part else part["value"]
 
     if record["parts"] is None:
-        shown: list[Any] = [record["message"].format(*args)]
+        shown: list[Any] = [record["message"].format(*args)] if record["message"] else []
     else:
         shown = [argument(p) for p in record["parts"]]
     if cls is None:

@@ -14,11 +14,13 @@ from sapwood.lang.api.comptime import comptime, simd_width, static_assert, targe
 from sapwood.lang.api.dtypes import scalar_type
 from sapwood.lang.api.objects import as_object
 from sapwood.lang.errors import BadOperand, NotConstant, StaticAssertFailed
+from sapwood.lang.infer.join import default_leaf
 from sapwood.lang.infer.ranges import make_range
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, control
-from sapwood.lang.ops.operators import binary, magnitude, require_index, unary
-from sapwood.lang.types import Tuple, elem_of
+from sapwood.lang.ops.operators import binary, check_zero, magnitude, require_index, unary
+from sapwood.lang.python_texts import python_text
+from sapwood.lang.types import F64, Tuple, elem_of
 from sapwood.lang.values import Agg, Known, Value, describe
 
 if TYPE_CHECKING:
@@ -83,6 +85,9 @@ def _abs(walker: Walker, x: Value) -> Value:
 @builtin(builtins.divmod)
 def _divmod(walker: Walker, x: Value, y: Value) -> Value:
     b = walker.b
+    types = [v.type if isinstance(v, Var) else default_leaf(v.value) if isinstance(v, Known) else None for v in (x, y)]
+    if F64 in types and all(isinstance(t, ty.Scalar) for t in types):
+        check_zero(b, b.convert(b.materialize(y), F64), F64, python_text(divmod, 1.0, 0.0))
     return Agg(Tuple(2), (binary(b, operator.floordiv, x, y), binary(b, operator.mod, x, y)))
 
 

@@ -96,7 +96,8 @@ def make_exception(op: Any, values: tuple[Any, ...]) -> BaseException:
     taken = op.operands[1:] if op.op is raise_if else op.operands
     values = tuple(taken_object(x) if isinstance(v.type, Ref) else x for x, v in zip(values, taken, strict=False))
     if op.attrs.get("parts") is None:
-        return exception(op.attrs["message"].format(*values))
+        message = op.attrs["message"]  # an empty one: no arguments
+        return exception(message.format(*values)) if message else exception()
     queue = list(values)
 
     def argument(part: Any) -> Any:
