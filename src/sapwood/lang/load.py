@@ -33,7 +33,7 @@ from sapwood.runtime.array import Array
 from sapwood.runtime.cache import default_store
 from sapwood.runtime.callable import NativeFunction, push_entry
 from sapwood.runtime.entry import TensorParam
-from sapwood.runtime.jit import LoadedObject, load_object
+from sapwood.runtime.jit import LoadedObject, UnresolvedSymbolError, load_object
 from sapwood.runtime.support import register_python_symbols
 from sapwood.targets.base import Target, get_target, host_target
 
@@ -268,12 +268,15 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
     symbol = f"{symbol_name(python)}_{key[:12]}"
     compiled = compile_entry(fn, arguments, target, symbol)
     content = object_key(compiled.text, target)
-    obj = make_object(store, content, compiled.text, target)
+    obj = _object_of(compiled, store, content, target)
     links = [_link_record(unit) for unit in compiled.links.values()]
     assert compiled.signature is not None and compiled.shape is not None
     written = tuple(p.writable for p in compiled.signature.params if isinstance(p, TensorParam))
     records = tuple(p.writable for p in compiled.signature.params if isinstance(p, AddressParam))
-    loaded = load_object(obj, _load_links(store, links, {u.symbol: u for u in compiled.links.values()}))
+    try:
+        loaded = load_object(obj, _load_links(store, links, {u.symbol: u for u in compiled.links.values()}))
+    except UnresolvedSymbolError as e:
+        raise _inline_failure(compiled, str(e)) or e from None
     shape = _shape_record(compiled.shape)
     if store is not None and shape is not None and compiled.dependencies.cacheable:
         manifest = {
@@ -438,6 +441,25 @@ def make_object(store: Any, content: str, text: str, target: Target) -> bytes:
     return obj
 
 
+def _object_of(compiled: Any, store: Any, content: str, target: Target) -> bytes:
+    """`make_object`, where what LLVM says of a user's inline code becomes a diagnostic."""
+    from sapwood.targets.isolated import IsolatedCodegenError
+
+    try:
+        return make_object(store, content, compiled.text, target)
+    except IsolatedCodegenError as e:
+        raise _inline_failure(compiled, str(e)) or e from None
+
+
+def _inline_failure(compiled: Any, detail: str) -> Exception | None:
+    """The diagnostic about the inline code of a program, if it has any."""
+    from sapwood.lang.errors_systems import InlineCodeFailed
+    from sapwood.lang.ops.inline import NAMES
+
+    places = [op.loc for op in compiled.program.walk() if op.name in NAMES]
+    return InlineCodeFailed(places[0], detail=detail) if places else None
+
+
 # LLVM works in a thread of its own while the front end goes on with the next unit (calls of LLVM release the GIL).
 _background = ThreadPoolExecutor(1, thread_name_prefix="sapwood-codegen")
 
@@ -546,7 +568,7 @@ def unit_for(fn: Any, arguments: tuple[Any, ...], interpreter: Any) -> Unit | St
             else:
                 compiled = compile_unit(fn, arguments, target, name)
                 content = object_key(compiled.text, target)
-                obj = _background.submit(make_object, default_store(), content, compiled.text, target)
+                obj = _background.submit(_object_of, compiled, default_store(), content, target)
                 unit = Unit(compiled, content, obj, dict(compiled.links))
                 if result == unit.result and store is not None and not unit.functions and not unit.constants:
                     facts = {"may_raise": unit.may_raise, "written": sorted(unit.written), "uses_pool": unit.uses_pool}

@@ -21,6 +21,7 @@ from sapwood.targets.base import Target
 if TYPE_CHECKING:
     from sapwood.lang.ir.ssa import Var
 
+LIBC = ("malloc", "free", "__errno_location", "syscall", "pthread_create", "pthread_detach", "pthread_sigmask")
 _lock = threading.Lock()
 _state: ctypes.Array[ctypes.c_int64] | None = None
 
@@ -50,7 +51,7 @@ def install() -> None:
         register_stack()
         register_symbol("sapwood_pool_state", ctypes.addressof(state))
         libc = ctypes.CDLL(None)
-        for c_name in ("malloc", "free", "syscall", "pthread_create", "pthread_detach", "pthread_sigmask"):
+        for c_name in LIBC:
             address = ctypes.cast(getattr(libc, c_name), ctypes.c_void_p).value
             assert address is not None
             register_symbol(c_name, address)
