@@ -38,7 +38,7 @@ def programs(page: str) -> list[tuple[str, str | None]]:
     return found
 
 
-COUNTS = {"README.md": 4, "docs/language.md": 6, "docs/serving.md": 1}
+COUNTS = {"README.md": 4, "docs/language.md": 6, "docs/serving.md": 1, "docs/reference/iteration.md": 9}
 ADDRESS = "http://127.0.0.1:8000"
 
 
@@ -119,7 +119,10 @@ def test_curl_is_answered(page, server):
     assert json.loads(done.stdout)["choices"][0]["text"]
 
 
-@pytest.mark.parametrize(("page", "compared"), [("README.md", 2), ("docs/language.md", 6), ("docs/serving.md", 0)])
+COMPARED = {"README.md": 2, "docs/language.md": 6, "docs/serving.md": 0, "docs/reference/iteration.md": 9}
+
+
+@pytest.mark.parametrize(("page", "compared"), COMPARED.items())
 def test_there_are_programs(page, compared):
     assert len(programs(page)) == COUNTS[page]
     assert sum(expected is not None for _, expected in programs(page)) == compared
