@@ -526,7 +526,7 @@ def _any(
         return ScalarArg(ty.F64, exact=True)
     if x is None:
         return ConstArg(Known(x))
-    if isinstance(x, str | list):
+    if isinstance(x, str | list | dict | set | frozenset):
         spec = spec_of_object(x)
         if spec is None or object_misfit(spec, x) is not None:
             raise fail("all elements must have one type; annotate the parameter, for example list[int]")

@@ -28,6 +28,12 @@ def spec_of_object(x: Any) -> Spec | None:
         case list():
             elem = _common(x)
             return None if elem is None else Spec("leaf", ty.Ref(ty.List(elem)))
+        case dict():
+            key, value = _common(x), _common(x.values())
+            return None if key is None or value is None else Spec("leaf", ty.Ref(ty.Dict(key, value)))
+        case set() | frozenset():
+            elem = _common(x)
+            return None if elem is None else Spec("leaf", ty.Ref(ty.Set(elem, isinstance(x, frozenset))))
         case tuple():
             items = [spec_of_object(i) for i in x]
             if all(i is not None for i in items):
@@ -42,6 +48,10 @@ def widens(spec: Spec, x: Any) -> bool:
             return t.is_float and type(x) is int
         case Spec(kind="leaf", data=ty.Ref(target=ty.List(elem=elem))):
             return any(widens(elem, i) for i in x)
+        case Spec(kind="leaf", data=ty.Ref(target=ty.Set(elem=elem))):
+            return any(widens(elem, i) for i in x)
+        case Spec(kind="leaf", data=ty.Ref(target=ty.Dict(key=key, value=value))):
+            return any(widens(key, k) or widens(value, v) for k, v in x.items())
         case Spec(kind="agg", data=ty.Tuple(), items=items):
             return any(map(widens, items, x))
     return False

@@ -141,6 +141,33 @@ class List(HeapType):
 
 
 @dataclass(frozen=True, slots=True)
+class Dict(HeapType):
+    """`dict[K, V]`: entries in the order of insertion and a table of their places; words in library/dict.py.
+
+    `default`: what a defaultdict makes of a key that it lacks, a function that is known at compile time.
+    """
+
+    key: Any
+    value: Any
+    default: Any = None
+
+    def __str__(self) -> str:
+        name = "dict" if self.default is None else "defaultdict"
+        return f"{name}[{_show(self.key)}, {_show(self.value)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Set(HeapType):
+    """`set[T]`, or `frozenset[T]`: a table of open addressing as CPython's; words in library/set.py."""
+
+    elem: Any
+    frozen: bool = False
+
+    def __str__(self) -> str:
+        return f"{'frozenset' if self.frozen else 'set'}[{_show(self.elem)}]"
+
+
+@dataclass(frozen=True, slots=True)
 class Str(HeapType):
     """`str`: UTF-8, immutable."""
 
@@ -311,6 +338,16 @@ class Range(Type):
 
     def __str__(self) -> str:
         return "range"
+
+
+@dataclass(frozen=True, slots=True)
+class DictView(Type):
+    """`d.keys()`, `d.values()` or `d.items()`: one item, the dict."""
+
+    kind: str
+
+    def __str__(self) -> str:
+        return f"dict_{self.kind}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import types as pytypes
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeGuard, TypeVar
 
 from sapwood.lang import types as ty
@@ -64,7 +65,9 @@ def _show(d: Declared) -> str:
             return str(d.args[0])
         case "optional":
             return f"{d.args[0]} | None"
-    names = {"list": "list", "simd": "SIMD", "tensor": "Tensor", "ptr": "Ptr", "stack": "StackArray", "tuple": "tuple"}
+    if d.kind in ("list", "dict", "set", "frozenset"):
+        return f"{d.kind}[{', '.join(map(str, d.args))}]"
+    names = {"simd": "SIMD", "tensor": "Tensor", "ptr": "Ptr", "stack": "StackArray", "tuple": "tuple"}
     return f"{names[d.kind]}[{', '.join(_name(a) for a in d.args)}]"
 
 
@@ -87,7 +90,9 @@ def annotation_hint(a: Any) -> str:
         return TYPES
     if cls.__module__.partition(".")[0] in ("numpy", "torch", "array") or cls is memoryview:
         return "write Tensor[dtype, rank], for example Tensor[f64, 1]; NumPy arrays fit it"
-    if cls in (list, Tensor):
+    if cls is list:
+        return "say what it holds: list[float]; or Tensor[f64, 1], for a NumPy array"
+    if cls is Tensor:
         return "write Tensor[dtype, rank], for example Tensor[f64, 1], and pass a NumPy array"
     if cls is SIMD:
         return "write SIMD[dtype, lanes], for example SIMD[f32, 8]"
@@ -95,8 +100,8 @@ def annotation_hint(a: Any) -> str:
         return "write Ptr[dtype], for example Ptr[f32]"
     if cls is str:
         return "text must be known at compile time: write Const[str]"
-    if cls in (dict, set, frozenset, bytes, bytearray):
-        return f"{cls.__name__} is not part of the kernel language; pass arrays and numbers"
+    if cls in (dict, set, frozenset):
+        return f"say what it holds: {'dict[str, int]' if cls is dict else f'{cls.__name__}[int]'}"
     if cls.__module__ != "builtins":
         return f"decorate the class {cls.__name__} with @struct"
     return TYPES
@@ -135,8 +140,8 @@ def _declare(a: Any, name: str, loc: Loc | None) -> Declared | None:
     if isinstance(a, Parameterised):
         return _declare_generic(a, name, loc)
     origin = typing.get_origin(a)
-    if origin is list:
-        return Declared("list", tuple(declare(i, name, loc) for i in typing.get_args(a)))
+    if origin in (list, dict, set, frozenset):
+        return Declared(origin.__name__, tuple(declare(i, name, loc) for i in typing.get_args(a)))
     if origin in (typing.Union, pytypes.UnionType):
         return _declare_optional(a, name, loc)
     if origin is tuple:
@@ -259,7 +264,7 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
                 if len(items) == len(declared.args):
                     parts = (fit(b, d, v, bindings) for d, v in zip(declared.args, items, strict=True))
                     return Agg(ty.Tuple(len(items)), tuple(parts))
-        case "heap" | "list" | "optional" | "spec" | "complex":
+        case "heap" | "list" | "dict" | "set" | "frozenset" | "optional" | "spec" | "complex":
             return _fit_spec(b, declared, value, bindings)
     raise Misfit
 
@@ -296,9 +301,12 @@ def spec_of_declared(d: Declared, bindings: Bindings | None = None) -> Spec | No
             return complex_spec(d.args[0].elem)
         case "heap":
             return Spec("leaf", ty.Ref(d.args[0]))
-        case "list":
-            elem = spec_of_declared(d.args[0], bindings)
-            return None if elem is None else Spec("leaf", ty.Ref(ty.List(elem)))
+        case "list" | "dict" | "set" | "frozenset":
+            parts = [spec_of_declared(i, bindings) for i in d.args]
+            if any(p is None for p in parts):
+                return None
+            made = {"list": ty.List, "dict": ty.Dict, "set": ty.Set, "frozenset": partial(ty.Set, frozen=True)}
+            return Spec("leaf", ty.Ref(made[d.kind](*parts)))  # type: ignore[operator]
         case "optional":
             inner = spec_of_declared(d.args[0], bindings)
             return None if inner is None else join(Spec("known", Known(None)), inner)

@@ -56,6 +56,10 @@ class HeapRules:
         """`item in x`; None: look at all that iteration gives."""
         return None
 
+    def hash(self, w: Any, x: Var) -> Value | None:
+        """Python's hash(x); None: it has none."""
+        return None
+
     def set_attribute(self, w: Any, x: Var, name: str, value: Value) -> bool:
         """`x.name = value`; False if it has no such attribute."""
         return False
@@ -83,10 +87,6 @@ class HeapRules:
         """A new object of the heap type `target` with the contents of the Python object x; raises TypeError."""
         raise BadOperand(w.b.loc, function="object", detail=f"it cannot become {target}", hint="convert its parts")
 
-    def text(self, w: Any, x: Var, how: str) -> list[Value] | None:
-        """The pieces of str(x), repr(x) or ascii(x) (`how`), as infer/text_format.py takes them; None: it has none."""
-        return None
-
     def binary(self, w: Any, fn: Any, x: Value, y: Value) -> Value | None:
         """An operator (of the module `operator`) with such an object on one side; None when it has none."""
         return None
@@ -95,9 +95,10 @@ class HeapRules:
 
 _MODULES: dict[type, tuple[str, str]] = {  # loaded when a program first has such an object
     ty.List: ("sapwood.lang.infer.lists", "ListRules"),
+    ty.Dict: ("sapwood.lang.infer.dicts", "DictRules"),
+    ty.Set: ("sapwood.lang.infer.sets", "SetRules"),
     ty.Object: ("sapwood.lang.infer.python_objects", "ObjectRules"),
     ty.HeapStruct: ("sapwood.lang.infer.heap_structs", "HeapStructRules"),
-    ty.Str: ("sapwood.lang.infer.text", "TextRules"),
 }
 _RULES: dict[type, HeapRules] = {}
 

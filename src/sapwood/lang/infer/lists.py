@@ -75,15 +75,15 @@ def _make_starred(w: Any, items: list[Value]) -> Value:
 
     site, loc = w.interp.site(w.b.loc, "starred"), w.b.loc
 
-    def learn() -> None:
+    def teach() -> None:
         for item in items:
             if is_starred(item):
-                each(w, item.items[1], [], lambda x, _: _learn(site, x))  # type: ignore[union-attr]
+                each(w, item.items[1], [], lambda x, _: learn(w, site, x, "list"))  # type: ignore[union-attr]
             else:
-                _learn(site, item)
+                learn(w, site, item, "list")
 
     if site.spec is None:
-        foresee(w, learn)
+        foresee(w, teach)
     xs = new_list(w, known_element(site), Known(len(items)))
     for item in items:
         w.b.loc = loc
@@ -153,9 +153,22 @@ def store_value(w: Any, xs: Var, value: Value) -> Value:
     """The value as an element of the list: an empty list learns from it."""
     elem = element_spec(xs)
     if elem.kind == "never":
-        elem.data.learn(spec_of(value))
+        learn(w, elem.data, value, "list")
         return value
     return fit_element(w, value, elem, "list")
+
+
+def learn(w: Any, site: Site, value: Value, what: str) -> None:
+    """Note that a value goes into the container of a site."""
+    try:
+        site.learn(spec_of(value))
+    except Clash:
+        raise misfit(w, value, known_element(site), what) from None
+
+
+def misfit(w: Any, value: Value, elem: Spec, what: str) -> BadConversion:
+    hint = f"all elements of a {what} have one type: convert the value, or keep a {what} of its own for it"
+    return BadConversion(w.b.loc, found=describe(value), expected=describe(elem), hint=hint)
 
 
 def fit_element(w: Any, value: Value, elem: Spec, what: str) -> Value:
@@ -166,8 +179,7 @@ def fit_element(w: Any, value: Value, elem: Spec, what: str) -> Value:
             return value
     except Clash:
         pass
-    hint = f"all elements of a {what} have one type: convert the value, or keep a {what} of its own for it"
-    raise BadConversion(w.b.loc, found=describe(value), expected=describe(elem), hint=hint)
+    raise misfit(w, value, elem, what)
 
 
 def nothing_there(w: Any, exception: type[BaseException], message: str) -> Any:
@@ -235,10 +247,6 @@ def collect(w: Any, iterable: Value, elem: Spec | None = None) -> Var:
     each(w, it, [], lambda item, _: add_element(w, xs, item))
     w.b.loc = loc
     return xs
-
-
-def _learn(site: Site, item: Value) -> None:
-    site.learn(spec_of(item))
 
 
 def copy_list(w: Any, xs: Var) -> Var:

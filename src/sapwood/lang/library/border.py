@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from sapwood.lang.function import fn
+from sapwood.lang.library.dict import USED, dict_new, dict_next, dict_set, entries
 from sapwood.lang.library.list import LENGTH, list_new
-from sapwood.lang.ops.border import from_python, item_of_list, list_object, list_size, set_item_of_list, to_python
+from sapwood.lang.library.set import MASK, set_new, set_next, set_put, slots
+from sapwood.lang.ops.border import (
+    add_to_set,
+    dict_object,
+    from_python,
+    item_of_list,
+    list_object,
+    list_size,
+    put_in_dict,
+    set_item_of_list,
+    set_object,
+    to_python,
+)
 from sapwood.lang.ops.heap import elements, words
+from sapwood.lang.ops.tables import read_item
 
 
 @fn(unchecked=True)
@@ -29,3 +43,47 @@ def list_from_python(x, kind, stored, exact):
         p[i] = from_python(item_of_list(x, i, stored), stored)
         w[LENGTH] = i + 1
     return xs
+
+
+@fn(unchecked=True)
+def dict_to_python(d, stored):
+    """A new Python dict with the entries in their order."""
+    out = dict_object()
+    i = dict_next(d, 0)
+    while i < words(d)[USED]:
+        p = entries(d, stored)
+        put_in_dict(out, to_python(read_item(p, i, 0)), to_python(read_item(p, i, 1)))
+        i = dict_next(d, i + 1)
+    return out
+
+
+@fn(unchecked=True)
+def dict_from_python(pairs, kind, stored, exact):
+    """A new dict of a Python list of pairs."""
+    n = list_size(pairs)
+    d = dict_new(kind)
+    for i in range(n):
+        key, value = from_python(item_of_list(pairs, i, stored), stored)
+        dict_set(d, stored, key, value)
+    return d
+
+
+@fn(unchecked=True)
+def set_to_python(s, stored, frozen):
+    """A new Python set, whose elements come in the order of s."""
+    out = set_object(frozen)
+    i = set_next(s, stored, 0)
+    while i <= words(s)[MASK]:
+        add_to_set(out, to_python(read_item(slots(s, stored), i, 1)))
+        i = set_next(s, stored, i + 1)
+    return out
+
+
+@fn(unchecked=True)
+def set_from_python(items, kind, elem, stored, exact):
+    """A new set of a Python list; `elem` is the type of an element in memory."""
+    n = list_size(items)
+    s = set_new(kind)
+    for i in range(n):
+        set_put(s, stored, from_python(item_of_list(items, i, elem), elem))
+    return s

@@ -24,7 +24,7 @@ from sapwood.lang.ops.heap import (
     words,
 )
 from sapwood.lang.ops.memory import address
-from sapwood.lang.ops.raw import equal_values
+from sapwood.lang.ops.raw import equal_values, holds_references
 
 LENGTH, CAPACITY, DATA = 2, 3, 4
 TOO_MANY = 1 << 47  # bytes that no machine gives
@@ -55,9 +55,10 @@ def list_drop(w: Ptr[i64], stored):
     n = w[LENGTH]
     if w[CAPACITY] > 0:
         data = Ptr[i64](w[DATA])
-        p = elements_at(data, stored)
-        for i in range(n):
-            take(p, i)
+        if holds_references(stored):
+            p = elements_at(data, stored)
+            for i in range(n):
+                take(p, i)
         free(data)
     free_object(w)
 

@@ -65,9 +65,10 @@ def list_clear(xs, stored) -> None:
     w[CAPACITY] = 0
     w[DATA] = 0
     if capacity > 0:
-        p = elements_at(Ptr[i64](data), stored)
-        for i in range(n):
-            take(p, i)
+        if holds_references(stored):
+            p = elements_at(Ptr[i64](data), stored)
+            for i in range(n):
+                take(p, i)
         free(Ptr[i64](data))
 
 
@@ -125,7 +126,7 @@ def list_move_in(xs, stored, at: int, ys) -> None:
     w[LENGTH] = 0
 
 
-@fn(unchecked=True)
+@fn(unchecked=True, unit=True)
 def list_replace(kind, stored, xs, start: int, count: int, ys) -> None:
     """`xs[start:start + count] = ys`, where nobody else has ys."""
     old = list_new(kind, stored, count)
@@ -152,7 +153,7 @@ def list_replace_stepped(xs, stored, start: int, step: int, count: int, ys) -> N
         q[i] = x
 
 
-@fn(unchecked=True)
+@fn(unchecked=True, unit=True)
 def list_delete(kind, stored, xs, start: int, step: int, count: int) -> None:
     """`del xs[start::step]` for `count` elements."""
     if count == 0:

@@ -8,7 +8,7 @@ from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.heap import words
 from sapwood.lang.ops.memory import offset
 from sapwood.lang.ops.objects import api
-from sapwood.lang.types import I64, List, Ptr, Ref, Stored, Str, Struct
+from sapwood.lang.types import I64, Dict, List, Ptr, Ref, Set, Stored, Str, Struct
 from sapwood.lang.values import Known, Spec
 
 ITEMS_AT = 24  # in a PyListObject: the address of its items
@@ -95,5 +95,49 @@ def runs_python(spec: Spec) -> bool:
     if spec.kind == "leaf" and isinstance(spec.data, Ref):
         target = spec.data.target
         inner = [getattr(target, n) for n in ("elem", "key", "value") if hasattr(target, n)]
-        return not isinstance(target, Str | List) or any(map(runs_python, inner))
+        return not isinstance(target, Str | List | Dict | Set) or any(map(runs_python, inner))
     return any(map(runs_python, spec.items))
+
+
+@operation()
+def dict_object() -> Any:
+    """A new Python dict."""
+
+
+@dict_object.typing
+def _(b):
+    return api(b, "PyDict_New", ())
+
+
+@operation()
+def put_in_dict(d: Any, key: Any, value: Any) -> None:
+    """`d[key] = value` of a Python dict."""
+
+
+@put_in_dict.typing
+def _(b, d, key, value):
+    api(b, "PyDict_SetItem", (d, key, value), None, "negative")
+    return Known(None)
+
+
+@operation()
+def set_object(frozen: bool) -> Any:
+    """A new Python set or frozenset, which `add_to_set` may fill."""
+
+
+@set_object.typing
+def _(b, frozen):
+    empty = api(b, "PyTuple_New", (b.index(0),))
+    made = "PyFrozenSet_New" if b.known(frozen, "frozen", bool) else "PySet_New"
+    return api(b, made, (empty,))
+
+
+@operation()
+def add_to_set(s: Any, x: Any) -> None:
+    """Add to a Python set, or to a frozenset that nobody else has."""
+
+
+@add_to_set.typing
+def _(b, s, x):
+    api(b, "PySet_Add", (s, x), None, "negative")
+    return Known(None)

@@ -12,7 +12,7 @@ from sapwood.lang.types import I64, Ptr, Ref, Stored
 from sapwood.lang.values import Known, describe
 
 
-def _pointer(b: Any, p: Any, function: str) -> Var:
+def pointer_argument(b: Any, p: Any, function: str) -> Var:
     if not isinstance(p, Var) or not isinstance(p.type, Ptr):
         raise BadOperand(b.loc, function=function, detail=f"needs a Ptr, not {describe(p)}", hint="pass a pointer")
     return p
@@ -25,8 +25,8 @@ def move_memory(target: Any, source: Any, nbytes: int) -> None:
 
 @move_memory.typing
 def _(b, target, source, nbytes):
-    operands = (_pointer(b, target, "move_memory"), _pointer(b, source, "move_memory"), b.coerce(nbytes, I64))
-    b.emit(move_memory, operands)
+    p, q = pointer_argument(b, target, "move_memory"), pointer_argument(b, source, "move_memory")
+    b.emit(move_memory, (p, q, b.coerce(nbytes, I64)))
     return Known(None)
 
 
@@ -48,7 +48,7 @@ def fill_memory(target: Any, byte: int, nbytes: int) -> None:
 @fill_memory.typing
 def _(b, target, byte, nbytes):
     value = b.known(byte, "the byte of fill_memory", int)
-    b.emit(fill_memory, (_pointer(b, target, "fill_memory"), b.coerce(nbytes, I64)), (), {"byte": value})
+    b.emit(fill_memory, (pointer_argument(b, target, "fill_memory"), b.coerce(nbytes, I64)), (), {"byte": value})
     return Known(None)
 
 

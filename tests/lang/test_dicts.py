@@ -1,0 +1,300 @@
+"""Dicts and sets in compiled code against CPython's: many operations in one compiled function, driven by numbers."""
+
+# ruff: noqa: RUF051, FURB132, C414, PIE800, C406, B033  (what compiled code must understand)
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+
+import pytest
+from containers import agree
+
+from sapwood import fn
+
+
+@fn
+def dict_machine(ops: list[int]) -> list[int]:
+    d = {0: 1}
+    e = {5: 5}
+    log = []
+    i = 0
+    while i + 2 < len(ops):
+        op, k, v = ops[i], ops[i + 1], ops[i + 2]
+        i += 3
+        if op == 0 or op == 1:
+            d[k] = v
+        elif op == 2:
+            log.append(d.get(k, -1))
+        elif op == 3:
+            log.append(d.pop(k, -2))
+        elif op == 4:
+            if k in d:
+                del d[k]
+        elif op == 5:
+            log.append(d.setdefault(k, v))
+        elif op == 6:
+            if d:
+                a, b = d.popitem()
+                log.append(a)
+                log.append(b)
+        elif op == 7:
+            e[k] = v
+            if v % 3 == 0:
+                d.update(e)
+            elif v % 3 == 1:
+                d |= {k + 1: v, k + 2: v}
+            else:
+                e = d | e
+        elif op == 8:
+            for a, b in d.items():
+                log.append(a)
+                log.append(b)
+        elif op == 9:
+            log.append(len(d))
+            log.append(int(d == e))
+            e = d.copy()
+            log.append(int(d == e))
+        elif op == 10 and v % 16 == 0:
+            d.clear()
+        else:
+            log.extend(d)
+            log.append(sum(e.values()))
+    return log
+
+
+def numbers(seed: int, count: int, operations: int, keys: int) -> list[int]:
+    r = random.Random(seed)
+    out = []
+    for _ in range(count):
+        out += [r.randrange(operations), r.choice((r.randrange(-keys, keys), r.randrange(5))), r.randrange(64)]
+    return out
+
+
+def test_a_dict_is_cpythons():
+    for seed in range(24):
+        agree(dict_machine, numbers(seed, 200, 12, (8, 100, 2**62)[seed % 3]), reference=False)
+    agree(dict_machine, numbers(1, 40, 12, 8))
+
+
+@pytest.mark.nightly
+def test_a_dict_is_cpythons_in_many_runs():
+    for seed in range(2000):
+        agree(dict_machine, numbers(1000 + seed, 500, 12, (3, 30, 1000, 2**62)[seed % 4]), reference=False)
+
+
+@fn
+def set_machine(ops: list[int]) -> list[int]:
+    s = {0}
+    t = {1, 2, 3}
+    log = []
+    i = 0
+    while i + 2 < len(ops):
+        op, k, v = ops[i], ops[i + 1], ops[i + 2]
+        i += 3
+        if op <= 2:
+            s.add(k)
+        elif op == 3:
+            s.discard(k)
+        elif op == 4:
+            if k in s:
+                s.remove(k)
+        elif op == 5:
+            if s:
+                log.append(s.pop())
+        elif op == 6:
+            t.add(k)
+            t.update(range(v))
+        elif op == 7:
+            u = s | t if v % 4 == 0 else s & t if v % 4 == 1 else s - t if v % 4 == 2 else s ^ t
+            log.extend(u)
+        elif op == 8:
+            if v % 4 == 0:
+                s |= t
+            elif v % 4 == 1:
+                s &= t
+            elif v % 4 == 2:
+                s -= t
+            else:
+                s ^= t
+        elif op == 9:
+            log.extend(s)
+            log.append(len(s))
+        elif op == 10:
+            log.append(int(s <= t))
+            log.append(int(s < t))
+            log.append(int(s == t))
+            log.append(int(s.isdisjoint(t)))
+            log.append(int(s >= {k}))
+        elif op == 11 and v % 16 == 0:
+            s.clear()
+        elif op == 12:
+            t = s.copy()
+        else:
+            log.append(hash(frozenset(s)))
+            log.extend(s.union([k, v], range(3)))
+            log.extend(s.difference([k, v]))
+            log.extend(s.intersection([k, v, 1]))
+            log.extend(set(list(t)))
+    return log
+
+
+def test_a_set_of_ints_has_the_order_of_cpythons():
+    for seed in range(24):
+        agree(set_machine, numbers(seed, 200, 14, (8, 100, 2**62)[seed % 3]), reference=False)
+    agree(set_machine, numbers(1, 40, 14, 8))
+
+
+@pytest.mark.nightly
+def test_a_set_of_ints_has_the_order_of_cpythons_in_many_runs():
+    for seed in range(2000):
+        agree(set_machine, numbers(1000 + seed, 500, 14, (3, 30, 1000, 2**62)[seed % 4]), reference=False)
+
+
+@fn
+def displays(n: int) -> list[int]:
+    squares = {i: i * i for i in range(n) if i % 2}
+    both = {**squares, 1: 100, **{2: 7}}
+    pairs = dict([(1, 2), (n, 3)])
+    zipped = dict(zip(range(n), range(n, 2 * n), strict=True))
+    groups = {k: [k] * k for k in range(n)}
+    groups[0] = [n]
+    out = []
+    for k, v in both.items():
+        out += [k, v]
+    for row in groups.values():
+        out.extend(row)
+    counts = defaultdict(int)
+    lists = defaultdict(list)
+    for i in range(n):
+        counts[i % 3] += i
+        lists[i % 2].append(i)
+    for k, row in lists.items():
+        out += [k, *row]
+    s = {9, 3, 7, 1, 3, 24, 17, n}
+    letters = {i % 4 for i in range(n)}
+    return [*out, *pairs, *zipped.values(), *counts, *counts.values(), *sorted(s), *s, *letters, len(lists)]
+
+
+def test_displays():
+    for n in (0, 1, 5, 20):
+        agree(displays, n)
+
+
+@fn
+def keys_of_many_kinds(n: int) -> list[int]:
+    points = {(i, i % 3): i for i in range(n)}
+    points[(0, 0)] = 100
+    halves = {i * 0.5: i for i in range(n)}
+    halves[-0.0] = 7
+    halves[0.0] += 1
+    flags = {True: 1, False: 2}
+    flags[n > 3] = 9
+    deep = {((i, 0.5), i > 1): i for i in range(n)}
+    fs = {frozenset([i, i + 1]): i for i in range(n)}
+    perhaps = {None: 1, 2: 3}
+    perhaps[None if n > 3 else 2] = 50
+    out = [points[(0, 0)], points.get((5, 2), -1), halves.get(0.0, 0), *flags.values(), *perhaps.values()]
+    return [*out, deep.get(((1, 0.5), False), -1), len(deep), fs.get(frozenset({2, 1}), -9), sum(points.values())]
+
+
+@fn
+def hashes(i: int, f: float, b: bool) -> list[int]:
+    return [
+        hash(i), hash(f), hash(b), hash((i, f)), hash(()), hash((i,)), hash(((i, b), f)), hash(frozenset([i, 3])),
+        hash(i * 1.0), hash(-i),
+    ]  # fmt: skip
+
+
+def test_hashes():
+    for n in (0, 2, 6):
+        agree(keys_of_many_kinds, n)
+    for i in (0, 1, -1, -2, 2**61 - 1, 2**61 - 2, 2**61, -(2**61) + 1, 2**63 - 1, -(2**63) + 1, 12345):
+        for f in (0.0, -0.0, 0.5, -1.0, 1e300, -1e-310, 5e-324, float("inf"), -float("inf"), 3.75, 2.0**61):
+            agree(hashes, i, f, True, reference=False)
+    agree(hashes, 77, 0.1, False)
+
+
+@fn
+def dict_errors(n: int, kind: int) -> int:
+    d = {i: i for i in range(n)}
+    s = set(range(n))
+    if kind == 0:
+        return d[n]
+    if kind == 1:
+        del d[n]
+    if kind == 2:
+        return d.pop(n)
+    if kind == 3:
+        return d.popitem()[0]
+    if kind == 4:
+        for k in d:
+            d[k + 100] = 1
+    if kind == 5:
+        for k in list(d):
+            del d[k]
+    if kind == 6:
+        for v in d.values():
+            d.pop(v)
+    if kind == 7:
+        s.remove(n)
+    if kind == 8:
+        return s.pop()
+    if kind == 9:
+        for x in s:
+            s.add(x + 1000)
+    if kind == 10:
+        for x in s:
+            s.discard(x)
+    return len(d) + len(s)
+
+
+def test_errors():
+    for n in (0, 1, 4):
+        for kind in range(12):
+            agree(dict_errors, n, kind)
+
+
+@fn
+def holds_lists(n: int) -> int:
+    d = {0: [1]}
+    for i in range(n):
+        if i % 5 in d:
+            d[i % 5].append(i)
+        else:
+            d[i % 5] = [i]
+        if i % 7 == 3:
+            d.pop(i % 5)
+        if i % 11 == 5:
+            d[i % 5] = d.setdefault(i % 3, [])
+    e = d.copy()
+    d.clear()
+    return sum([sum(v) + k for k, v in e.items()])
+
+
+def test_values_are_counted():
+    for n in (0, 3, 50, 200):
+        agree(holds_lists, n)
+
+
+@fn
+def across(
+    d: dict[int, float], s: set[int], f: frozenset[int]
+) -> tuple[dict[float, list[int]], set[int], frozenset[int]]:
+    out = {v: [k] for k, v in d.items()}
+    for v, row in out.items():
+        row.append(int(v))
+    return out, {x * 2 for x in s}, f | s
+
+
+@fn
+def untyped(d, s):
+    return {k: v + 1 for k, v in d.items()}, s
+
+
+def test_the_border():
+    for n in (0, 1, 40):
+        agree(across, {i * 3: i * 0.5 for i in range(n)}, set(range(n)), frozenset(range(n // 2)))
+    agree(untyped, {1: 2, 3: 4}, {5, 6})
+    agree(untyped, {(1, 2.5): 3.5}, frozenset([(1, 2)]))
+    with pytest.raises(TypeError, match="argument 'd' must be"):
+        across({1: "x"}, set(), frozenset())
