@@ -16,7 +16,7 @@ if "SAPWOOD_CACHE_DIR" not in os.environ:  # worker processes of one run share t
     os.environ["SAPWOOD_CACHE_DIR"] = tempfile.mkdtemp(prefix="sapwood-test-cache-")
     atexit.register(shutil.rmtree, os.environ["SAPWOOD_CACHE_DIR"], ignore_errors=True)
 
-for name in ("lang", "conformance", "engine", "graph", "kernels", "models", "serve", "loadgen"):
+for name in ("lang", "conformance", "fuzz", "engine", "graph", "kernels", "models", "serve", "loadgen"):
     directory = str(Path(__file__).parent / name)
     if directory not in sys.path:
         sys.path.insert(0, directory)

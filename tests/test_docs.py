@@ -38,7 +38,7 @@ def programs(page: str) -> list[tuple[str, str | None]]:
     return found
 
 
-COUNTS = {"README.md": 4, "docs/language.md": 6, "docs/serving.md": 1}
+COUNTS = {"README.md": 4, "docs/language.md": 6, "docs/serving.md": 1, "docs/reference/iteration.md": 9}
 ADDRESS = "http://127.0.0.1:8000"
 
 
@@ -73,6 +73,42 @@ def test_programs_print_what_the_page_says(page, number, tmp_path, request):
         assert expected.strip() in said
 
 
+BOOK = sorted(str(p.relative_to(ROOT)) for d in ("tutorial", "reference") for p in (ROOT / "docs" / d).glob("*.md"))
+BOOK += ["docs/coming-from-numba.md", "docs/coming-from-cython.md"]
+RUNNER = """
+import contextlib, io, json, runpy, sys, traceback
+said = []
+for file in sys.argv[1:]:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            runpy.run_path(file, run_name="__main__")
+        except BaseException:
+            out.write(traceback.format_exc())
+    said.append(out.getvalue())
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.parametrize("page", BOOK)
+def test_programs_of_the_book(page, tmp_path):
+    """All programs of a page, in one process."""
+    parts = programs(page)
+    files = [tmp_path / f"example{i or ''}.py" for i in range(len(parts))]
+    for file, (source, _) in zip(files, parts, strict=True):
+        file.write_text(source)
+    command = [sys.executable, "-c", RUNNER, *(f.name for f in files)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=240, cwd=tmp_path, env=ENVIRONMENT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for (source, expected), said in zip(parts, json.loads(done.stdout.splitlines()[-1]), strict=True):
+        shown = said.replace(f"{tmp_path}{os.sep}", "")
+        if expected is None:
+            assert "Traceback" not in shown, source
+        else:
+            assert expected.strip() in shown, f"{source}\nsaid\n{shown}"
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 @pytest.mark.parametrize("page", ["README.md", "docs/serving.md"])
 def test_curl_is_answered(page, server):
@@ -83,7 +119,10 @@ def test_curl_is_answered(page, server):
     assert json.loads(done.stdout)["choices"][0]["text"]
 
 
-@pytest.mark.parametrize(("page", "compared"), [("README.md", 2), ("docs/language.md", 6), ("docs/serving.md", 0)])
+COMPARED = {"README.md": 2, "docs/language.md": 6, "docs/serving.md": 0, "docs/reference/iteration.md": 9}
+
+
+@pytest.mark.parametrize(("page", "compared"), COMPARED.items())
 def test_there_are_programs(page, compared):
     assert len(programs(page)) == COUNTS[page]
     assert sum(expected is not None for _, expected in programs(page)) == compared

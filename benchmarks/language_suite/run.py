@@ -75,8 +75,13 @@ def inputs(directory: Path) -> dict[str, Path]:
     weights = [1 / (k + 1) for k in range(len(words))]
     records = [
         {
-            "id": k, "name": words[k], "tags": random.sample(words, 3), "score": random.uniform(-1e3, 1e3),
-            "note": 'a "quoted" line\nand more', "active": k % 3 == 0, "parent": None if k % 5 else [k, {"of": -k}],
+            "id": k,
+            "name": words[k],
+            "tags": random.sample(words, 3),
+            "score": random.uniform(-1e3, 1e3),
+            "note": 'a "quoted" line\nand more',
+            "active": k % 3 == 0,
+            "parent": None if k % 5 else [k, {"of": -k}],
         }
         for k in range(6_000)
     ]
@@ -107,7 +112,11 @@ class Runner:
 
     def start(self, environment: dict[str, str]) -> None:
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            self.command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
             env=environment,
         )
 
@@ -158,8 +167,9 @@ def equal(a: str, b: str) -> bool:
     return len(x) == len(y) and all(p == q or ("." in p and "." in q and float(p) == float(q)) for p, q in pairs)
 
 
-def measure(program: Program, threads: int, rounds: int, numba: str | None, directory: Path, files: dict[str, Path]
-            ) -> dict[str, Runner]:
+def measure(
+    program: Program, threads: int, rounds: int, numba: str | None, directory: Path, files: dict[str, Path]
+) -> dict[str, Runner]:
     tail = [str(program.size), str(threads), *([str(files[program.data])] if program.data else [])]
     runners: dict[str, Runner] = {}
     for language, (command, seconds) in built(program, directory, threads).items():

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from sapwood.lang.api.loops import parallel, unroll
     from sapwood.lang.api.objects import as_object
     from sapwood.lang.errors import CompileError
+    from sapwood.lang.external import external
     from sapwood.lang.function import fn, kernel
+    from sapwood.lang.library.blocks import tile, vectorize
     from sapwood.lang.ops.gpu import barrier, block_dim, block_idx, grid_dim, lane_id, shared, thread_idx, warp
     from sapwood.lang.records import numpy_dtype
     from sapwood.lang.structs import fields, is_struct, struct
@@ -31,6 +33,8 @@ _HOME = {
     "CompileError": "sapwood.lang.errors",
     **dict.fromkeys(("struct", "fields", "is_struct"), "sapwood.lang.structs"),
     "numpy_dtype": "sapwood.lang.records",
+    "external": "sapwood.lang.external",
+    **dict.fromkeys(("tile", "vectorize"), "sapwood.lang.library.blocks"),
     **dict.fromkeys(("fn", "kernel"), "sapwood.lang.function"),
     **dict.fromkeys(("SIMD", "Const", "Ptr", "StackArray", "Tensor"), "sapwood.lang.api.annotations"),
     **dict.fromkeys(("comptime", "simd_width", "static_assert"), "sapwood.lang.api.comptime"),

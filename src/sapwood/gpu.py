@@ -2,6 +2,7 @@
 
 from sapwood.lang.function import kernel
 from sapwood.lang.launch import Deadlock
+from sapwood.lang.ops.atomics import atomic_add
 from sapwood.lang.ops.gpu import (
     barrier,
     block_dim,
@@ -12,7 +13,6 @@ from sapwood.lang.ops.gpu import (
     thread_idx,
     warp,
 )
-from sapwood.lang.ops.system import atomic_add
 
 __all__ = [
     "Deadlock",

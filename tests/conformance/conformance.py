@@ -9,8 +9,8 @@ A module in programs/ is ordinary code with `fn` and `case` from here:
         return n * (n + 1) // 2
 
 `load` executes it twice: once with `fn` of the language, and once with an `fn` that leaves functions alone, so that
-all that a program calls is Python, too. Calls that neither raise nor print are compiled together, as one function that
-returns all their results; the others, and all of a module where that fails, are compiled one by one.
+all that a program calls is Python, too. Calls are compiled together, as one function that returns all their results
+and another that makes the one that raises; only where that fails (or does not compile), one by one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from typing import Any
 import sapwood
 from sapwood.runtime.heap import live_objects
 
-BUNDLE = 24  # calls that are compiled as one function
+BUNDLE = 36  # calls that are compiled as one function
 _serial = itertools.count()
 _plain = False
 _cases: dict[str, tuple[Any, list[tuple[Any, ...]]]] = {}
@@ -74,6 +74,9 @@ class Outcome:
     def __repr__(self) -> str:
         text = repr(self.value) if self.raised is None else f"raises {type(self.raised).__name__}: {self.raised}"
         return text + (f" and prints {self.printed!r}" if self.printed else "")
+
+
+Call = tuple[Program, tuple[Any, ...], Outcome]  # the outcome is CPython's
 
 
 def execute(path: Path, plain: bool) -> tuple[ModuleType, dict[str, tuple[Any, list[tuple[Any, ...]]]]]:
@@ -137,13 +140,14 @@ def agree(a: Outcome, b: Outcome) -> bool:
     return names[0] == names[1] and str(a.raised) == str(b.raised) and same(a.raised.args, b.raised.args)
 
 
-def bundle(calls: list[tuple[Program, tuple[Any, ...]]]) -> tuple[Any, list[Any]]:
-    """A compiled function that makes all the calls and returns the tuple of their results, and its arguments."""
+def bundle(calls: list[Call], choice: bool) -> tuple[Any, list[Any]]:
+    """A compiled function that makes all the calls and returns the tuple of their results, and its arguments. With
+    `choice` it makes one of the calls, whose number is its first argument, and returns nothing."""
     scope: dict[str, Any] = {"__name__": "bundle"}
-    params: list[str] = []
+    params: list[str] = ["which: int"] if choice else []
     lines: list[str] = []
     values: list[Any] = []
-    for k, (program, args) in enumerate(calls):
+    for k, (program, args, _) in enumerate(calls):
         scope[f"f{k}"] = program.compiled
         names = []
         for declared, value in zip(declared_types(program, args), args, strict=True):
@@ -152,29 +156,49 @@ def bundle(calls: list[tuple[Program, tuple[Any, ...]]]) -> tuple[Any, list[Any]
             params.append(f"{name}: t{len(values)}")
             names.append(name)
             values.append(value)
-        lines.append(f"        f{k}({', '.join(names)}),")
-    text = "\n".join([f"def bundle({', '.join(params)}):", "    return (", *lines, "    )", ""])
+        call = f"f{k}({', '.join(names)})"
+        lines += [f"    if which == {k}:", f"        {call}"] if choice else [f"        {call},"]
+    if not choice:
+        lines = ["    return (", *lines, "    )"]
+    text = "\n".join([f"def bundle({', '.join(params)}):", *lines, ""])
     name = f"<bundle {next(_serial)}>"
     linecache.cache[name] = (len(text), None, text.splitlines(True), name)
     exec(compile(text, name, "exec"), scope)
     return sapwood.fn(scope["bundle"]), values
 
 
+def results_agree(calls: list[Call]) -> bool:
+    """Whether calls that return, made by one compiled function, do what they should."""
+    before = live_objects()
+    function, values = bundle(calls, choice=False)
+    found = outcome(function, tuple(values))
+    if found.raised is not None or found.printed != "".join(wanted.printed for _, _, wanted in calls):
+        return False
+    if not all(same(wanted.value, value) for (_, _, wanted), value in zip(calls, found.value, strict=True)):
+        return False
+    del found
+    return live_objects() == before
+
+
+def exceptions_agree(calls: list[Call]) -> bool:
+    """Whether calls that raise, chosen by number in one compiled function, do what they should."""
+    function, values = bundle(calls, choice=True)
+    for k, (_, _, wanted) in enumerate(calls):
+        before = live_objects()
+        if not agree(wanted, outcome(function, (k, *values))) or live_objects() != before:
+            return False
+    return True
+
+
 def differences(programs: list[Program]) -> Iterator[str]:
     """What CPython and compiled code do not agree on, one line for each call."""
-    expected = [(p, args, outcome(p.plain, args)) for p in programs for args in p.calls]
-    quiet = [(p, args, o) for p, args, o in expected if o.raised is None and not o.printed and bundles(p, args)]
-    alone = [(p, args, o) for p, args, o in expected if o.raised is not None or o.printed or not bundles(p, args)]
-    for start in range(0, len(quiet), BUNDLE):
-        part = quiet[start : start + BUNDLE]
-        before = live_objects()
-        function, values = bundle([(p, args) for p, args, _ in part])
-        result = outcome(function, tuple(values))
-        agreed = result.raised is None and len(result.value) == len(part)
-        agreed = agreed and all(same(o.value, found) for (_, _, o), found in zip(part, result.value, strict=True))
-        del result
-        if not agreed or live_objects() != before:
-            alone += part
+    alone: list[Call] = []
+    for part in batched([(p, args, outcome(p.plain, args)) for p in programs for args in p.calls]):
+        groups = [[c for c in part if (c[2].raised is None) == returns and bundles(c)] for returns in (True, False)]
+        alone += [c for c in part if not bundles(c)]
+        for calls, together in zip(groups, (results_agree, exceptions_agree), strict=True):
+            if calls and not together(calls):
+                alone += calls
     for program, args, wanted in alone:
         before = live_objects()
         found = outcome(program.compiled, args)
@@ -187,6 +211,11 @@ def differences(programs: list[Program]) -> Iterator[str]:
             yield f"{program.name}{args}: {live_objects() - before} objects stay alive"
 
 
+def batched(calls: list[Call]) -> Iterator[list[Call]]:
+    for start in range(0, len(calls), BUNDLE):
+        yield calls[start : start + BUNDLE]
+
+
 def declared_types(program: Program, args: tuple[Any, ...]) -> list[Any]:
     """The annotation of the parameter of each argument; None without one."""
     annotations = inspect.get_annotations(program.compiled.__wrapped__, eval_str=True)
@@ -194,9 +223,12 @@ def declared_types(program: Program, args: tuple[Any, ...]) -> list[Any]:
     return [annotations.get(name) for name in names[: len(args)]]
 
 
-def bundles(program: Program, args: tuple[Any, ...]) -> bool:
+def bundles(call: Call) -> bool:
     """Whether a compiled function can make the call: every argument has a declared type, and none is a function."""
+    program, args, _ = call
     declared = declared_types(program, args)
-    return len(declared) == len(args) and not any(map(callable, args)) and all(
-        t is not None and "Const" not in str(t) for t in declared
+    return (
+        len(declared) == len(args)
+        and not any(map(callable, args))
+        and all(t is not None and "Const" not in str(t) for t in declared)
     )

@@ -28,7 +28,7 @@ def test_a_difference_is_found(tmp_path):
     assert names == {"value", "kind", "sign", "error", "text", "output"}
 
 
-WRONG = '''
+WRONG = """
 from conformance import case, fn
 
 @case(1)
@@ -78,4 +78,4 @@ def output(n: int) -> int:
 def output_other(n: int) -> int:
     print(n)
     return n
-'''
+"""

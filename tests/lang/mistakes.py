@@ -58,10 +58,10 @@ def yields(n: int) -> int:
     return n
 
 
-@call(1)
+@call(1.5)
 @fn
-def f_string(n: int) -> None:
-    print(f"n is {n}")
+def format_of_another_type(x: float) -> None:
+    print(f"x is {x:05d}")
 
 
 @call(2.0)
@@ -449,8 +449,8 @@ def calls_a_number(n: int) -> int:
 
 @call("12")
 @fn
-def converts_text(s: Const[str]) -> int:
-    return int(s)
+def converts_text(s: Const[str]) -> f32:
+    return f32(s)
 
 
 @struct(frozen=True)

@@ -149,6 +149,30 @@ def inside(f: object, x: int) -> int:
     return total
 
 
+@fn
+def values(kind: int, s: str) -> str:
+    try:
+        if kind == 0:
+            raise KeyError(s)
+        if kind == 1:
+            raise ValueError(s, (kind, s))
+        if kind == 2:
+            raise OSError(s)
+        if kind == 3:
+            raise IndexError([s], kind)
+        if kind == 4:
+            raise RuntimeError((s, [kind, 2]))
+        if kind == 5:
+            raise Weighed(kind, text=s)
+        if kind == 6:
+            raise TypeError(int, None, 1.5, s)
+    except ValueError:
+        return s
+    except OSError as e:
+        raise LookupError(s) from e
+    return s
+
+
 def plain(f: Any) -> Any:
     from types import FunctionType
 
@@ -206,6 +230,16 @@ def test_exceptions_of_python_are_matched() -> None:
 
     for x in range(5):
         assert inside(f, x) == inside.__wrapped__(f, x) == inside.reference(f, x)
+
+
+def test_texts_and_lists_are_arguments() -> None:
+    objects = live_objects()
+    for kind in range(8):
+        for _ in range(3):
+            for run in (values, values.reference):
+                assert _strip(raised(run, kind, "abc")) == raised(plain(values), kind, "abc")
+    assert values(1, "x") == "x"
+    assert live_objects() == objects
 
 
 def test_nothing_is_left_over() -> None:

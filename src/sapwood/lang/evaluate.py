@@ -15,6 +15,7 @@ from sapwood.lang.errors import NOWHERE, Loc
 from sapwood.lang.front import hir
 from sapwood.lang.ir.ssa import Function, Op, Region, Var
 from sapwood.lang.ops.control import Exit
+from sapwood.lang.ops.pointer import Pointer
 from sapwood.lang.values import Agg, Known, Value
 
 STEP_LIMIT = 50_000_000
@@ -141,6 +142,11 @@ def to_abstract(x: Any, env: dict[Var, Any]) -> Value:
         items = tuple(Var(x.type.elem) for _ in x.value)
         env.update(zip(items, x.value, strict=True))
         return Agg(x.type, items)
+    pointer = getattr(x, "pointer", None)
+    if isinstance(pointer, Pointer):
+        var = Var(ty.Ptr(pointer.elem))
+        env[var] = pointer
+        return var
     if isinstance(x, Boxed):
         var = Var(x.type)
         env[var] = x.value
@@ -157,6 +163,10 @@ def from_abstract(value: Value | None, env: dict[Var, Any]) -> Any:
             return None
         case Known(value=v):
             return v
+        case Var(type=ty.Ptr()):
+            from sapwood.lang.python_memory import PythonPointer
+
+            return PythonPointer(env[value])
         case Var():
             return box(value.type, env[value])
         case Agg(type=ty.Complex() as t):

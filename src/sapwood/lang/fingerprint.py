@@ -105,6 +105,9 @@ def constant_fingerprint(x: Any) -> str | None:
         return f"operation:{x.name}"
     if isinstance(x, FunctionType) or hasattr(x, "options"):
         return None
+    own = getattr(x, "sapwood_fingerprint", None)
+    if isinstance(own, str):
+        return own
     if isinstance(x, type):
         struct_info = getattr(x, "__sapwood_struct__", None)
         text = "" if struct_info is None else struct_info.fingerprint()

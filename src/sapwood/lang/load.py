@@ -12,16 +12,17 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary, WeakSet
 
 import sapwood
 from sapwood import config
 from sapwood.lang.boundary import SIMPLE, AddressParam, HeapArg, RecordArg, ResultShape, ScalarArg, restore
-from sapwood.lang.errors import ArgumentMistake, NoLaunch
+from sapwood.lang.errors import ArgumentMistake, Loc, NoLaunch
 from sapwood.lang.fingerprint import describe_constant, digest, fingerprint, symbol_name
 from sapwood.lang.function import wrap_function
 from sapwood.lang.heap_border import Reader, Writer
@@ -32,7 +33,7 @@ from sapwood.runtime.array import Array
 from sapwood.runtime.cache import default_store
 from sapwood.runtime.callable import NativeFunction, push_entry
 from sapwood.runtime.entry import TensorParam
-from sapwood.runtime.jit import LoadedObject, load_object
+from sapwood.runtime.jit import LoadedObject, UnresolvedSymbolError, load_object
 from sapwood.runtime.support import register_python_symbols
 from sapwood.targets.base import Target, get_target, host_target
 
@@ -104,13 +105,13 @@ _heads: dict[str, WeakKeyDictionary[Any, int]] = {}  # target -> function -> hea
 
 @lru_cache(maxsize=1)
 def compiler_key() -> str:
-    """Changes whenever the compiler does: version, sources of this ring, LLVM."""
+    """Changes whenever the compiler does: version, sources of this ring, LLVM, Python (Unicode tables, texts of exceptions)."""
     import llvmlite
 
     root = Path(sapwood.__file__).parent
     files = sorted(p for d in ("lang", "targets", "runtime") for p in (root / d).rglob("*.py"))
     stats = [(str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
-    return digest(llvmlite.__version__, stats)
+    return digest(llvmlite.__version__, sys.version, stats)
 
 
 # -- loaded things -------------------------------------------------------------------------------------
@@ -267,12 +268,15 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
     symbol = f"{symbol_name(python)}_{key[:12]}"
     compiled = compile_entry(fn, arguments, target, symbol)
     content = object_key(compiled.text, target)
-    obj = make_object(store, content, compiled.text, target)
+    obj = _object_of(compiled, store, content, target)
     links = [_link_record(unit) for unit in compiled.links.values()]
     assert compiled.signature is not None and compiled.shape is not None
     written = tuple(p.writable for p in compiled.signature.params if isinstance(p, TensorParam))
     records = tuple(p.writable for p in compiled.signature.params if isinstance(p, AddressParam))
-    loaded = load_object(obj, _load_links(store, links, {u.symbol: u for u in compiled.links.values()}))
+    try:
+        loaded = load_object(obj, _load_links(store, links, {u.symbol: u for u in compiled.links.values()}))
+    except UnresolvedSymbolError as e:
+        raise _inline_failure(compiled, str(e)) or e from None
     shape = _shape_record(compiled.shape)
     if store is not None and shape is not None and compiled.dependencies.cacheable:
         manifest = {
@@ -437,6 +441,25 @@ def make_object(store: Any, content: str, text: str, target: Target) -> bytes:
     return obj
 
 
+def _object_of(compiled: Any, store: Any, content: str, target: Target) -> bytes:
+    """`make_object`, where what LLVM says of a user's inline code becomes a diagnostic."""
+    from sapwood.targets.isolated import IsolatedCodegenError
+
+    try:
+        return make_object(store, content, compiled.text, target)
+    except IsolatedCodegenError as e:
+        raise _inline_failure(compiled, str(e)) or e from None
+
+
+def _inline_failure(compiled: Any, detail: str) -> Exception | None:
+    """The diagnostic about the inline code of a program, if it has any."""
+    from sapwood.lang.errors_systems import InlineCodeFailed
+    from sapwood.lang.ops.inline import NAMES
+
+    places = [op.loc for op in compiled.program.walk() if op.name in NAMES]
+    return InlineCodeFailed(places[0], detail=detail) if places else None
+
+
 # LLVM works in a thread of its own while the front end goes on with the next unit (calls of LLVM release the GIL).
 _background = ThreadPoolExecutor(1, thread_name_prefix="sapwood-codegen")
 
@@ -456,31 +479,75 @@ class Unit:
 
     def __init__(self, compiled: Any, content: str, obj: Future[bytes], links: dict[str, Unit]) -> None:
         self.symbol = compiled.symbol
-        self.program = compiled.program
         self.result = compiled.result
         self.content = content
-        self._obj = obj
         self.links = links
         self.functions: dict[tuple[str, str], str] = dict(compiled.dependencies.functions)
         self.constants: dict[tuple[str, str], str] = dict(compiled.dependencies.constants)
         for unit in links.values():
             self.functions.update(unit.functions)
             self.constants.update(unit.constants)
-        self.uses_pool = any(op.name == "parallel_for" for op in self.program.walk()) or any(
+        entry = compiled.program.entry
+        self.may_raise: bool = entry.may_raise
+        self.written: frozenset[int] = entry.written
+        self.uses_pool = any(op.name == "parallel_for" for op in compiled.program.walk()) or any(
             u.uses_pool for u in links.values()
         )
+        self.program = compiled.program
+        self._obj = obj
 
     @property
     def obj(self) -> bytes:
         return self._obj.result()
 
 
+class StoredUnit:
+    """A unit of the library that an earlier process compiled: what callers ask of it stands in the cache.
+
+    Its program is made only for those who look into it (the reference evaluator).
+    """
+
+    functions: ClassVar[dict[tuple[str, str], str]] = {}  # the compiler's own key covers the library
+    constants: ClassVar[dict[tuple[str, str], str]] = {}
+
+    def __init__(self, record: dict[str, Any], result: Any, store: Any, compile: Callable[[], Any]) -> None:
+        self.symbol: str = record["symbol"]
+        self.content: str = record["object"]
+        self.may_raise: bool = record["may_raise"]
+        self.written: frozenset[int] = frozenset(record["written"])
+        self.uses_pool: bool = record["uses_pool"]
+        self.result = result
+        self.link_records: list[dict[str, Any]] = record["links"]
+        self._store = store
+        self._compile = compile
+
+    @cached_property
+    def compiled(self) -> Any:
+        return self._compile()
+
+    @property
+    def program(self) -> Any:
+        return self.compiled.program
+
+    @property
+    def links(self) -> dict[str, Any]:
+        return self.compiled.links
+
+    @property
+    def obj(self) -> bytes:
+        found = self._store.get_object(self.content)
+        if found is None:  # pruned since the record was read
+            found = make_object(self._store, self.content, self.compiled.text, self.program.target)
+        return found
+
+
 _loaded: dict[str, LoadedObject] = {}
 _lock = threading.RLock()
 
 
-def unit_for(fn: Any, arguments: tuple[Any, ...], interpreter: Any) -> Unit:
-    """The unit of `fn` for abstract arguments, compiled once per process and target."""
+def unit_for(fn: Any, arguments: tuple[Any, ...], interpreter: Any) -> Unit | StoredUnit:
+    """The unit of `fn` for abstract arguments, compiled once per process and target; one of the library comes from
+    the cache without a walk over its source."""
     from sapwood.lang.pipeline import compile_unit
     from sapwood.lang.values import spec_of
 
@@ -490,23 +557,64 @@ def unit_for(fn: Any, arguments: tuple[Any, ...], interpreter: Any) -> Unit:
     with _lock:
         unit = units.get(key)
         if unit is None:
-            name = f"{symbol_name(fn.__wrapped__)}_{digest(fingerprint(fn), [str(s) for s in key[0]], target.key)[:16]}"
-            compiled = compile_unit(fn, arguments, target, name)
-            content = object_key(compiled.text, target)
-            obj = _background.submit(make_object, default_store(), content, compiled.text, target)
-            unit = units[key] = Unit(compiled, content, obj, dict(compiled.links))
+            kinds = [str(s) for s in key[0]]
+            name = f"{symbol_name(fn.__wrapped__)}_{digest(fingerprint(fn), kinds, target.key)[:16]}"
+            store = default_store() if fn.__wrapped__.__module__.startswith("sapwood.lang.library.") else None
+            result = _declared_result(fn) if store is not None and not config.debug() else None
+            record_key = "" if result is None else digest("unit", name, kinds, target.key, compiler_key())
+            record = _stored_unit(store, record_key) if result is not None else None
+            if record is not None:
+                unit = StoredUnit(record, result, store, lambda: compile_unit(fn, arguments, target, name))
+            else:
+                compiled = compile_unit(fn, arguments, target, name)
+                content = object_key(compiled.text, target)
+                obj = _background.submit(_object_of, compiled, default_store(), content, target)
+                unit = Unit(compiled, content, obj, dict(compiled.links))
+                if result == unit.result and store is not None and not unit.functions and not unit.constants:
+                    facts = {"may_raise": unit.may_raise, "written": sorted(unit.written), "uses_pool": unit.uses_pool}
+                    store.put_manifest(record_key, json.dumps({**_link_record(unit), **facts}).encode())
+            units[key] = unit
         return unit
 
 
-def _link_record(unit: Unit) -> dict[str, Any]:
-    return {
-        "symbol": unit.symbol,
-        "object": unit.content,
-        "links": [_link_record(u) for u in unit.links.values()],
-    }
+def _declared_result(fn: Any) -> Any:
+    """The spec of what a function says that it returns; None if it does not say exactly."""
+    from sapwood.lang.infer.declared import declare, spec_of_declared
+    from sapwood.lang.infer.interpreter import evaluate_annotation
+
+    python = fn.__wrapped__
+    if "return" not in python.__annotations__:
+        return None
+    loc = Loc(python.__code__.co_filename, python.__code__.co_firstlineno, 0, 0, 0, python.__name__)
+    found = evaluate_annotation(python.__annotations__["return"], python, loc, "return")
+    return spec_of_declared(declare(found, "return", loc))
 
 
-def _load_links(store: Any, records: list[dict[str, Any]], units: dict[str, Unit]) -> dict[str, int]:
+def _stored_unit(store: Any, key: str) -> dict[str, Any] | None:
+    """The record of a unit in the cache, if it and all that it links to are there."""
+    raw = store.get_manifest(key)
+    if raw is None:
+        return None
+    try:
+        record = json.loads(raw)
+        missing = any(store.get_object(r["object"]) is None for r in [record, *_all_links(record)])
+        return None if missing else record
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _all_links(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for below in record["links"]:
+        yield below
+        yield from _all_links(below)
+
+
+def _link_record(unit: Unit | StoredUnit) -> dict[str, Any]:
+    below = unit.link_records if isinstance(unit, StoredUnit) else [_link_record(u) for u in unit.links.values()]
+    return {"symbol": unit.symbol, "object": unit.content, "links": below}
+
+
+def _load_links(store: Any, records: list[dict[str, Any]], units: dict[str, Any]) -> dict[str, int]:
     """Addresses of linked symbols; loads each object once per process."""
     out: dict[str, int] = {}
     for record in records:
@@ -517,7 +625,7 @@ def _load_links(store: Any, records: list[dict[str, Any]], units: dict[str, Unit
                 obj = unit.obj if unit is not None else store.get_object(content) if store is not None else None
                 if obj is None:
                     raise LookupError(symbol)
-                below = _load_links(store, record["links"], {} if unit is None else dict(unit.links))
+                below = _load_links(store, record["links"], dict(unit.links) if isinstance(unit, Unit) else {})
                 _loaded[content] = load_object(obj, below)
             out[symbol] = _loaded[content].address(symbol)
     return out

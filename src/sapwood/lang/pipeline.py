@@ -215,7 +215,8 @@ def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultSha
     release = fn.options.nogil or uses_pool or fn.options.kernel
     if program.has_references:  # their counts belong to whoever holds the GIL
         release = False
-    return EntrySignature(tuple(params), result, release, may_raise)
+    recursive = bool(program.links) or any(op.name == "check_stack" for op in program.walk())
+    return EntrySignature(tuple(params), result, release, may_raise, recursive)
 
 
 def _flat_result(program: Program) -> Any:

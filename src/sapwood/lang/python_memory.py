@@ -111,13 +111,19 @@ class PythonPointer:
     def __hash__(self) -> int:
         return hash(self.pointer.address)
 
+    def __index__(self) -> int:
+        return self.pointer.address
+
     def __getitem__(self, i: Any) -> Any:
         return self.load(i)
 
     def __setitem__(self, i: Any, x: Any) -> None:
         self.store(i, x)
 
-    def load(self, i: Any = 0, width: int | None = None, mask: Any = None, align: int | None = None) -> Any:
+    def load(
+        self, i: Any = 0, width: int | None = None, mask: Any = None, align: int | None = None, stream: bool = False,
+        volatile: bool = False,
+    ) -> Any:
         elem: Any = self.pointer.elem
         if mask is not None:
             zero = 0.0 if elem.is_float else elem.kind != "bool" and 0
@@ -127,7 +133,9 @@ class PythonPointer:
         found = self._at(i).load(kind)
         return PythonPointer(found) if isinstance(found, Pointer) else box(kind, found)
 
-    def store(self, i: Any, x: Any, mask: Any = None, stream: bool = False) -> None:
+    def store(
+        self, i: Any, x: Any, mask: Any = None, stream: bool = False, align: int | None = None, volatile: bool = False
+    ) -> None:
         elem: Any = self.pointer.elem
         if isinstance(x, PythonPointer):
             self._at(i).store(elem, x.pointer)

@@ -13,24 +13,17 @@ from typing import TYPE_CHECKING, Any
 from sapwood import config
 from sapwood.lang.library import pool_layout as pool
 from sapwood.runtime import cgroup
+from sapwood.runtime.error_layout import CALL_WORDS, STACK_LIMIT
 from sapwood.runtime.jit import LoadedObject
+from sapwood.runtime.stack import register_stack
 from sapwood.targets.base import Target
 
 if TYPE_CHECKING:
     from sapwood.lang.ir.ssa import Var
 
+LIBC = ("malloc", "free", "__errno_location", "syscall", "pthread_create", "pthread_detach", "pthread_sigmask")
 _lock = threading.Lock()
 _state: ctypes.Array[ctypes.c_int64] | None = None
-
-
-def stack_budget() -> int:
-    """Bytes of native stack that one call from Python may use: half of what a thread has."""
-    import resource
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_STACK)
-    size = soft if 0 < soft < 1 << 40 else 8 << 20
-    own = threading.stack_size()
-    return min(own or size, size, 64 << 20) // 2
 
 
 def thread_count() -> int:
@@ -55,10 +48,10 @@ def install() -> None:
 
         state = (ctypes.c_int64 * pool.WORDS)()
         _reset(state)
-        register_symbol("sapwood_stack_budget", stack_budget())
+        register_stack()
         register_symbol("sapwood_pool_state", ctypes.addressof(state))
         libc = ctypes.CDLL(None)
-        for c_name in ("malloc", "free", "syscall", "pthread_create", "pthread_detach", "pthread_sigmask"):
+        for c_name in LIBC:
             address = ctypes.cast(getattr(libc, c_name), ctypes.c_void_p).value
             assert address is not None
             register_symbol(c_name, address)
@@ -162,8 +155,12 @@ def _pool_text(target: Target) -> str:
     attributes = target.function_attributes(None)
     return text + f"""
 @sapwood_pool_state = external global i8
+declare i64 @sapwood_stack_limit()
 define ptr @sapwood_pool_worker(ptr %state) {attributes} {{
-  %record = alloca [10 x i64]
+  %record = alloca [{CALL_WORDS} x i64]
+  %limit = call i64 @sapwood_stack_limit()
+  %at = getelementptr i64, ptr %record, i64 {STACK_LIMIT}
+  store i64 %limit, ptr %at
   %r = call {{i32}} @pool_worker(ptr %state, ptr %record, ptr %record)
   ret ptr null
 }}
@@ -212,7 +209,8 @@ def _error_text(target: Target) -> str:
         ret = f"{{i32, {result}}}" if result else "{i32}"
         out = result if result == "i64" else "i32"
         lines = [f"define {out} @{symbol}({parameters}) {target.function_attributes(None)} {{"]
-        lines.append("  %record = alloca [10 x i64]")
+        lines.append(f"  %record = alloca [{CALL_WORDS} x i64]")
+        lines.append(f"  store [{CALL_WORDS} x i64] zeroinitializer, ptr %record")
         lines.append(f"  %r = call {ret} @error_{name}({parameters}, ptr %record)")
         if result:
             lines.append(f"  %x = extractvalue {ret} %r, 1")

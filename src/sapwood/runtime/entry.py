@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sapwood.runtime.array import DATA_AT, DTYPE_AT, FLAGS_AT, NDIM_AT, SHAPE_AT, STRIDES_AT
 from sapwood.runtime.dtypes import DTYPES, DType
-from sapwood.runtime.error_layout import WORDS
+from sapwood.runtime.error_layout import CALL_WORDS, MADE, STACK_LIMIT
 
 Layout = Literal["contiguous", "inner", "strided"]
 
@@ -59,6 +59,7 @@ class EntrySignature:
     result: Result
     release_gil: bool
     can_raise: bool
+    recursive: bool = False  # something in it checks the stack
 
 
 _DECLARES = """
@@ -81,6 +82,7 @@ declare ptr @PyTuple_New(i64)
 declare i32 @PyTuple_SetItem(ptr, i64, ptr)
 declare void @sapwood_error_discard(ptr)
 declare void @Py_IncRef(ptr)
+declare i64 @sapwood_stack_limit()
 declare void @Py_DecRef(ptr)
 @PyLong_Type = external global i8
 @PyFloat_Type = external global i8
@@ -138,10 +140,12 @@ def emit_entry(sig: EntrySignature, impl: str, entry: str, module: str = "") -> 
     """LLVM text of the entry and its `.next` variable, to stand in one module with `@impl`: `module` is its text."""
     t = _Text()
     tensors = [i for i, p in enumerate(sig.params) if isinstance(p, TensorParam)]
-    t.line(f"%err = alloca [{WORDS + 1} x i64], align 16")
+    t.line(f"%err = alloca [{CALL_WORDS} x i64], align 16")
+    limit = t.value("call i64 @sapwood_stack_limit()") if sig.recursive else "0"
+    t.line(f"store i64 {limit}, ptr {t.at('%err', 8 * STACK_LIMIT)}")
     objects = any(isinstance(p, ObjectParam) for p in sig.params)
     if objects:
-        t.line(f"%made = getelementptr i64, ptr %err, i64 {WORDS}")
+        t.line(f"%made = getelementptr i64, ptr %err, i64 {MADE}")
         t.line("store i64 0, ptr %made")
     t.line("%overflow = alloca i32, align 4")
     for i in tensors:

@@ -18,6 +18,10 @@ CONTEXT = 8  # the cell of the exception during whose handling this one was rais
 CAUSE = 9  # the cell of the exception that `raise ... from` named, or:
 NO_CAUSE, FROM_NONE = 0, 1
 WORDS = 10
+# Behind the record of a call from Python:
+MADE = 10  # whether the arguments have become native values: an error before that says that they do not fit
+STACK_LIMIT = 11  # the address that the stack of this thread must not grow below; 0: any
+CALL_WORDS = 12
 CELL_WORDS = 1 + WORDS  # count of references, then the record
 
 # A descriptor begins with a word: the number of classes in its table, from bit OWNED_AT on a bit for each value that

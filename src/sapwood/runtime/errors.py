@@ -41,6 +41,12 @@ def _decode(kind: str, word: int) -> Any:
     return word & 0xFFFFFFFFFFFFFFFF if kind.startswith("u") else word
 
 
+def read_text(address: int) -> str:
+    """The Python str of a str of compiled code: bytes in word 2, UTF-8 from byte 40 on."""
+    size = ctypes.c_int64.from_address(address + 16).value
+    return ctypes.string_at(address + 40, size).decode("utf-8", "surrogatepass")
+
+
 def exception_class(path: str) -> type[BaseException] | None:
     """The exception class of that module and qualified name, None if there is none."""
     module, _, name = path.rpartition(".")
@@ -167,7 +173,7 @@ def _make(record: dict[str, Any], args: list[Any]) -> BaseException:
         return tuple(map(argument, part["tuple"])) if "tuple" in part else part["value"]
 
     if record["parts"] is None:
-        shown: list[Any] = [record["message"].format(*args)]
+        shown: list[Any] = [record["message"].format(*args)] if record["message"] else []
     else:
         shown = [argument(p) for p in record["parts"]]
     if cls is None:
@@ -262,3 +268,9 @@ def PRINT(descriptor: int, args: int) -> None:
         items.append(_decode(part["arg"], word))
         at += 1
     print(*items, sep=record["sep"], end=record["end"])
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32)
+def PRINT_TEXT(text: int, flush: int) -> None:
+    """`sapwood_print_text`: write a str of compiled code to sys.stdout."""
+    print(read_text(text), end="", flush=bool(flush))

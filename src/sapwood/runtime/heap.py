@@ -17,7 +17,7 @@ def register_heap() -> None:
     """Register libc's functions and the counter that compiled code refers to."""
     register_symbol("sapwood_heap_state", ctypes.addressof(_state))
     libc = ctypes.CDLL(None)
-    for name in ("malloc", "realloc", "free"):
+    for name in ("malloc", "realloc", "free", "malloc_usable_size"):
         register_symbol(name, ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0)
 
 

@@ -24,7 +24,7 @@ _providers: dict[str, Callable[[], int]] = {}
 _jit: Any = None
 _loaded: list[LoadedObject] = []
 
-_LIBC = ("memcpy", "memset", "memmove")
+_LIBC = ("memcpy", "memset", "memmove", "strlen")  # that LLVM makes of loops
 _IGNORED = {"_GLOBAL_OFFSET_TABLE_"}
 
 

@@ -28,6 +28,9 @@ _CPYTHON = (
     "PyBool_FromLong",
     "PyTuple_New",
     "PyTuple_SetItem",
+    "PyMem_Free",
+    "PyOS_double_to_string",
+    "PyOS_string_to_double",
     "Py_IncRef",
     "Py_DecRef",
 )
@@ -57,6 +60,7 @@ def register_python_symbols() -> None:
     register_heap()
     callbacks = {
         "sapwood_print": errors.PRINT,
+        "sapwood_print_text": errors.PRINT_TEXT,
         "sapwood_exception_matches": errors.EXCEPTION_MATCHES,
         "sapwood_make_exception": errors.MAKE_EXCEPTION,
         "sapwood_release_exception": errors.RELEASE_EXCEPTION,

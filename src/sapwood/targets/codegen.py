@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from sapwood.targets.base import Target
+from sapwood.targets.isolated import MARK, compile_isolated
 
 _lock = threading.Lock()
 
@@ -70,12 +71,16 @@ def _numbered(text: str, message: str) -> str:
 
 
 def emit_object(text: str, target: Target) -> bytes:
+    if text.startswith(MARK):
+        return compile_isolated("object", text, target)
     with _lock:
         module, machine = optimise(text, target)
         return machine.emit_object(module)
 
 
 def emit_assembly(text: str, target: Target) -> str:
+    if text.startswith(MARK):
+        return compile_isolated("assembly", text, target).decode()
     with _lock:
         module, machine = optimise(text, target)
         return machine.emit_assembly(module)

@@ -173,6 +173,17 @@ def return_from_loops(n: int) -> int:
     return -1
 
 
+@case(1)
+@case(0)
+@fn
+def pass_and_ellipsis(n: int) -> int:
+    if n:
+        pass
+    else:
+        ...
+    return n
+
+
 @case(2)
 @case(-2)
 @fn
@@ -207,6 +218,15 @@ def multiple_targets(n: int) -> tuple[int, int, int]:
     b += 1
     c *= 2
     return a, b, c
+
+
+@case(10)
+@fn
+def walrus(n: int) -> int:
+    total = 0
+    while (k := n - total) > 3:
+        total += k // 2
+    return total * 10 + k
 
 
 @case(3)
@@ -268,6 +288,15 @@ def fizz(n: int) -> None:
             print("Buzz")
         else:
             print(i)
+
+
+@case(4)
+@fn
+def delete_name(n: int) -> int:
+    a = n
+    b = a + 1
+    del a
+    return b
 
 
 @case(0)

@@ -82,6 +82,15 @@ def min_max(x: float, y: float) -> tuple[float, float]:
     return min(x, y), max(x, y)
 
 
+@case(2.675, 2)
+@case(1234.5678, -2)
+@case(0.5, 0)
+@case(1e300, 3)
+@fn
+def round_digits(x: float, n: int) -> float:
+    return round(x, n)
+
+
 @case(2.5)
 @case(-2.5)
 @case(1e10)

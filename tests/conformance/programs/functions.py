@@ -121,6 +121,19 @@ def total(*values: int) -> int:
     return out
 
 
+@case(4)
+@fn
+def star_arguments(n: int) -> tuple[int, int, int]:
+    return total(), total(n), total(n, 2, 3)
+
+
+@case(4)
+@fn
+def star_call(n: int) -> int:
+    pair = (n, n + 1)
+    return total(*pair, 1)
+
+
 @fn
 def swap(a: int, b: float) -> tuple[float, int]:
     return b, a
@@ -187,3 +200,13 @@ PAIR = (3, 4.5)
 @fn
 def reads_globals(n: int) -> tuple[int, float]:
     return GLOBAL + n + PAIR[0], PAIR[1]
+
+
+@case(1)
+@fn
+def argument_order(n: int) -> int:
+    def show(k: int) -> int:
+        print("evaluated", k)
+        return k
+
+    return total(show(1), show(2), show(3)) + show(4)

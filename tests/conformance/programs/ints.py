@@ -50,6 +50,15 @@ def square_and_cube(a: int) -> tuple[int, int]:
     return a**2, a**3
 
 
+@case(2, 10, 7)
+@case(3, 200, 13)
+@case(-3, 3, 7)
+@case(2, 5, -7)
+@fn
+def modular_power(a: int, b: int, m: int) -> int:
+    return pow(a, b, m)
+
+
 @case(12, 10)
 @case(-1, 255)
 @case(0, -1)

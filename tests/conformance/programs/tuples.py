@@ -36,10 +36,25 @@ def slices(n: int) -> tuple[int, int]:
     return len(t[1:]), t[1:3][0]
 
 
+@case(1, 2)
+@case(2, 1)
+@case(1, 1)
+@fn
+def compare(a: int, b: int) -> tuple[bool, bool, bool, bool]:
+    return (a, b) == (b, a), (a, b) < (b, a), (a, 1) >= (b, 0), (a,) != (b,)
+
+
 @case(2)
 @fn
 def concatenate(n: int) -> tuple[int, int, int, int]:
     return (n, 1) + (2, n)
+
+
+@case(2)
+@case(9)
+@fn
+def contains(n: int) -> tuple[bool, bool]:
+    return n in (1, 2, 3), n not in (1, 2, 3)
 
 
 @case(5)
@@ -111,3 +126,9 @@ def single(n: int) -> tuple[int]:
 @fn
 def empty(n: int) -> tuple[()]:
     return ()
+
+
+@case(2)
+@fn
+def min_by_tuple(n: int) -> tuple[int, int]:
+    return min((3, n), (n, 3), (n, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import operator
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,13 @@ from sapwood.lang.api.comptime import comptime, simd_width, static_assert, targe
 from sapwood.lang.api.dtypes import scalar_type
 from sapwood.lang.api.objects import as_object
 from sapwood.lang.errors import BadOperand, NotConstant, StaticAssertFailed
+from sapwood.lang.infer.join import default_leaf
 from sapwood.lang.infer.ranges import make_range
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, control
-from sapwood.lang.ops.operators import binary, magnitude, require_index, unary
-from sapwood.lang.types import Tuple, elem_of
+from sapwood.lang.ops.operators import binary, check_zero, magnitude, require_index, unary
+from sapwood.lang.python_texts import python_text
+from sapwood.lang.types import F64, Tuple, elem_of
 from sapwood.lang.values import Agg, Known, Value, describe
 
 if TYPE_CHECKING:
@@ -82,6 +85,9 @@ def _abs(walker: Walker, x: Value) -> Value:
 @builtin(builtins.divmod)
 def _divmod(walker: Walker, x: Value, y: Value) -> Value:
     b = walker.b
+    types = [v.type if isinstance(v, Var) else default_leaf(v.value) if isinstance(v, Known) else None for v in (x, y)]
+    if F64 in types and all(isinstance(t, ty.Scalar) for t in types):
+        check_zero(b, b.convert(b.materialize(y), F64), F64, python_text(divmod, 1.0, 0.0))
     return Agg(Tuple(2), (binary(b, operator.floordiv, x, y), binary(b, operator.mod, x, y)))
 
 
@@ -136,26 +142,24 @@ def _as_object(walker: Walker, x: Value) -> Value:
 
 
 @builtin(builtins.print)
-def _print(walker: Walker, *args: Value, sep: Value = Known(" "), end: Value = Known("\n")) -> Value:
+def _print(
+    walker: Walker, *args: Value, sep: Value = Known(" "), end: Value = Known("\n"), file: Value = Known(None),
+    flush: Value = Known(False),
+) -> Value:  # fmt: skip
+    """Numbers and constants go to Python's print as they are, which needs no GIL here; others become one text."""
     b = walker.b
-    parts: list[Any] = []
-    operands: list[Var] = []
+    if file not in (Known(None), Known(sys.stdout)):
+        hint = "print writes to sys.stdout only; write to other files outside"
+        raise BadOperand(b.loc, function="print", detail=f"cannot print to {describe(file)}", hint=hint)
+    known = isinstance(sep, Known) and isinstance(end, Known) and flush == Known(False)
+    if not known or not all(isinstance(a, Known) or isinstance(a, Var) and isinstance(a.type, ty.Scalar) for a in args):
+        from sapwood.lang.infer.text_format import print_values
 
-    def put(v: Value) -> None:
-        match v:
-            case Known(value=x):
-                parts.append(str(x))
-            case Var(type=ty.Scalar()):
-                parts.append(None)
-                operands.append(v)
-            case _:
-                hint = "print numbers and texts; for a tuple or vector print its items"
-                raise BadOperand(b.loc, function="print", detail=f"cannot print {describe(v)}", hint=hint)
-
-    for a in args:
-        put(a)
-    attrs = {"parts": parts, "sep": b.known(sep, "sep", str), "end": b.known(end, "end", str)}
-    b.emit(control.print_, tuple(operands), (), attrs)
+        return print_values(walker, args, sep, end, flush)
+    parts = [str(a.value) if isinstance(a, Known) else None for a in args]
+    attrs = {"parts": parts, "sep": " " if sep == Known(None) else b.known(sep, "sep", str)}
+    attrs["end"] = "\n" if end == Known(None) else b.known(end, "end", str)
+    b.emit(control.print_, tuple(a for a in args if isinstance(a, Var)), (), attrs)
     return Known(None)
 
 

@@ -20,6 +20,7 @@ from sapwood.lang.errors import (
     UnsupportedSyntax,
     WrongArgumentCount,
 )
+from sapwood.lang.external import External
 from sapwood.lang.front import hir
 from sapwood.lang.infer import (  # noqa: F401  (they enter their rules)
     cmath_module,
@@ -33,12 +34,14 @@ from sapwood.lang.infer import (  # noqa: F401  (they enter their rules)
     reflection,
     sets,
     struct_iteration,
+    text_format,
 )
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.builtins import BUILTINS
 from sapwood.lang.infer.complex_numbers import construct as construct_complex
 from sapwood.lang.infer.construct import construct_parameterised, convert_number
 from sapwood.lang.infer.declared import ANY, Bindings, declare, fit_parameter, struct_type
+from sapwood.lang.infer.external_calls import call_external
 from sapwood.lang.infer.generics import bind_type_variables, declared_of, fill_in, method_bindings
 from sapwood.lang.infer.heap import Dead, rules_of
 from sapwood.lang.infer.heap_structs import is_heap
@@ -133,6 +136,8 @@ class CallMixin:
                 text = str(e).replace("'walker'", "").strip()
                 raise WrongArgumentCount(loc, function=name, problem=text, signature=f"{name}(...)") from None
             return rule(self, *args, **kwargs)
+        if isinstance(f, External):
+            return call_external(self, f, args, kwargs)
         if complex_type(f) is not None:
             return construct_complex(self, f, args, kwargs)
         if isinstance(f, type):

@@ -87,6 +87,10 @@ class HeapRules:
         """A new object of the heap type `target` with the contents of the Python object x; raises TypeError."""
         raise BadOperand(w.b.loc, function="object", detail=f"it cannot become {target}", hint="convert its parts")
 
+    def text(self, w: Any, x: Var, how: str) -> list[Value] | None:
+        """The pieces of str(x), repr(x) or ascii(x) (`how`), as infer/text_format.py takes them; None: it has none."""
+        return None
+
     def binary(self, w: Any, fn: Any, x: Value, y: Value) -> Value | None:
         """An operator (of the module `operator`) with such an object on one side; None when it has none."""
         return None
@@ -99,6 +103,7 @@ _MODULES: dict[type, tuple[str, str]] = {  # loaded when a program first has suc
     ty.Set: ("sapwood.lang.infer.sets", "SetRules"),
     ty.Object: ("sapwood.lang.infer.python_objects", "ObjectRules"),
     ty.HeapStruct: ("sapwood.lang.infer.heap_structs", "HeapStructRules"),
+    ty.Str: ("sapwood.lang.infer.text", "TextRules"),
 }
 _RULES: dict[type, HeapRules] = {}
 

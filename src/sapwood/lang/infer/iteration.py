@@ -29,6 +29,7 @@ from sapwood.lang.values import Agg, Known, Spec, Value, describe, spec_of
 if TYPE_CHECKING:
     from sapwood.lang.infer.walker import FunctionWalker as Walker
 
+UNROLLED_CHARACTERS = 8  # of a constant text
 UNROLLED_ITEMS = 64  # a longer tuple of equal types is laid out in memory and looped over
 
 
@@ -300,7 +301,21 @@ def _tuple(w: Walker, value: Agg) -> Iteration | None:
 
 @iterates(tuple, str, bytes)
 def _constant(w: Walker, value: Known) -> Iteration:
+    if isinstance(value.value, str) and len(value.value) > UNROLLED_CHARACTERS:
+        from sapwood.lang.infer.text import Characters
+
+        return Characters(w.b.materialize(value))
     return Items(tuple(Known(v) for v in value.value))
+
+
+@iterates(ty.Str)
+def _text(w: Walker, value: Var) -> Iteration:
+    from sapwood.lang.infer.heap import require_some
+    from sapwood.lang.infer.text import Characters
+
+    found = require_some(w, value, TypeError, "'NoneType' object is not iterable")
+    assert isinstance(found, Var)
+    return Characters(found)
 
 
 class ListItems(Indexed):

@@ -67,12 +67,12 @@ def _tensor_store(w: Walker, x: Agg, *args: Value, mask: Value = Known(None)) ->
 
 def _pointer_load(
     w: Walker, p: Var, index: Value = Known(0), width: Value = Known(None), mask: Value = Known(None),
-    align: Value = Known(None),
+    align: Value = Known(None), stream: Value = Known(False), volatile: Value = Known(False),
 ) -> Value:
     """p.load(i, width=8): SIMD of the elements from p[i] on."""
     assert isinstance(p.type, ty.Ptr)
     at = offset(w.b, p, index)
-    attrs = {} if align == Known(None) else {"align": w.b.known(align, "align", int)}
+    attrs = _access(w, align, stream, volatile)
     if width == Known(None):
         return layout.read(w.b, at, p.type.elem, **attrs)
     if not isinstance(p.type.elem, ty.Scalar):
@@ -84,8 +84,22 @@ def _pointer_load(
     return w.b.emit1(load, operands, vector, **attrs)
 
 
+def _access(w: Walker, align: Value, stream: Value, volatile: Value) -> dict[str, Any]:
+    """How memory is touched: `align` in bytes, `stream` past the caches (non-temporal), `volatile` exactly once."""
+    from sapwood.lang.ops.memory import alignment
+
+    attrs: dict[str, Any] = {}
+    if align != Known(None):
+        attrs["align"] = alignment(w.b, align, "load/store")
+    for name, v in (("stream", stream), ("volatile", volatile)):
+        if w.b.known(v, name, bool):
+            attrs[name] = True
+    return attrs
+
+
 def _pointer_store(
-    w: Walker, p: Var, index: Value, value: Value, mask: Value = Known(None), stream: Value = Known(False)
+    w: Walker, p: Var, index: Value, value: Value, mask: Value = Known(None), stream: Value = Known(False),
+    align: Value = Known(None), volatile: Value = Known(False),
 ) -> Value:
     """p.store(i, v): write a number or the lanes of a vector from p[i] on."""
     assert isinstance(p.type, ty.Ptr)
@@ -97,8 +111,11 @@ def _pointer_store(
         assert isinstance(elem, ty.Scalar)
         value = w.b.coerce(value, ty.Simd(elem, value.type.lanes))
         operands = (at, value) if mask == Known(None) else (at, value, w.b.materialize(mask))
-        attrs = {"stream": True} if stream == Known(True) else {}
-        w.b.emit(store, operands, (), attrs)
+        w.b.emit(store, operands, (), _access(w, align, stream, volatile))
+    elif isinstance(p.type.elem, ty.Scalar):
+        from sapwood.lang.ops.memory import store
+
+        w.b.emit(store, (at, w.b.coerce(value, p.type.elem)), (), _access(w, align, stream, volatile))
     else:
         layout.write(w.b, at, p.type.elem, value)
     return Known(None)
@@ -260,6 +277,10 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
         return Known(float if isinstance(v, float) else int)
     if isinstance(v, int | float) and name in NUMBER_METHODS:
         return bound(NUMBER_METHODS, name, w.b.materialize(x))
+    if isinstance(v, str):
+        from sapwood.lang.infer.text import METHODS
+
+        return bound(METHODS, name, x)
     found = getattr(v, name, None)
     if found is None:
         return None

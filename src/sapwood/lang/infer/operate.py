@@ -156,4 +156,6 @@ def contains(w: FunctionWalker, container: Value, item: Value) -> Value:
             return Known(item.value in text)
         case Agg(type=ty.Range()) | Known(value=range()):
             return range_contains(w, container, item)
+        case Known(value=str()):
+            return contains(w, w.b.materialize(container), item)
     return found_in(w, container, item)

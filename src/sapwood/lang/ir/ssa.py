@@ -88,7 +88,7 @@ class Op:
             return any(op.may_raise for region in self.regions for op in region.leaving())
         callee = self.attrs.get("function")
         if callee is None and "unit" in self.attrs:
-            callee = self.attrs["unit"].program.entry
+            callee = self.attrs["unit"]
         return callee is None or callee.may_raise
 
 

@@ -33,16 +33,8 @@ from sapwood.lang.library.pool_layout import (
     THREAD_IDS,
     THREADS,
 )
-from sapwood.lang.ops.system import (
-    atomic_add,
-    atomic_cas,
-    atomic_load,
-    atomic_store,
-    call_address,
-    call_native,
-    cpu_pause,
-    symbol_address,
-)
+from sapwood.lang.ops.atomics import atomic_add, atomic_cas, atomic_load, atomic_store
+from sapwood.lang.ops.system import call_address, call_native, cpu_pause, symbol_address
 from sapwood.runtime.error_layout import WORDS as RECORD_WORDS
 
 NONE = 1 << 62

@@ -16,6 +16,7 @@ from sapwood.lang.ops.heap import lower_release, lower_retain
 from sapwood.lang.ops.numeric import to_bits
 from sapwood.lang.types import BOOL, Leaf, Ptr, Ref, Scalar, Simd, Tile
 from sapwood.runtime.error_layout import CAUSE, CONTEXT, COUNT, TABLE_LEAST, VALUES
+from sapwood.targets.isolated import MARK
 
 _SPACES = {"generic": "ptr", "local": "ptr", "shared": "ptr addrspace(3)"}
 
@@ -82,6 +83,7 @@ class ModuleEmitter:
         self.variables: dict[str, str] = {}  # type and initial value of data -> its name
         self.declarations: dict[str, None] = {}
         self.counter = 0
+        self.isolated = False  # holds text that a user wrote
 
     def text_constant(self, text: str) -> str:
         """A NUL-terminated string constant; equal texts share one."""
@@ -108,12 +110,18 @@ class ModuleEmitter:
             self.variables[definition] = f"@.data{len(self.variables)}"
         return self.variables[definition]
 
+    def data_constant(self, data: bytes) -> str:
+        """Bytes that lie in the object code, followed by a zero; equal ones are one."""
+        raw = data + b"\0"
+        return self._constant(f"[{len(raw)} x i8] {_quoted(raw)}, align 16")
+
     def fresh(self, stem: str) -> str:
         self.counter += 1
         return f"{stem}.{self.counter}"
 
     def text(self) -> str:
-        head = [f'target triple = "{self.target.triple}"']
+        head = [MARK] if self.isolated else []
+        head += [f'target triple = "{self.target.triple}"']
         if self.target.data_layout:
             head.append(f'target datalayout = "{self.target.data_layout}"')
         constants = [f"{name} = private unnamed_addr constant {value}" for value, name in self.globals.items()]

@@ -11,7 +11,7 @@ from typing import Any
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.heap import lower_retain
 from sapwood.lang.types import F64, Ref, Scalar
-from sapwood.runtime.error_layout import FROM_NONE
+from sapwood.runtime.error_layout import FROM_NONE, STACK_LIMIT
 
 
 class Exit(Exception):
@@ -96,7 +96,8 @@ def make_exception(op: Any, values: tuple[Any, ...]) -> BaseException:
     taken = op.operands[1:] if op.op is raise_if else op.operands
     values = tuple(taken_object(x) if isinstance(v.type, Ref) else x for x, v in zip(values, taken, strict=False))
     if op.attrs.get("parts") is None:
-        return exception(op.attrs["message"].format(*values))
+        message = op.attrs["message"]  # an empty one: no arguments
+        return exception(message.format(*values)) if message else exception()
     queue = list(values)
 
     def argument(part: Any) -> Any:
@@ -312,12 +313,10 @@ def _(ev, op):
 def _(e, op):
     if e.level:  # inlined into a copy that has checked
         return
-    # The error record lies in the frame of the entry, so its distance is the stack used since then. The
-    # budget is an absolute symbol: its address is its value, set when the object is loaded.
+    # the entry has put behind the error record how far the stack of this thread may grow
     here = e.value(f"ptrtoint ptr {e.alloca(1, 1)} to i64")
-    used = e.value(f"sub i64 {e.value('ptrtoint ptr %err to i64')}, {here}")
-    e.declare("@sapwood_stack_budget = external global i8")
-    low = e.value(f"icmp ugt i64 {used}, {e.value('ptrtoint ptr @sapwood_stack_budget to i64')}")
+    limit = e.value(f"load i64, ptr {e.value(f'getelementptr i64, ptr %err, i64 {STACK_LIMIT}')}")
+    low = e.value(f"icmp ult i64 {here}, {limit}")
     bad, good = e.label("overflow"), e.label("ok")
     e.line(f"br i1 {low}, label %{bad}, label %{good}, !prof !1")
     e.block(bad)

@@ -44,10 +44,15 @@ def _(b, kind, nbytes):
 
 @new_object.reference
 def _(ev, op, nbytes):
+    return (Pointer(Block(make_object(op.attrs["drop"], nbytes), nbytes), 0, I64),)
+
+
+def make_object(drop: Any, nbytes: int) -> int:
+    """`new_object` in the evaluator: the address."""
     address = _allocate(nbytes)
     ctypes.c_int64.from_address(address).value = 1
-    ctypes.c_int64.from_address(address + 8).value = drop_word(op.attrs["drop"])
-    return (Pointer(Block(address, nbytes), 0, I64),)
+    ctypes.c_int64.from_address(address + 8).value = drop_word(drop)
+    return address
 
 
 @new_object.lowering
@@ -96,10 +101,15 @@ def _(b, p, nbytes):
 
 @reallocate.reference
 def _(ev, op, p, nbytes):
-    address = _libc().realloc(p.address, max(nbytes, 1)) if 0 <= nbytes < heap.LARGEST else 0
-    if not address:
+    return (Pointer(Block(resize(p.address, nbytes), nbytes), 0, op.result.type.elem),)
+
+
+def resize(address: int, nbytes: int) -> int:
+    """`reallocate` in the evaluator."""
+    moved = _libc().realloc(address, max(nbytes, 1)) if 0 <= nbytes < heap.LARGEST else 0
+    if not moved:
         raise MemoryError
-    return (Pointer(Block(address, nbytes), 0, op.result.type.elem),)
+    return moved
 
 
 @reallocate.lowering

@@ -148,7 +148,8 @@ def _(e, op, p, *mask):
         mt = e.type(op.operands[1].type)
         arg = (f"{pt} align {align}", p)
         return e.call(name, memory, [arg, (mt, mask[0]), (memory, zero)])
-    x = e.value(f"load {volatile}{memory}, {pt} {p}, align {align}{e.load_metadata(op)}{_alias(op, ty)}")
+    stream = ", !nontemporal !0" if op.attrs.get("stream") else ""
+    x = e.value(f"load {volatile}{memory}, {pt} {p}, align {align}{stream}{e.load_metadata(op)}{_alias(op, ty)}")
     if isinstance(ty, Ref) and not (op.attrs.get("take") or op.attrs.get("borrow")):
         lower_retain(e, x, ty)
     return e.from_memory(ty, x)
@@ -176,13 +177,14 @@ def _(e, op, p, x, *mask):
     pt = e.type(op.operands[0].type)
     align = op.attrs.get("align") or _natural(ty)
     memory = e.memory_type(ty)
+    volatile = "volatile " if op.attrs.get("volatile") else ""
     x = e.to_memory(ty, x)
     if mask:
         name = f"llvm.masked.store.{e.mangle(ty)}.{'p0' if pt == 'ptr' else 'p3'}"
         e.call(name, "void", [(memory, x), (f"{pt} align {align}", p), (e.type(op.operands[2].type), mask[0])])
         return
     stream = ", !nontemporal !0" if op.attrs.get("stream") else ""
-    e.line(f"store {memory} {x}, {pt} {p}, align {align}{stream}{_alias(op, ty)}")
+    e.line(f"store {volatile}{memory} {x}, {pt} {p}, align {align}{stream}{_alias(op, ty)}")
 
 
 def _alias(op, ty: Leaf) -> str:
@@ -197,15 +199,21 @@ def _natural(ty: Leaf) -> int:
 
 
 @operation()
-def prefetch(p: Any) -> None:
-    """Ask for the cache line at a pointer, for reading. Never faults."""
+def prefetch(p: Any, write: bool = False, locality: int = 3) -> None:
+    """Ask for the cache line at a pointer, for reading or to write it. `locality`: 0 (used once) to 3 (kept in every
+    cache). Never faults."""
 
 
 @prefetch.typing
-def _(b, p):
+def _(b, p, write, locality):
     if not isinstance(p, Var) or not isinstance(p.type, Ptr):
         raise BadOperand(b.loc, function="prefetch", detail="needs a Ptr", hint="x.ptr gives a tensor's pointer")
-    b.emit(prefetch, (p,))
+    kept = b.known(locality, "the locality of prefetch", int)
+    if not 0 <= kept <= 3:
+        hint = "0 is used once, 3 is kept in every cache"
+        raise BadOperand(b.loc, function="prefetch", detail=f"{kept} is not a locality", hint=hint)
+    attrs = {"write": b.known(write, "write of prefetch", bool), "locality": kept}
+    b.emit(prefetch, (p,), (), attrs)
     return Known(None)
 
 
@@ -217,9 +225,53 @@ def _(op, p):
 @prefetch.lowering
 def _(e, op, p):
     pt = e.type(op.operands[0].type)
-    e.call(
-        f"llvm.prefetch.{'p0' if pt == 'ptr' else 'p3'}", "void", [(pt, p), ("i32", "0"), ("i32", "3"), ("i32", "1")]
-    )
+    how = [("i32", str(int(op.attrs.get("write", False)))), ("i32", str(op.attrs.get("locality", 3))), ("i32", "1")]
+    e.call(f"llvm.prefetch.{'p0' if pt == 'ptr' else 'p3'}", "void", [(pt, p), *how])
+
+
+@operation()
+def assume_aligned(p: Any, nbytes: int) -> Any:
+    """The pointer, whose address is known to be a multiple of `nbytes`. Checked code raises ValueError if it is not; in
+    unchecked code that is undefined."""
+
+
+@assume_aligned.typing
+def _(b, p, nbytes):
+    from sapwood.lang.ops import arith
+    from sapwood.lang.types import BOOL
+
+    if not isinstance(p, Var) or not isinstance(p.type, Ptr):
+        hint = "x.ptr gives a tensor's pointer"
+        raise BadOperand(b.loc, function="assume_aligned", detail="needs a Ptr", hint=hint)
+    n = alignment(b, nbytes, "assume_aligned")
+    if not b.unchecked:
+        low = b.emit1(arith.band, (b.emit1(address, (p,), I64), b.index(n - 1)), I64)
+        odd = b.emit1(arith.compare, (low, b.index(0)), BOOL, test="ne")
+        b.raise_if(odd, ValueError, f"the address is not a multiple of {n}")
+    return b.emit1(assume_aligned, (p,), p.type, align=n)
+
+
+@assume_aligned.reference
+def _(op, p):
+    return p
+
+
+@assume_aligned.lowering
+def _(e, op, p):
+    if e.type(op.operands[0].type) == "ptr":
+        e.declare("declare void @llvm.assume(i1)")
+        e.line(f'call void @llvm.assume(i1 true) ["align"(ptr {p}, i64 {op.attrs["align"]})]')
+    return p
+
+
+def alignment(b, nbytes: Value, function: str) -> int:
+    """An alignment in bytes, known and a power of two."""
+    from sapwood.lang.errors_systems import BadAlignment
+
+    n = b.known(nbytes, "an alignment", int)
+    if not 1 <= n <= 4096 or n & (n - 1):
+        raise BadAlignment(b.loc, function=function, found=n)
+    return n
 
 
 # -- stack storage ----------------------------------------------------------------------------------

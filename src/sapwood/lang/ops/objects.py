@@ -13,7 +13,7 @@ from sapwood.lang.ops.pointer import Block, Pointer
 from sapwood.lang.types import BOOL, F64, I64, Object, Ptr, Ref
 from sapwood.lang.values import Known, Value, describe
 from sapwood.runtime import python_api
-from sapwood.runtime.error_layout import CAUSE, CONTEXT, COUNT, DESCRIPTOR, PLACE, WORDS
+from sapwood.runtime.error_layout import CAUSE, CONTEXT, COUNT, DESCRIPTOR, MADE, PLACE
 from sapwood.runtime.error_layout import OBJECT as OBJECT_RECORD
 
 OBJECT = Ref(Object())
@@ -137,7 +137,7 @@ def _(ev, op):
 
 @arguments_made.lowering
 def _(e, op):
-    e.line(f"store i64 1, ptr {e.value(f'getelementptr i64, ptr %err, i64 {WORDS}')}")
+    e.line(f"store i64 1, ptr {e.value(f'getelementptr i64, ptr %err, i64 {MADE}')}")
 
 
 # -- objects that are known -------------------------------------------------------------------------

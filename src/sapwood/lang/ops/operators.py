@@ -16,6 +16,7 @@ from sapwood.lang.ir.ssa import Region, Var
 from sapwood.lang.ops import arith, control
 from sapwood.lang.ops.base import Operation
 from sapwood.lang.ops.promotion import common_type, to_type
+from sapwood.lang.python_texts import python_text
 from sapwood.lang.types import (
     BOOL,
     F64,
@@ -370,7 +371,7 @@ def _shift(b: Any, fn: Any, x: Value, y: Value, ty: Scalar | Simd) -> Value:
     return b.emit1(_BITS[fn], (to_type(b, x, ty), count), ty)
 
 
-def _check_zero(b: Any, y: Var, ty: Scalar | Simd, text: str) -> None:
+def check_zero(b: Any, y: Var, ty: Scalar | Simd, text: str) -> None:
     if b.unchecked or isinstance(ty, Simd):
         return
     zero = b.emit1(arith.compare, (y, b.const(0, ty)), BOOL, test="eq")
@@ -383,7 +384,7 @@ def _true_division(b: Any, x: Value, y: Value, ty: Scalar | Simd) -> Value:
         ty = like(ty, F64)
     p, q = to_type(b, x, ty), to_type(b, y, ty)
     if elem_of(ty) == F64 and not (isinstance(y, Known) and y.value):
-        _check_zero(b, q, ty, "division by zero" if ints else "float division by zero")
+        check_zero(b, q, ty, python_text(operator.truediv, 1 if ints else 1.0, 0))
     return b.emit1(arith.div, (p, q), ty)
 
 
@@ -392,11 +393,10 @@ def _floor_division(b: Any, fn: Any, x: Value, y: Value, ty: Scalar | Simd) -> V
     known = isinstance(y, Known) and bool(y.value)
     if not elem_of(ty).is_float:
         if not known:
-            text = "integer division or modulo by zero" if fn is operator.floordiv else "integer modulo by zero"
-            _check_zero(b, q, ty, text)
+            check_zero(b, q, ty, python_text(fn, 1, 0))
         return b.emit1(arith.floordiv if fn is operator.floordiv else arith.floormod, (p, q), ty)
     if elem_of(ty) == F64 and not known:
-        _check_zero(b, q, ty, "float floor division by zero" if fn is operator.floordiv else "float modulo")
+        check_zero(b, q, ty, python_text(fn, 1.0, 0.0))
     from sapwood.lang.library.division import float_floordiv, float_mod
 
     return b.interpreter.call_function(float_floordiv if fn is operator.floordiv else float_mod, (p, q))

@@ -20,7 +20,7 @@ def text_constant() -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _constant(text: str) -> Any:
+def constant_object(text: str) -> Any:
     raw = text.encode("utf-8", "surrogatepass")
     buffer = ctypes.create_string_buffer(TEXT_AT + len(raw) + 1)
     head = (IMMORTAL, 0, len(raw), len(text), 0)
@@ -30,7 +30,7 @@ def _constant(text: str) -> Any:
 
 @text_constant.reference
 def _(op):
-    buffer = _constant(op.attrs["text"])
+    buffer = constant_object(op.attrs["text"])
     return Pointer(Block(ctypes.addressof(buffer), len(buffer), buffer), 0, I64)
 
 

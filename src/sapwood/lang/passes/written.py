@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from sapwood.lang.ir.ssa import Function, Op, Program, Region, Var
 from sapwood.lang.types import Object, Ptr, Ref, Str
 
-STORES = frozenset({"store", "atomic_add", "atomic_store", "atomic_cas", "atomic_exchange"})
+ATOMICS = tuple(f"atomic_{n}" for n in ("add", "sub", "and", "or", "xor", "min", "max", "exchange", "cas", "store"))
+STORES = frozenset({"store", *ATOMICS})
 
 
 @dataclass
@@ -93,10 +94,10 @@ def _collect(region: Region, out: _Pointers, loops: dict[object, Op]) -> _Pointe
             if isinstance(op.operands[-1].type, Ptr):
                 out.written.append(op.operands[-1])  # the pointer itself escapes into memory
         elif name in ("call", "call_unit"):
-            callee = op.attrs["function"] if name == "call" else op.attrs["unit"].program.entry
+            callee = op.attrs["function"] if name == "call" else op.attrs["unit"]
             out.calls.append((callee, op))
             continue
-        elif name in ("call_native", "tile_store"):
+        elif name in ("call_native", "call_external", "tile_store"):
             out.written += op.operands
         elif name == "loop":
             flow(op.operands, op.regions[0].params)

@@ -51,7 +51,10 @@ LEGAL: dict[str, Rule] = {
     **dict.fromkeys(("load", "store"), _no_mask),
     **dict.fromkeys(_CONTROL.split(), _always),
     **dict.fromkeys(_KERNEL.split(), _always),
-    **dict.fromkeys(("atomic_add", "atomic_cas", "atomic_load", "atomic_store"), _atomic),
+    **dict.fromkeys((
+            "atomic_add", "atomic_cas", "atomic_load", "atomic_store", "atomic_sub", "atomic_and",
+            "atomic_or", "atomic_xor", "atomic_min", "atomic_max", "atomic_exchange",
+        ), _atomic),
 }
 
 

@@ -1,0 +1,69 @@
+"""Random modules of programs, compiled and in CPython; and every program that ever failed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import conformance
+import fuzz
+import pytest
+from expressions import LANDED
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.parametrize("seed", [1_000_001])
+def test_modules_agree(seed):
+    found = fuzz.failures(seed, frozenset(LANDED), chunk=20)
+    assert not found, "\n".join(f"{f.text}\n{f.source}" for f in found)
+
+
+def test_found():
+    for path in sorted((HERE / "found").glob("*.py")):
+        assert list(conformance.differences(conformance.load(path))) == [], path
+
+
+def test_shrinking():
+    """A program that fails is cut down to what fails."""
+    source = "\n".join(
+        [
+            "from conformance import case, fn",
+            "",
+            "@case(3)",
+            "@case(4)",
+            "@fn",
+            "def p0(n: int) -> int:",
+            "    total = 0",
+            "    for i in range(n):",
+            "        total += i",
+            "        if total > 2:",
+            "            total = total.nothing",
+            "    return total",
+            "",
+        ]
+    )
+    texts, death = fuzz.run(source)
+    assert death == "" and texts
+    small = fuzz.shrink(fuzz.Failure(0, "p0", fuzz.kind_of(texts[0], ""), texts[0], source))
+    assert "nothing" in small.source and len(small.source.splitlines()) < len(source.splitlines()) - 2
+
+
+def test_a_crash_and_a_hang_are_told(monkeypatch):
+    crash = "import os\nfrom conformance import case, fn\n\n@case(1)\n@fn\ndef p0(n: int) -> int:\n    return n\n"
+    assert fuzz.run(crash + "os.kill(os.getpid(), 11)\n")[1].startswith("exit -11")
+    assert fuzz.run(crash + "while True:\n    pass\n", limit=2)[1] == "hang"
+    assert fuzz.run(crash) == ([], "")
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(36_000)
+def test_two_hundred_thousand(tmp_path):
+    """SAPWOOD_FUZZ_SECONDS stops it earlier; progress goes to the terminal with -s."""
+    command = [sys.executable, str(HERE / "fuzz.py"), "--programs", "200000", "--keep", str(tmp_path)]
+    if "SAPWOOD_FUZZ_SECONDS" in os.environ:
+        command += ["--seconds", os.environ["SAPWOOD_FUZZ_SECONDS"]]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stdout + "\n".join(p.read_text() for p in tmp_path.glob("*.py"))
