@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 from sapwood.lang.errors import BadArgument, BadDecorator, CompileError, NoGrid, NoLaunch, TooManySpecialisations
 from sapwood.lang.parameters import flatten, spread, spread_names, star_index
+from sapwood.lang.recursion import deeply
 from sapwood.lang.sources import remember
 
 R = TypeVar("R")
@@ -104,6 +105,7 @@ class State:
             return flatten(list(bound.arguments.values()), self.star)
         return list(args)
 
+    @deeply
     def classify(self, values: list[Any]) -> list[Any]:
         from sapwood.lang.boundary import classify
         from sapwood.lang.front.ast2hir import lower_function
@@ -122,6 +124,7 @@ class State:
                 raise
         return out
 
+    @deeply
     def specialise(self, arguments: list[Any]) -> Any:
         """The loaded specialisation for classified arguments: known, from the cache, or compiled now."""
         from sapwood.lang.load import load_entry

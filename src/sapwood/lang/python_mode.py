@@ -43,6 +43,7 @@ from sapwood.lang.ops.pointer import Block, Pointer
 from sapwood.lang.parameters import flatten, spread, spread_names, star_index
 from sapwood.lang.python_builtins import BUILTINS, is_math, math_function
 from sapwood.lang.python_memory import PythonPointer, PythonTensor
+from sapwood.lang.recursion import deeply
 from sapwood.lang.types import I64, Ref
 from sapwood.runtime.array import Array
 
@@ -266,6 +267,7 @@ def prepare_reference(fn: Any, values: list[Any]) -> Any:
     return program, shape, arguments, mutated, tuple(leaves), owners
 
 
+@deeply
 def _program(fn: Any, arguments: list[Any]) -> tuple[Program, ResultShape, tuple[int, ...]]:
     """The checked program for arguments of these kinds, made once."""
     from sapwood.lang import pipeline

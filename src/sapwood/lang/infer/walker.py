@@ -216,9 +216,12 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
     def block(self, statements: list[hir.Stmt]) -> bool:
         """Run statements; True when control does not come out of them."""
         try:
-            return any(self.stmt(s) for s in statements)
+            for s in statements:
+                if self.stmt(s):
+                    return True
         except Dead:
             return True
+        return False
 
     def stmt(self, s: hir.Stmt) -> bool:
         self.b.loc = s.loc

@@ -147,6 +147,7 @@ class Emitter:
         self.count = 0
         self.loops: dict[Any, dict[str, Any]] = {}
         self.handlers: dict[Any, tuple[str, list[tuple[list[str], str]]]] = {}  # label and edges of open tries
+        self.endings: dict[tuple[Var, ...], str] = {}  # blocks that leave with an error, by what they release
         self.result_types: list[str] = []
         self.in_chunk = False  # the body of a parallel loop: returns a bare status
         self.shared: list[str] = []
@@ -369,6 +370,10 @@ class Emitter:
         """Leave along the error edge of `op`: the error record is filled in. Every raising operation ends here."""
         for v in op.shared:
             lower_retain(self, self.name(v), v.type)
+        if op.handler is None and op.cleanup:  # shared with the other edges that release the same
+            self.line(f"br label %{self._ending(op.cleanup)}")
+            self.dead = True
+            return
         for v in op.cleanup:
             lower_release(self, self.name(v), v.type)
         if op.handler is None:
@@ -378,6 +383,25 @@ class Emitter:
         edges.append(([self.name(v) for v in op.edge], self.current))
         self.line(f"br label %{label}")
         self.dead = True
+
+    def _ending(self, owned: tuple[Var, ...]) -> str:
+        """The block that releases these and leaves the function: one value, then the block for the rest, so that many
+        edges that own many values make no more code than there are of both."""
+        if owned not in self.endings:
+            self.endings[owned] = self.label("ending")
+        return self.endings[owned]
+
+    def _emit_endings(self) -> None:
+        done = 0
+        while done < len(self.endings):
+            owned, label = list(self.endings.items())[done]
+            done += 1
+            self.block(label)
+            if not owned:
+                self.return_error()
+                continue
+            lower_release(self, self.name(owned[0]), owned[0].type)
+            self.line(f"br label %{self._ending(owned[1:])}")
 
     def fail_if(self, failed: str, op: Op) -> None:
         """Leave along the error edge of `op` if the i1 holds."""
@@ -429,6 +453,7 @@ class Emitter:
 
     def finish(self, head: str, attributes: str) -> None:
         """Add the finished function to the module."""
+        self._emit_endings()
         body = "\n".join(["entry:", *self.entry, *self.lines])
         self.module.functions.append(f"{head} {attributes} {{\n{body}\n}}")
 
