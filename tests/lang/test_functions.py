@@ -292,3 +292,85 @@ def order(n: int) -> int:
 
 def test_order_of_evaluation():
     agree(order, 1, plain=True)
+
+
+@fn
+def inc(x: int) -> int:
+    return x + 1
+
+
+@fn
+def dbl(x: int) -> int:
+    return x * 2
+
+
+@fn
+def neg(x: int) -> int:
+    if x > 100:
+        raise ValueError("too big")
+    return -x
+
+
+OPS = (inc, dbl, neg)
+
+
+@fn
+def choose(n: int) -> int:
+    f = inc if n % 2 else dbl
+    if n > 5:
+        f = neg
+    t = 0
+    for i in range(n):
+        t += f(i)
+        f = dbl if i % 2 else inc
+    return t
+
+
+@fn
+def indexed(n: int, k: int) -> int:
+    return OPS[k](n) + (inc, neg)[k % 2](n)
+
+
+@fn
+def apply(f: Callable[[int], int], x: int) -> int:
+    return f(f(x))
+
+
+@fn
+def applied(n: int) -> int:
+    f = inc if n > 2 else dbl
+    return apply(f, n) + apply(lambda v: v - 1, n) + apply(inc, n)
+
+
+@fn
+def even_by_pointer(n: int) -> bool:
+    f = odd if n % 2 == 0 else odd2
+    return True if n == 0 else f(n - 1)
+
+
+@fn
+def odd(n: int) -> bool:
+    return False if n == 0 else even_by_pointer(n - 1)
+
+
+@fn
+def odd2(n: int) -> bool:
+    return False if n == 0 else even_by_pointer(n - 1)
+
+
+@fn
+def endless_by_pointer(n: int) -> int:
+    f = endless_by_pointer if n >= 0 else inc
+    return f(n) + 1
+
+
+def test_function_pointers():
+    for n in range(9):
+        agree(choose, n)
+    for args in ((3, 0), (3, 1), (3, 2), (3, -1), (3, 5), (200, 2)):
+        agree(indexed, *args)
+    for n in range(5):
+        agree(applied, n)
+        assert even_by_pointer(n) is (n % 2 == 0)
+    with pytest.raises(RecursionError):
+        endless_by_pointer(1)

@@ -118,7 +118,18 @@ class Ref(Type):
         return f"{self.target} | None" if self.nullable else str(self.target)
 
 
-Leaf = Scalar | Simd | Ptr | Tile | Ref
+@dataclass(frozen=True, slots=True)
+class FunctionPointer(Type):
+    """A compiled function chosen at run time: `Callable[[int, float], float]`."""
+
+    params: tuple[Any, ...]  # infer.declared.Declared
+    result: Any
+
+    def __str__(self) -> str:
+        return f"Callable[[{', '.join(map(str, self.params))}], {self.result}]"
+
+
+Leaf = Scalar | Simd | Ptr | Tile | Ref | FunctionPointer
 
 
 # -- heap objects -----------------------------------------------------------------------------------
@@ -417,7 +428,7 @@ def sizeof(ty: Type) -> int:
             return ty.itemsize
         case Simd():
             return ty.elem.itemsize * ty.lanes
-        case Ptr() | Ref():
+        case Ptr() | Ref() | FunctionPointer():
             return 8
         case Tile():
             return ty.rows * ty.row_bytes

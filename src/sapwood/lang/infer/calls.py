@@ -90,6 +90,10 @@ class CallMixin:
         match target:
             case Agg(type=ty.Closure()):
                 return self.call_closure(target, args, kwargs, loc)
+            case Var(type=ty.FunctionPointer()):
+                from sapwood.lang.infer.pointers import call_pointer
+
+                return call_pointer(self, target, args, kwargs, loc)  # type: ignore[arg-type]
             case Agg(type=ty.BoundMethod(function=function), items=(receiver,)):
                 if callable(getattr(function, "rule", None)):
                     return self._call_method(function, receiver, args, kwargs, loc)

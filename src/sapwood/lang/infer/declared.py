@@ -58,7 +58,7 @@ def _show(d: Declared) -> str:
         case "spec":
             return describe(d.args[0])
         case "function":
-            return "a function"
+            return f"Callable[[{', '.join(map(_name, d.args[0]))}], {_name(d.args[1])}]" if d.args else "a function"
         case "const":
             return f"Const[{_name(d.args[0])}]"
         case "heap":
@@ -147,7 +147,7 @@ def _declare(a: Any, name: str, loc: Loc | None) -> Declared | None:
     if origin is tuple:
         return Declared("tuple", tuple(declare(i, name, loc) for i in typing.get_args(a)))
     if a is Callable or origin is Callable or origin is pytypes.FunctionType:
-        return Declared("function")
+        return _declare_callable(a, name, loc)
     if typing.get_origin(a) is not None and isinstance(typing.get_origin(a), type) and issubclass(
         typing.get_origin(a), Callable  # type: ignore[arg-type]
     ):
@@ -163,6 +163,39 @@ def _declare(a: Any, name: str, loc: Loc | None) -> Declared | None:
     if a in (tuple, Const, Tensor, SIMD, Ptr):
         return ANY if a in (tuple, Const) else None
     return None
+
+
+def _declare_callable(a: Any, name: str, loc: Loc | None) -> Declared:
+    """`Callable[[int, float], float]`; with `...` or without parameters anything that can be called."""
+    args = typing.get_args(a)
+    if len(args) != 2 or not isinstance(args[0], list):
+        return Declared("function")
+    return Declared("function", (tuple(declare(p, name, loc) for p in args[0]), declare(args[1], name, loc)))
+
+
+def _check_signature(declared: Declared, value: Value) -> None:
+    """A function whose own parameters show that it cannot be called as declared does not fit."""
+    if not declared.args:
+        return
+    wanted, result = declared.args
+    if isinstance(value, Agg) and isinstance(value.type, ty.Closure):
+        params = value.type.code.params
+        least = sum(p.default is None and not p.star and not p.keyword_only for p in params)
+        most = len(wanted) if any(p.star for p in params) else sum(not p.keyword_only for p in params)
+        if not least <= len(wanted) <= most:
+            raise Misfit(f"it takes {least if least == most else f'{least} to {most}'} arguments, not {len(wanted)}")
+    elif isinstance(value, Known) and getattr(type(value.value), "__sapwood_function__", False):
+        from sapwood.lang.infer.pointers import signature_of
+
+        own = signature_of(value.value)
+        if own is not None and len(own.params) != len(wanted):
+            raise Misfit(f"it is a {own}")
+        pairs = () if own is None else zip((*own.params, own.result), (*wanted, result), strict=True)
+        if any(p.kind == q.kind == "scalar" and p != q and ty.BOOL in (*p.args, *q.args) for p, q in pairs):
+            raise Misfit(f"it is a {own}")
+    elif isinstance(value, Var) and isinstance(value.type, ty.FunctionPointer):
+        if len(value.type.params) != len(wanted):
+            raise Misfit(f"it is a {value.type}")
 
 
 def _declare_optional(a: Any, name: str, loc: Loc | None) -> Declared | None:
@@ -230,6 +263,9 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
         case "const":
             return _fit_const(value, declared.args[0])
         case "function":
+            _check_signature(declared, value)
+            if isinstance(value, Var) and isinstance(value.type, ty.FunctionPointer):
+                return value
             if isinstance(value, Agg) and isinstance(value.type, ty.Closure | ty.BoundMethod):
                 return value
             if isinstance(value, Known):

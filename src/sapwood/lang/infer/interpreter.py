@@ -15,7 +15,7 @@ from sapwood.lang.front.hir import FunctionDef
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.declared import ANY, TYPES, Declared, declare
 from sapwood.lang.infer.join import Clash, join, storable
-from sapwood.lang.ir.ssa import Function, Program, Region, Var
+from sapwood.lang.ir.ssa import Function, Op, Program, Region, Var
 from sapwood.lang.passes.borrow import borrow_loads
 from sapwood.lang.passes.ownership import insert_ownership
 from sapwood.lang.types import HeapType
@@ -260,6 +260,18 @@ class Interpreter:
         key = (module, name)
         if key not in self.dependencies.constants and not module.startswith("sapwood.lang."):  # the compiler's own key
             self.dependencies.constants[key] = describe_constant(value)
+
+
+def require_stack_check(instance: Instance) -> None:
+    """A function that may be called in a cycle looks whether there is stack left."""
+    from sapwood.lang.ops import control
+
+    function = instance.function
+    if instance.result is not None and not function.recursive:
+        assert function.loc is not None
+        attrs = {"exception": RecursionError, "message": "maximum recursion depth exceeded"}
+        function.body.ops.insert(0, Op(control.check_stack, (), (), attrs, (), function.loc))
+    function.recursive = True
 
 
 def finish(functions: list[Function]) -> None:

@@ -72,6 +72,9 @@ def join(a: Spec, b: Spec) -> Spec:
         return _join_complex(a, b)
     if a.kind == "agg" and b.kind == "agg":
         return _join_aggregates(a, b)
+    pointer = _function_pointer(a, b)
+    if pointer is not None:
+        return pointer
     if a.kind == "known" and b.kind == "known":
         p, q = default_leaf(a.data.value), default_leaf(b.data.value)
         if p is None or q is None:
@@ -156,6 +159,22 @@ def present(s: Spec) -> Spec:
     if _optional(s):
         return s
     return Spec(s.kind, s.data, tuple(map(present, s.items)))
+
+
+def _function_pointer(a: Spec, b: Spec) -> Spec | None:
+    """Different compiled functions of one signature meet as an address."""
+    if not all(
+        s.kind == "known" and getattr(type(s.data.value), "__sapwood_function__", False)
+        or s.kind == "leaf" and isinstance(s.data, ty.FunctionPointer)
+        for s in (a, b)
+    ):  # fmt: skip
+        return None
+    from sapwood.lang.infer.pointers import signature_of
+
+    p, q = (s.data if s.kind == "leaf" else signature_of(s.data.value) for s in (a, b))
+    if p is None or p != q:
+        raise Clash("functions of different signatures")
+    return Spec("leaf", p)
 
 
 def _tuple_spec(s: Spec) -> Spec:
@@ -259,6 +278,11 @@ def adapt(b: Any, value: Value, spec: Spec) -> list[Var]:
         leaf = spec.data
         if isinstance(leaf, ty.Ref):
             return [adapt_reference(b, value, leaf)]
+        if isinstance(leaf, ty.FunctionPointer):
+            from sapwood.lang.infer.pointers import function_address
+
+            assert isinstance(value, Known)
+            return [function_address(b, value.value, leaf)]
         assert isinstance(leaf, ty.Scalar | ty.Simd)
         if isinstance(value, Known):
             return [b.const(value.value, leaf)]

@@ -85,6 +85,8 @@ def size_of(b: Any, t: ty.Type) -> int:
         return size(t)
     except TypeError:
         hint = "use a scalar, a SIMD vector, a pointer, or a @struct of these"
+        if "Callable" in str(t):
+            hint = "keep functions that are chosen at run time in a tuple: (f, g)[i](x)"
         raise BadOperand(b.loc, function="memory", detail=f"{t} has no layout in memory", hint=hint) from None
 
 

@@ -7,13 +7,12 @@ import operator
 from typing import TYPE_CHECKING
 
 from sapwood.lang import types as ty
-from sapwood.lang.errors import BadConversion, PatternMismatch
+from sapwood.lang.errors import PatternMismatch
 from sapwood.lang.front import hir
 from sapwood.lang.infer.builtins import builtin
 from sapwood.lang.infer.objects import get_attribute
 from sapwood.lang.ir.ssa import Var
-from sapwood.lang.ops.operators import tuple_items
-from sapwood.lang.values import Agg, Known, Value, describe, make_tuple
+from sapwood.lang.values import Agg, Known, Value, describe
 
 if TYPE_CHECKING:
     from sapwood.lang.infer.walker import FunctionWalker as Walker
@@ -92,10 +91,7 @@ def _positional(w: Walker, subject: Value, cls: Value, index: Value) -> Value:
 
 @builtin(hir.star_items)
 def _star_items(w: Walker, value: Value, before: Value, after: Value) -> Value:
+    from sapwood.lang.infer.unpack import unpack
+
     first, last = w.b.known(before, "a count", int), w.b.known(after, "a count", int)
-    items = tuple_items(value)
-    taken = list(items[first : len(items) - last])
-    try:
-        return w.call(Known(hir.make_list), taken, {}, w.b.loc)  # Python's lists hold what is left over
-    except BadConversion:  # of several types
-        return make_tuple(taken)
+    return unpack(w, value, first, last, w.b.loc)[first]

@@ -31,6 +31,7 @@ from sapwood.lang.infer.structs import (
     lift,
     set_struct_attribute,
 )
+from sapwood.lang.infer.tuples import TUPLE_METHODS, choose_item
 from sapwood.lang.infer.tensors import load_elements, store_elements, tensor_view
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import convert, simd
@@ -211,6 +212,8 @@ def get_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value:
                 found = x
             else:
                 found = bound(NUMBER_METHODS, name, x)
+        case Agg(type=ty.Tuple()) | Known(value=tuple()) if name in TUPLE_METHODS:
+            found = bound(TUPLE_METHODS, name, x)
         case Known():
             found = _known_attribute(w, x, name, loc)
     if found is None:
@@ -416,6 +419,8 @@ def _tuple_item(w: Walker, x: Value, index: Value) -> Value:
         parts = [w.b.known(v, "a slice of a tuple") for v in index.items[1:]]
         chosen = items[slice(*parts)]
         return Agg(ty.Tuple(len(chosen)), tuple(chosen))
+    if isinstance(index, Var) and items:
+        return choose_item(w, items, index)
     i = w.b.known(index, "the index of a tuple", int)
     if not -len(items) <= i < len(items):
         detail = f": it has {len(items)} items"

@@ -14,7 +14,7 @@ from typing import Any
 from sapwood.lang.ir.ssa import LEAVING, Function, Op, Program, Region, Var
 from sapwood.lang.ops.heap import lower_release, lower_retain
 from sapwood.lang.ops.numeric import to_bits
-from sapwood.lang.types import BOOL, Leaf, Ptr, Ref, Scalar, Simd, Tile
+from sapwood.lang.types import BOOL, FunctionPointer, Leaf, Ptr, Ref, Scalar, Simd, Tile
 from sapwood.runtime.error_layout import CAUSE, CONTEXT, COUNT, TABLE_LEAST, VALUES
 from sapwood.targets.isolated import MARK
 
@@ -33,7 +33,7 @@ def llvm_type(ty: Leaf) -> str:
             return f"<{ty.lanes} x {llvm_type(ty.elem)}>"
         case Ptr():
             return _SPACES[ty.space]
-        case Ref():
+        case Ref() | FunctionPointer():
             return "ptr"
         case Tile():
             return "x86_amx"
@@ -435,11 +435,12 @@ class Emitter:
         self.block(after)
         self.join(op.results, incoming)
 
-    def call_function(self, symbol: str, op: Op) -> None:
+    def call_function(self, symbol: str, op: Op, operands: tuple[Var, ...] | None = None) -> None:
         """Call a compiled function with the operands of `op`; an error leaves along its edge."""
         types = ["i32", *(self.type(r.type) for r in op.results)]
         ty = f"{{{', '.join(types)}}}"
-        text = ", ".join([*(f"{self.type(v.type)} {self.name(v)}" for v in op.operands), "ptr %err"])
+        operands = op.operands if operands is None else operands
+        text = ", ".join([*(f"{self.type(v.type)} {self.name(v)}" for v in operands), "ptr %err"])
         out = self.value(f"call {ty} {symbol}({text})")
         if op.may_raise:
             status = self.value(f"extractvalue {ty} {out}, 0")

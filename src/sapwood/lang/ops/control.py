@@ -282,6 +282,36 @@ def _(e, op):
     e.call_function(f"@{e.callee(op.attrs['function'])}", op)
 
 
+@operation(control=True)
+def function_address() -> None:
+    """The address of a function of the same program (attribute `function`)."""
+
+
+@function_address.reference
+def _(ev, op):
+    return (op.attrs["function"],)
+
+
+@function_address.lowering
+def _(e, op):
+    e.names[op.result] = f"@{op.attrs['function'].name}"
+
+
+@operation(control=True, raises=True)
+def call_indirect() -> None:
+    """Call the function that the first operand is the address of, with the others."""
+
+
+@call_indirect.reference
+def _(ev, op, function, *values):
+    return ev.function(function, values)
+
+
+@call_indirect.lowering
+def _(e, op):
+    e.call_function(e.name(op.operands[0]), op, op.operands[1:])
+
+
 @operation(control=True, raises=True)
 def call_unit() -> None:
     """Call the entry of another compilation unit (attribute `unit`), linked by its symbol."""

@@ -186,6 +186,10 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
         from sapwood.lang.infer.ranges import range_equal
 
         return range_equal(b.interpreter.frames[-1], fn, x, y)
+    if fn is operator.mul and (_is_tuple(x) or _is_tuple(y)):
+        items, times = (x, y) if _is_tuple(x) else (y, x)
+        repeated = tuple_items(items) * b.known(times, "how often a tuple is repeated", int)
+        return Agg(Tuple(len(repeated)), repeated)
     symbol = SYMBOLS[fn]
     if fn in COMPARISONS:
         ty = common_type(b, symbol, (x, y))
