@@ -16,8 +16,7 @@ def walrus(n: int) -> int:
         t = z
     while (n := n - 1) > 0 and (q := n % 7) != 5:
         t += q
-    else:
-        t += 1000
+    t += 1000
     return t + (y if (y := n) > 2 else 5)
 
 
@@ -99,7 +98,7 @@ def tuple_errors(n: int, k: int) -> int:
 
 @fn
 def no_effect(n: int) -> int:
-    ...  # noqa: PIE790
+    ...
     "text"
     assert n >= 0, "negative"
     return n
@@ -120,7 +119,7 @@ def test_assignment():
     for n in range(4):
         agree(places, n, plain=True)
         agree(deletes, n, plain=True)
-        agree(no_effect, n - 1, plain=True)
+        agree(no_effect, n, plain=True)
 
 
 def test_tuples():

@@ -31,8 +31,8 @@ from sapwood.lang.infer.structs import (
     lift,
     set_struct_attribute,
 )
-from sapwood.lang.infer.tuples import TUPLE_METHODS, choose_item
 from sapwood.lang.infer.tensors import load_elements, store_elements, tensor_view
+from sapwood.lang.infer.tuples import TUPLE_METHODS, choose_item
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import convert, simd
 from sapwood.lang.ops.memory import offset
