@@ -75,7 +75,7 @@ def _callback(w: Walker, f: External, name: str, wanted: Callback, value: Value)
     except Clash:
         fits = False
     if not fits:
-        found = f"{fn.__name__}(...) -> {describe(result)}"  # type: ignore[arg-type]
+        found = f"{getattr(fn, '__name__', '?')}(...) -> {describe(result)}"  # type: ignore[arg-type]
         hint = f"it must return {wanted.result}"
         raise WrongArgumentType(b.loc, (), name=name, function=f.symbol, found=found, expected=wanted, hint=hint)
     attrs = {"function": instance.function, "callback": wanted, "name": fn.__name__}

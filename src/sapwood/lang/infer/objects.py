@@ -21,6 +21,7 @@ from sapwood.lang.errors import (
 from sapwood.lang.infer import layout
 from sapwood.lang.infer.heap import require_some, rules_of
 from sapwood.lang.infer.heap_structs import struct_of
+from sapwood.lang.infer.number_methods import FLOAT_METHODS, INT_METHODS, methods_of, number_attribute
 from sapwood.lang.infer.ranges import range_item, range_length
 from sapwood.lang.infer.records import field_view, get_record_field, set_record_field
 from sapwood.lang.infer.structs import (
@@ -208,10 +209,8 @@ def get_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value:
                 found = Known(dtype_of(elem_of(t)))
             elif name == "lanes":
                 found = Known(ty.lanes_of(t) or 1)
-            elif name == "real":
-                found = x
             else:
-                found = bound(NUMBER_METHODS, name, x)
+                found = number_attribute(w, x, name) or bound(NUMBER_METHODS | methods_of(t), name, x)
         case Agg(type=ty.Tuple()) | Known(value=tuple()) if name in TUPLE_METHODS:
             found = bound(TUPLE_METHODS, name, x)
         case Known():
@@ -237,7 +236,7 @@ def _attribute_hint(x: Value, name: str) -> str:
         case Var(type=ty.Ref()):
             names = list(rules_of(x).methods)
         case Var():
-            names = [*NUMBER_METHODS, "dtype", "lanes"]
+            names = [*NUMBER_METHODS, *methods_of(x.type), "dtype", "lanes"]
         case Known(value=v):
             names = dir(v)
     close = difflib.get_close_matches(name, names, 1)
@@ -278,8 +277,14 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
         return get_class_attribute(w, v, name, loc)
     if isinstance(v, int | float) and not isinstance(v, bool) and name == "dtype":
         return Known(float if isinstance(v, float) else int)
-    if isinstance(v, int | float) and name in NUMBER_METHODS:
-        return bound(NUMBER_METHODS, name, w.b.materialize(x))
+    if isinstance(v, int | float):
+        leaf = w.b.materialize(x) if name in NUMBER_METHODS or name in (FLOAT_METHODS | INT_METHODS) else None
+        if leaf is not None:
+            return bound(NUMBER_METHODS | methods_of(leaf.type), name, leaf)
+    if isinstance(v, complex) and name == "conjugate":
+        from sapwood.lang.infer import complex_numbers
+
+        return bound(complex_numbers.METHODS, name, complex_numbers.as_complex(w.b, x, name))
     if isinstance(v, str):
         from sapwood.lang.infer.text import METHODS
 

@@ -107,6 +107,10 @@ def pieces_of(w: Any, x: Value, how: str) -> Pieces:
             return [call(w, getattr(text_values, f"optional_{how}"), x)]
         case Agg(type=ty.Struct()):
             return _struct_pieces(w, x, how)
+        case Agg(type=ty.Complex()):
+            from sapwood.lang.library.text_complex import complex_text
+
+            return [call(w, complex_text, *(w.b.convert(v, F64) for v in x.items))]
     hint = "numbers, texts, tuples, containers and structs can be shown"
     raise BadOperand(w.b.loc, function=how, detail=f"cannot show {describe(x)}", hint=hint)
 

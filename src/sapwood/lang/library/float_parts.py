@@ -56,6 +56,25 @@ def ldexp(x: float, n: int) -> float:
     return m * 2.0 * _power_of_two(n - 1)
 
 
+@fn
+def as_integer_ratio(x: float) -> tuple[int, int]:
+    """x as a quotient of ints without a common divisor; OverflowError if one of them is wider than 64 bits."""
+    if x != x:
+        raise ValueError("cannot convert NaN to integer ratio")
+    if x == INF or x == -INF:
+        raise OverflowError("cannot convert Infinity to integer ratio")
+    m, e = frexp(x)
+    steps = 0
+    while m != floor(m):
+        m, steps = m * 2.0, steps + 1
+    e -= steps
+    if e > 0 and absolute(m) * 2.0 ** min(e, 100) >= 2.0**63 or e < -62:
+        raise OverflowError("the ratio does not fit into 64-bit ints")
+    if e >= 0:
+        return int(m) << e, 1
+    return int(m), 1 << -e
+
+
 @fn(unchecked=True)
 def modf(x: float) -> tuple[float, float]:
     """(fraction, whole part), both with the sign of x."""

@@ -193,6 +193,8 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
     symbol = SYMBOLS[fn]
     if fn in COMPARISONS:
         ty = common_type(b, symbol, (x, y))
+        if ty == F64 and not b.unchecked and _is_wide_int(x) != _is_wide_int(y):
+            return _exact_comparison(b, fn, x, y)
         return b.emit1(arith.compare, (to_type(b, x, ty), to_type(b, y, ty)), like(ty, BOOL), test=COMPARISONS[fn])
     ty = common_type(b, symbol, (x, y))
     elem = elem_of(ty)
@@ -217,6 +219,52 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
         return b.emit1(_DIRECT[fn], (to_type(b, x, ty), to_type(b, y, ty)), ty)
     hint = "write the loop, or call a kernel" if fn is operator.matmul else ""
     raise NoOperator(b.loc, left=describe(x), op=symbol, right=describe(y), hint=hint)
+
+
+def _is_wide_int(v: Value) -> bool:
+    """An int that f64 may not hold."""
+    if isinstance(v, Known):
+        return isinstance(v.value, int) and not -(2**53) <= v.value <= 2**53
+    return isinstance(v, Var) and isinstance(v.type, Scalar) and v.type.is_int and v.type.bits == 64
+
+
+_TURNED = {operator.lt: operator.gt, operator.le: operator.ge, operator.gt: operator.lt, operator.ge: operator.le}
+
+
+def _exact_comparison(b: Any, fn: Any, x: Value, y: Value) -> Value:
+    """An int of 64 bits and a float: by their values, as Python does, and not by the int rounded to a float.
+
+    Rounding keeps the order, so only where the rounded int equals the float is the int compared with the float's.
+    """
+    if not _is_wide_int(x):
+        x, y, fn = y, x, _TURNED.get(fn, fn)
+    q = to_type(b, y, F64)
+
+    def compare(test: str, i: Var, j: Var) -> Var:
+        return b.emit1(arith.compare, (i, j), BOOL, test=test)
+
+    if isinstance(x, Known) and not -(2**63) <= x.value < 2**63:  # such an int has no leaf
+        return compare(COMPARISONS[fn], b.const(x.value, F64), q)
+    x = b.materialize(x)
+    p, whole = b.convert(x, F64), b.convert(q, x.type)
+    same, beyond = compare("eq", p, q), compare("eq", q, b.const(2.0 ** (63 if x.type == I64 else 64), F64))
+
+    def either(i: Var, j: Var) -> Var:
+        return b.emit1(arith.bor, (i, j), BOOL)
+
+    def both(i: Var, j: Var) -> Var:
+        return b.emit1(arith.band, (i, j), BOOL)
+
+    equal = both(both(same, compare("eq", x, whole)), b.emit1(arith.bxor, (beyond, b.const(True, BOOL)), BOOL))
+    if fn is operator.eq:
+        return equal
+    if fn is operator.ne:
+        return logical_not(b, equal)
+    if fn in (operator.lt, operator.le):
+        strict = either(compare("lt", p, q), both(same, either(compare("lt", x, whole), beyond)))
+    else:
+        strict = either(compare("gt", p, q), both(same, compare("gt", x, whole)))
+    return strict if fn in (operator.lt, operator.gt) else either(strict, equal)
 
 
 def _is_tuple(v: Value) -> bool:
