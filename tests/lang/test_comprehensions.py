@@ -131,6 +131,27 @@ def chained(n: int) -> int:
 
 
 @fn
+def around(n: int) -> int:
+    v = 1000
+    total = sum(a + v for v in range(n) for a in (v * j for j in range(v) if v > 1))
+    return total + sum(w for w in (v + u for u in range(n) if u % 2)) + v
+
+
+@fn
+def twice_prepared(n: int) -> int:
+    return len(list(a * 2 + b for a, b in zip((6 for v in (1, -1, n) if v % 2), (i + 3 * j for i, j in enumerate(range(n))))))
+
+
+@fn
+def nothing(n: int) -> int:
+    try:
+        a, b = [i for i in range(n) if i > n]
+        return a + b
+    except ValueError:
+        return -1
+
+
+@fn
 def zipped(n: int) -> int:
     return sum(a * b for a, b in zip((i * i for i in range(n) if i % 2), [j + 1 for j in range(n)]))
 
@@ -183,6 +204,9 @@ def test_comprehensions():
         alike(walrus, n)
         alike(zipped, n)
         alike(chained, n)
+        alike(around, n)
+        alike(twice_prepared, n)
+        alike(nothing, n)
         alike(over_tuples, n)
         alike(passed_on, n, 3)
         for x in (0, 1, 6, 7):

@@ -60,13 +60,9 @@ class IndexedZip(Indexed):
             p.prepare(w)
         super().prepare(w)
 
-    def start(self, w: Walker, prefix: str) -> None:
-        for k, p in enumerate(self.parts):
-            if p.static:  # by a number of run time
-                p.start(w, f"{prefix}.{k}")
-                for name in p.state:
-                    w.vars.pop(name)
-        super().start(w, prefix)
+    def lay_out(self, w: Walker) -> None:
+        for p in self.parts:
+            p.lay_out(w)
 
     def length(self, w: Walker) -> Value:
         return least(w, [p.length(w) for p in self.parts])
@@ -125,10 +121,8 @@ class IndexedEnumerate(Indexed):
         self.inner.prepare(w)
         self.limit = self.inner.limit
 
-    def start(self, w: Walker, prefix: str) -> None:
-        if self.static:
-            self.inner.start(w, prefix)
-        super().start(w, prefix)
+    def lay_out(self, w: Walker) -> None:
+        self.inner.lay_out(w)
 
     def length(self, w: Walker) -> Value:
         return self.inner.length(w)
@@ -158,15 +152,13 @@ class IndexedReversed(Indexed):
     def prepare(self, w: Walker) -> None:
         self.inner.prepare(w)
         self.count = self.inner.length(w)
-        super().prepare(w)
+        self.limit = self.count
 
-    def start(self, w: Walker, prefix: str) -> None:
-        if self.static:
-            self.inner.start(w, prefix)
-        super().start(w, prefix)
+    def lay_out(self, w: Walker) -> None:
+        self.inner.lay_out(w)
 
     def length(self, w: Walker) -> Value:
-        return self.count
+        return self.inner.length(w)
 
     def dims(self) -> set[Any]:
         return self.inner.dims()
@@ -219,10 +211,8 @@ class IndexedMap(Indexed):
         self.inner.prepare(w)
         self.limit = self.inner.limit
 
-    def start(self, w: Walker, prefix: str) -> None:
-        if self.static:
-            self.inner.start(w, prefix)
-        super().start(w, prefix)
+    def lay_out(self, w: Walker) -> None:
+        self.inner.lay_out(w)
 
     def length(self, w: Walker) -> Value:
         return self.inner.length(w)

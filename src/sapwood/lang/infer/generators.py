@@ -20,32 +20,33 @@ if TYPE_CHECKING:
 
 
 class Code:
-    """What a generator expression runs, and the function whose names it sees."""
+    """What a generator expression runs, and the function whose names it sees. `around` are names of comprehensions
+    around it, which end before it is run."""
 
     def __init__(self, node: Any, owner: Walker) -> None:
         self.node, self.owner = node, owner
+        self.around = dict(owner.comprehended)
         self.unchecked = owner.b.unchecked
+        self.names = {*self.around, *node.names}
 
 
 @contextmanager
 def scope(owner: Walker, local: dict[str, Value], w: Walker, code: Code) -> Iterator[None]:
     """Run code of the comprehension: in its function's names, with its own ones in front of them."""
     missing = object()
-    hidden: dict[str, Any] = {n: owner.vars.get(n, missing) for n in code.node.names}
+    hidden: dict[str, Any] = {n: owner.vars.get(n, missing) for n in code.names}
     for n in code.node.names:
         owner.vars.pop(n, None)
-    owner.vars.update(local)
+    inside = {n: v for n, v in code.around.items() if n not in code.node.names} | local
+    owner.vars.update(inside)
+    comprehended, owner.comprehended = owner.comprehended, inside
     before = dict(owner.vars) if owner is not w else {}
     unchecked, owner.b.unchecked = owner.b.unchecked, code.unchecked
     try:
         yield
     finally:
-        owner.b.unchecked = unchecked
-        if owner is not w:
-            changed = [n for n, v in owner.vars.items() if n not in code.node.names and n[0] != "$"
-                       and not (n in before and same(v, before[n]))]  # fmt: skip
-        else:
-            changed = []
+        owner.b.unchecked, owner.comprehended = unchecked, comprehended
+        changed = [] if owner is w else _changed(owner, before, code)
         for n, v in hidden.items():
             if v is missing:
                 owner.vars.pop(n, None)
@@ -53,6 +54,11 @@ def scope(owner: Walker, local: dict[str, Value], w: Walker, code: Code) -> Iter
                 owner.vars[n] = v
     if changed:  # the loop that runs here does not carry another function's names
         raise GeneratorElsewhere(code.node.loc, name=changed[0] if changed[0][0] != "@" else "an iterator")
+
+
+def _changed(owner: Walker, before: dict[str, Value], code: Code) -> list[str]:
+    names = (n for n in owner.vars if n not in code.names and n[0] != "$")
+    return [n for n in names if n not in before or not same(owner.vars[n], before[n])]
 
 
 class Generator(Transformed):

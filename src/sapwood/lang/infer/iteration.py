@@ -115,6 +115,7 @@ class Indexed(Iteration):
 
     def start(self, w: Walker, prefix: str) -> None:
         self.prepare(w)
+        self.lay_out(w)
         if self.limit is not None:
             self.limit = w.b.materialize(self.limit)
         self.state = [prefix]
@@ -129,6 +130,9 @@ class Indexed(Iteration):
         b.below[i] = {limit} | self.dims()
         w.vars[slot] = binary(b, operator.add, i, Known(1))
         return self.at(w, i)
+
+    def lay_out(self, w: Walker) -> None:
+        """Make ready for numbers of run time: items of a tuple have to be in memory."""
 
     def finish(self, w: Walker) -> None:
         """Emit, on the way out, what has to be checked there."""
@@ -258,18 +262,7 @@ class Items(Indexed):
     def dims(self) -> set[Any]:
         return {len(self.items)}
 
-    def prepare(self, w: Walker) -> None:
-        super().prepare(w)
-        if not self.static:
-            self._lay_out(w)
-
-    def start(self, w: Walker, prefix: str) -> None:
-        """By a number of run time: the items have to be in memory."""
-        super().start(w, prefix)
-        if self.memory is None:
-            self._lay_out(w)
-
-    def _lay_out(self, w: Walker) -> None:
+    def lay_out(self, w: Walker) -> None:
         from sapwood.lang.errors import BadOperand
 
         spec = self._spec()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING
 
-from sapwood.lang import types as ty
 from sapwood.lang.errors import Loc, UnpackMismatch
 from sapwood.lang.infer.adapters import has_next, known_items
 from sapwood.lang.infer.collect import list_of
+from sapwood.lang.infer.heap import Dead, is_reference
 from sapwood.lang.infer.iteration import Indexed, Iteration, RaiseSink, is_iterable, iterate
 from sapwood.lang.infer.lists import make_list
 from sapwood.lang.ir.ssa import Var
+from sapwood.lang.ops import control
 from sapwood.lang.ops.operators import binary
 from sapwood.lang.values import Known, Value, describe
 
@@ -31,6 +32,9 @@ class Part(Indexed):
         self.inner.prepare(w)
         super().prepare(w)
 
+    def lay_out(self, w: Walker) -> None:
+        self.inner.lay_out(w)
+
     def length(self, w: Walker) -> Value:
         return self.count
 
@@ -45,7 +49,7 @@ def unpack(w: Walker, value: Value, before: int, after: int | None, loc: Loc) ->
     if not is_iterable(value):
         raise UnpackMismatch(loc, found=describe(value), count=names)
     it = iterate(w, value, loc)
-    if it.pushed or isinstance(it, Indexed) and it.static:
+    if (it.pushed or isinstance(it, Indexed) and it.static) and not is_reference(value):
         items = known_items(w, it)
         if items is not None:
             return _known(w, list(items), value, before, after, loc)
@@ -115,10 +119,11 @@ def _many(count: int) -> str:
 
 
 def _check(w: Walker, bad: Value, message: str, *shown: Value) -> None:
-    values = [w.b.materialize(v) for v in shown]
     if isinstance(bad, Var):
-        w.b.raise_if(bad, ValueError, message, *values)
+        w.b.raise_if(bad, ValueError, message, *(w.b.materialize(v) for v in shown))
     elif isinstance(bad, Known) and bad.value:
-        w.b.raise_if(w.b.const(True, ty.BOOL), ValueError, message, *values)
+        text = message.format(*(v.value for v in shown if isinstance(v, Known)))
+        w.b.emit(control.raise_, (), (), {"exception": ValueError, "parts": [{"value": text}]})
+        raise Dead
 
 

@@ -97,6 +97,7 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
         self.instance: Instance | None = None  # None when the body is inlined into a caller
         self.called_at: Any = None  # where, if so
         self.lent: frozenset[str] = frozenset()  # the caller's shared names, and the state of its iterators
+        self.comprehended: dict[str, Value] = {}  # the names of the comprehensions that are being walked
         self.straight = False  # inlined with no way out but its end: its names hold on after it
         self.conditions: dict[str, hir.Expr] = {}  # what the names of conditions stand for
         self.result: Declared | None = self._declared_result()
