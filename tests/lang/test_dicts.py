@@ -298,3 +298,64 @@ def test_the_border():
     agree(untyped, {(1, 2.5): 3.5}, frozenset([(1, 2)]))
     with pytest.raises(TypeError, match="argument 'd' must be"):
         across({1: "x"}, set(), frozenset())
+
+
+@fn
+def words(text: str) -> dict[str, int]:
+    counts = {}
+    for w in text.split():
+        counts[w] = counts.get(w, 0) + 1
+    return counts
+
+
+@fn
+def text_keys(text: str) -> list[str]:
+    counts: dict[str, int] = {}
+    seen = set()
+    for w in text.split():
+        if w in counts:
+            counts[w] += 1
+        else:
+            counts[w] = 1
+        seen.add(w)
+    out = [w for w in sorted(counts) if counts[w] > 1]
+    out.extend(sorted(sorted(seen), key=len, reverse=True))
+    d = {("a", 1): "x", ("b", 2): text}
+    out.append(d.get(("b", 2), "no"))
+    out.append(f"{counts} {d!r} {out}")
+    out.insert(0, out.pop())
+    return out * 2
+
+
+@fn
+def missing_text(text: str) -> int:
+    d = {"one": 1}
+    return d[text]
+
+
+def test_text_keys():
+    for text in ("", "a b a c", "the quick brown fox jumps over the lazy dog the end \u00e9 \u00e9 \U0001f600"):
+        agree(words, text)
+        agree(text_keys, text)
+    agree(missing_text, "one")
+    agree(missing_text, "two \u00e9")
+
+
+@fn
+def shown(n: int) -> str:
+    rows = [[i, n] for i in range(n)]
+    d = {i: [i * 0.5] for i in range(n)}
+    return f"{rows} {d} {set(range(n))} {frozenset([n])} {[None, str(n)]} {[(n, True)]!r:}"
+
+
+@fn
+def complex_keys(n: int) -> list[int]:
+    d = {complex(i, 1): i for i in range(n)}
+    d[1j] = 7
+    return [hash(1 + 2j), hash(complex(n, -n)), *d.values()]
+
+
+def test_containers_as_text():
+    for n in (0, 1, 4):
+        agree(shown, n)
+        agree(complex_keys, n)

@@ -15,9 +15,3 @@ class NotPairs(TypeMistake):
     code = "T061"
     message = "a dict is made of pairs, but the items are {found}"
     help = "give (key, value) tuples, for example dict(zip(keys, values))"
-
-
-class NeverKnown(TypeMistake):
-    code = "T062"
-    message = "nothing says what {what} holds"
-    help = "annotate it, for example: xs: list[int] = []"

@@ -118,7 +118,10 @@ class CallMixin:
             _signature(method.rule).bind(self, receiver, *args, **kwargs)
         except TypeError as e:
             name = method.__name__
-            raise WrongArgumentCount(loc, function=name, problem=str(e), signature=f"{name}(...)") from None
+            shown = [str(p.replace(annotation=p.empty)) for p in list(_signature(method.rule).parameters.values())[2:]]
+            problem = f"was called wrongly: {e}"
+            signature = f"{name}({', '.join(shown)})"
+            raise WrongArgumentCount(loc, function=name, problem=problem, signature=signature) from None
         return method.rule(self, receiver, *args, **kwargs)
 
     def _call_known(self, f: Any, args: list[Value], kwargs: dict[str, Value], loc: Loc) -> Value:

@@ -9,18 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 from sapwood.lang import types as ty
-from sapwood.lang.errors import BadConversion, NoOperator
+from sapwood.lang.errors import BadConversion, NoOperator, UnpackMismatch
 from sapwood.lang.errors_containers import NotPairs
 from sapwood.lang.front import hir
 from sapwood.lang.infer.border import demand
 from sapwood.lang.infer.builtins import builtin
 from sapwood.lang.infer.equality import is_tuple
 from sapwood.lang.infer.generators import COMPREHENSIONS, Code, drive_clauses
-from sapwood.lang.infer.hashing import table_hash
+from sapwood.lang.infer.hashing import require_hash
 from sapwood.lang.infer.heap import Dead, HeapRules, require_some
 from sapwood.lang.infer.iteration import Iteration, Sink, choose, iterate, iterates
 from sapwood.lang.infer.join import adapt, known_element
-from sapwood.lang.infer.lists import LENGTH, fit_element, foresee, is_starred, learn, raise_now, word
+from sapwood.lang.infer.lists import LENGTH, fit_element, foresee, is_starred, learn, raise_now, show_function, word
 from sapwood.lang.infer.unpack import unpack
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.object_types import elements_misfit
@@ -91,9 +91,9 @@ def _leaves(w: Any, x: Value, spec: Spec) -> Value:
 
 def as_key(w: Any, d: Var, key: Value) -> Value:
     spec = target_of(d).key
+    require_hash(w, key)
     if spec.kind == "never":
         learn(w, spec.data, key, "dict's keys")
-        table_hash(w, key)  # says what cannot be a key
         return key
     return _leaves(w, fit_element(w, key, spec, "dict"), spec)
 
@@ -195,7 +195,7 @@ def pairs_of(w: Any, source: Value, use: Callable[[Value, Value], None]) -> None
         else:
             try:
                 k, v = unpack(w, item, 2, None, loc)
-            except BadConversion:
+            except UnpackMismatch:
                 raise NotPairs(loc, found=describe(item)) from None
         use(k, v)
 
@@ -317,6 +317,17 @@ class DictRules(HeapRules):
                 return out if is_empty(x) else update(w, out, y) and out
         hint = "dicts can be compared with == and joined with |"
         raise NoOperator(w.b.loc, left=describe(x), op=SYMBOLS[fn], right=describe(y), hint=hint)
+
+    def text(self, w: Any, x: Var, how: str) -> list[Value] | None:
+        from sapwood.lang.library.container_text import dict_text
+
+        before, after = "", ""
+        if target_of(x).default is not None:
+            before, after = f"defaultdict({target_of(x).default!r}, ", ")"
+        if is_empty(x):
+            return [Known(before + "{}" + after)]
+        body = w.call_compiled(dict_text, [x, stored_of(x), show_function(how)], {})
+        return [Known(before), body, Known(after)]
 
     def to_object(self, w: Any, x: Var) -> Var:
         from sapwood.lang.library.border import dict_to_python

@@ -72,6 +72,8 @@ def _hash(w: Any, x: Value, exact: bool) -> Value:
                 return found
         case Agg(type=ty.Tuple()) | Known(value=tuple()):
             return _of_items(w, [part(i) for i in tuple_items(x)])
+        case Agg(type=ty.Complex(), items=(real, imag)):
+            return w.call_compiled(hashing.hash_complex, [part(real), part(imag)], {})
         case Agg(type=ty.Struct(frozen=True)):
             method = w.method_of(x, "__hash__")
             if method is not None:
@@ -89,6 +91,27 @@ def _of_items(w: Any, hashes: list[Value]) -> Value:
     for h in hashes:
         total = w.call_compiled(hashing.hash_item, [total, w.b.materialize(h)], {})
     return w.call_compiled(hashing.hash_end, [total, Known(len(hashes))], {})
+
+
+def require_hash(w: Any, x: Value) -> None:
+    """Say here, and not in the library, what cannot be a key."""
+    from sapwood.lang.infer.heap import rules_of
+
+    match x:
+        case Var(type=ty.Ref() as t):
+            if not isinstance(t.target, ty.Str) and not rules_of(x).hashable(x):
+                raise NotHashable(w.b.loc, type=describe(x), hint=hashable_hint(x))
+        case Agg(type=ty.Tuple() | ty.Optional(), items=items):
+            for item in items:
+                require_hash(w, item)
+        case Agg(type=ty.Struct(frozen=True)):
+            if w.method_of(x, "__hash__") is None:
+                for item in x.items:
+                    require_hash(w, item)
+        case Agg(type=ty.Complex()):
+            return
+        case Agg():
+            raise NotHashable(w.b.loc, type=describe(x), hint=hashable_hint(x))
 
 
 def hashable_hint(x: Value | Spec) -> str:

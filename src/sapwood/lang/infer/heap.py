@@ -56,6 +56,10 @@ class HeapRules:
         """`item in x`; None: look at all that iteration gives."""
         return None
 
+    def hashable(self, x: Var) -> bool:
+        """Whether it can be a key."""
+        return False
+
     def hash(self, w: Any, x: Var) -> Value | None:
         """Python's hash(x); None: it has none."""
         return None

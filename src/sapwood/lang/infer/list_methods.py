@@ -220,6 +220,8 @@ def sort(w: Any, xs: Var, /, *, key: Value = NONE, reverse: Value = Known(False)
 
         choose(w, backward, run, lambda: NONE, "sort()")
 
+    if key == NONE:
+        require_order(w, elem)
     if key == NONE and is_plain(elem):
         turn(xs)
         w.call_compiled(list_order.list_sort, [xs, stored_of(xs), NONE, Known(list_order.less_plain)], {})
@@ -230,6 +232,7 @@ def sort(w: Any, xs: Var, /, *, key: Value = NONE, reverse: Value = Known(False)
         _by_places(w, xs, copy_list(w, xs), backward, before)
         return NONE
     spec = _key_spec(w, xs, key)
+    require_order(w, spec)
     if not is_plain(spec):
         keys = new_list(w, spec, before[0])
         _each_key(w, xs, key, before, lambda k, _: add_element(w, keys, k))
@@ -242,6 +245,17 @@ def sort(w: Any, xs: Var, /, *, key: Value = NONE, reverse: Value = Known(False)
     turn(pairs)
     w.call_compiled(list_order.list_permute, [xs, stored_of(xs), pairs, Known(list_order.place_of_pair)], {})
     return NONE
+
+
+def require_order(w: Any, spec: Spec) -> None:
+    """Say here, and not in the library, that such values cannot be compared."""
+    from sapwood.lang.infer.equality import less
+    from sapwood.lang.infer.join import fresh
+    from sapwood.lang.ir.ssa import Region
+
+    if not is_plain(spec):
+        with w.at(Region(), w.b.loc):
+            less(w, fresh(spec)[0], fresh(spec)[0])
 
 
 def _key_spec(w: Any, xs: Var, key: Value) -> Spec:

@@ -273,6 +273,11 @@ def _sorted(walker: Any, iterable: Value, /, *, key: Value = Known(None), revers
 # -- rules ------------------------------------------------------------------------------------------
 
 
+def show_function(how: str) -> Known:
+    """What shows the elements of a container that is shown as `how`."""
+    return Known(ascii if how == "ascii" else repr)
+
+
 class ListRules(HeapRules):
     type_name = "list"
 
@@ -366,6 +371,13 @@ class ListRules(HeapRules):
             _repeat_in_place(w, x, y)
             return x
         return None
+
+    def text(self, w: Any, x: Var, how: str) -> list[Value] | None:
+        from sapwood.lang.library.container_text import list_text
+
+        if is_empty(x):
+            return [Known("[]")]
+        return [w.call_compiled(list_text, [x, show_function(how)], {})]
 
     def to_object(self, w: Any, x: Var) -> Var:
         from sapwood.lang.library.border import list_to_python

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 from sapwood.lang import types as ty
-from sapwood.lang.errors import NoOperator
+from sapwood.lang.errors import NoAttribute, NoOperator
 from sapwood.lang.front import hir
 from sapwood.lang.infer.border import demand
 from sapwood.lang.infer.builtins import builtin
 from sapwood.lang.infer.dicts import raise_key_error
 from sapwood.lang.infer.generators import COMPREHENSIONS, Code, drive_clauses
-from sapwood.lang.infer.hashing import python_hash
+from sapwood.lang.infer.hashing import require_hash
 from sapwood.lang.infer.heap import HeapRules, require_some
 from sapwood.lang.infer.iteration import Items, Iteration, Sink, choose, iterate, iterates
 from sapwood.lang.infer.join import adapt, known_element
-from sapwood.lang.infer.lists import LENGTH, fit_element, foresee, is_starred, learn, raise_now, word
+from sapwood.lang.infer.lists import LENGTH, fit_element, foresee, is_starred, learn, raise_now, show_function, word
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.object_types import elements_misfit
 from sapwood.lang.ops import arith, heap, tables
@@ -79,9 +79,9 @@ def set_here(w: Any, every: Callable[[Callable[[Value], None]], None] | None, fr
 
 def as_element(w: Any, s: Var, x: Value) -> Value:
     spec = target_of(s).elem
+    require_hash(w, x)
     if spec.kind == "never":
         learn(w, spec.data, x, "set")
-        python_hash(w, x)  # says what cannot be an element
         return x
     return rebuild(spec, iter(adapt(w.b, fit_element(w, x, spec, "set"), spec)))
 
@@ -204,7 +204,8 @@ class SetRules(HeapRules):
 
     def attribute(self, w: Any, x: Var, name: str) -> Value | None:
         if target_of(x).frozen and name in CHANGING:
-            return None
+            hint = "a frozenset never changes: use a set, or make a new one with |, &, - or ^"
+            raise NoAttribute(w.b.loc, type=describe(x), name=name, hint=hint)
         return super().attribute(w, x, name)
 
     def drop(self, target: ty.Set) -> tuple[Any, tuple[Value, ...]]:
@@ -218,6 +219,9 @@ class SetRules(HeapRules):
     def contains(self, w: Any, x: Var, item: Value) -> Value | None:
         at = find(w, x, item)
         return Known(False) if at is None else binary(w.b, operator.ge, at, Known(0))
+
+    def hashable(self, x: Var) -> bool:
+        return target_of(x).frozen
 
     def hash(self, w: Any, x: Var) -> Value | None:
         from sapwood.lang.library.set import set_hash
@@ -234,6 +238,14 @@ class SetRules(HeapRules):
                 return _OPERATORS[fn](w, x, y)
         hint = "sets can be compared, and combined with |, &, - and ^; make a set of the other side: set(xs)"
         raise NoOperator(w.b.loc, left=describe(x), op=SYMBOLS[fn], right=describe(y), hint=hint)
+
+    def text(self, w: Any, x: Var, how: str) -> list[Value] | None:
+        from sapwood.lang.library.container_text import set_text
+
+        frozen = target_of(x).frozen
+        if is_empty(x):
+            return [Known("frozenset()" if frozen else "set()")]
+        return [w.call_compiled(set_text, [x, stored_of(x), Known(frozen), show_function(how)], {})]
 
     def to_object(self, w: Any, x: Var) -> Var:
         from sapwood.lang.library.border import set_to_python

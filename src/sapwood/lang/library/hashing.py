@@ -53,6 +53,13 @@ def hash_float(x: f64) -> int:
 
 
 @fn(unchecked=True, inline=True)
+def hash_complex(real: int, imag: int) -> int:
+    """Of the hashes of the parts."""
+    h = real + 1000003 * imag
+    return -2 if h == -1 else h
+
+
+@fn(unchecked=True, inline=True)
 def hash_item(total: u64, item: int) -> u64:
     """One more item of a tuple."""
     total = total + u64(item) * u64(14029467366897019727)

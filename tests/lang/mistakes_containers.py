@@ -1,0 +1,182 @@
+"""Mistakes with lists, dicts and sets; see mistakes.py."""
+
+from __future__ import annotations
+
+from mistakes import call
+
+from sapwood import fn
+
+TABLE = [1, 2, 3]
+
+
+@call(1)
+@fn
+def elements_of_two_types(n: int) -> int:
+    xs = [n, "two"]
+    return len(xs)
+
+
+@call(1)
+@fn
+def append_of_another_type(n: int) -> int:
+    xs = [n]
+    xs.append(0.5)
+    return xs[0]
+
+
+@call(1)
+@fn
+def empty_list_gets_two_types(n: int) -> int:
+    xs = []
+    xs.append(n)
+    xs.append("two")
+    return len(xs)
+
+
+@call(1)
+@fn
+def key_of_another_type(n: int) -> int:
+    d = {1: n}
+    return d["one"]
+
+
+@call(1)
+@fn
+def value_of_another_type(n: int) -> int:
+    d = {1: n}
+    d[2] = None
+    return d[1]
+
+
+@call(1)
+@fn
+def unhashable_key(n: int) -> int:
+    d = {[n]: 1}
+    return len(d)
+
+
+@call(1)
+@fn
+def unhashable_element(n: int) -> int:
+    s = set()
+    s.add({n: n})
+    return len(s)
+
+
+@call(1)
+@fn
+def list_compared_with_int(n: int) -> bool:
+    xs = [n]
+    return xs == n
+
+
+@call(1)
+@fn
+def list_ordered_with_int(n: int) -> bool:
+    xs = [n]
+    return xs < n
+
+
+@call(1)
+@fn
+def list_plus_element(n: int) -> int:
+    xs = [n]
+    xs = xs + n
+    return xs[0]
+
+
+@call(1)
+@fn
+def list_times_float(n: int) -> int:
+    return len([n] * 1.5)
+
+
+@call(1)
+@fn
+def wrong_list_method(n: int) -> int:
+    xs = [n]
+    xs.push(n)
+    return xs[0]
+
+
+@call(1)
+@fn
+def wrong_dict_method(n: int) -> bool:
+    d = {n: n}
+    return d.has_key(n)
+
+
+@call(1)
+@fn
+def method_arguments(n: int) -> int:
+    xs = [n]
+    xs.append(n, n)
+    return xs[0]
+
+
+@call(1)
+@fn
+def frozenset_changed(n: int) -> int:
+    s = frozenset([n])
+    s.add(n)
+    return len(s)
+
+
+@call(1)
+@fn
+def set_indexed(n: int) -> int:
+    s = {n}
+    return s[0]
+
+
+@call(1)
+@fn
+def sets_of_two_types(n: int) -> int:
+    return len({n} | {"one"})
+
+
+@call(1)
+@fn
+def dict_of_no_pairs(n: int) -> int:
+    return len(dict([n, 2]))
+
+
+@call(1)
+@fn
+def global_list_changed(n: int) -> int:
+    TABLE.append(n)
+    return n
+
+
+@call([1])
+@fn
+def unknown_contents(xs: list) -> int:
+    return len(xs)
+
+
+@call(1)
+@fn
+def index_is_float(n: int) -> int:
+    xs = [n]
+    return xs[n / 2]
+
+
+@call(1)
+@fn
+def sort_of_incomparable(n: int) -> int:
+    xs = [(n, None)]
+    xs.sort()
+    return len(xs)
+
+
+@call(1)
+@fn
+def list_not_returned_as_declared(n: int) -> list[float]:
+    xs = [n]
+    return xs
+
+
+@call(1)
+@fn
+def dict_plus_dict(n: int) -> int:
+    return len({n: 1} + {2: n})
