@@ -20,6 +20,7 @@ from sapwood.lang.errors_iteration import NotIterable
 from sapwood.lang.infer import layout
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.join import Clash, adapt, fresh, join
+from sapwood.lang.infer.tables import constant_column
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops import arith, control, memory
 from sapwood.lang.ops.operators import binary
@@ -271,6 +272,10 @@ class Items(Indexed):
             hint = "loop over it directly: `for x in items` repeats its body for each type"
             raise BadOperand(w.b.loc, function="iteration", detail=f"the items of {shown} differ in type", hint=hint)
         elem = ty.I64 if spec is None else spec.data
+        self.elem = elem
+        self.memory = constant_column(w.b, self.items, elem)
+        if self.memory is not None:
+            return
         pointer = memory.allocate_stack(w.b, elem, max(len(self.items), 1) * elem.itemsize)
         for i, item in enumerate(self.items):
             (leaf,) = adapt(w.b, item, Spec("leaf", elem))

@@ -32,8 +32,9 @@ from sapwood.lang.infer.structs import (
     lift,
     set_struct_attribute,
 )
+from sapwood.lang.infer.tables import item_at
 from sapwood.lang.infer.tensors import load_elements, store_elements, tensor_view
-from sapwood.lang.infer.tuples import TUPLE_METHODS, choose_item
+from sapwood.lang.infer.tuples import TUPLE_METHODS
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import convert, simd
 from sapwood.lang.ops.memory import offset
@@ -419,13 +420,13 @@ def _lane(w: Walker, t: ty.Simd, index: Value) -> Var:
 
 
 def _tuple_item(w: Walker, x: Value, index: Value) -> Value:
+    if isinstance(index, Var) and x != Known(()):
+        return item_at(w, x, index)
     items = tuple_items(x)
     if _is_slice(index) and isinstance(index, Agg):
         parts = [w.b.known(v, "a slice of a tuple") for v in index.items[1:]]
         chosen = items[slice(*parts)]
         return Agg(ty.Tuple(len(chosen)), tuple(chosen))
-    if isinstance(index, Var) and items:
-        return choose_item(w, items, index)
     i = w.b.known(index, "the index of a tuple", int)
     if not -len(items) <= i < len(items):
         detail = f": it has {len(items)} items"

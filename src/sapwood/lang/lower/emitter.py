@@ -45,8 +45,11 @@ def memory_type(ty: Leaf) -> str:
     return llvm_type(ty).replace("i1", "i8") if _is_bool(ty) else llvm_type(ty)
 
 
+_ESCAPES = {c: f"\\{c:02X}" for c in range(256) if not 32 <= c < 127 or c in (34, 92)}
+
+
 def _quoted(raw: bytes) -> str:
-    return 'c"' + "".join(chr(c) if 32 <= c < 127 and c not in (34, 92) else f"\\{c:02X}" for c in raw) + '"'
+    return f'c"{raw.decode("latin-1").translate(_ESCAPES)}"'
 
 
 def _is_bool(ty: Leaf) -> bool:
