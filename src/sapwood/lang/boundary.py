@@ -321,7 +321,7 @@ def classify(declared: Declared, x: Any, name: str, function: str, wrap: Callabl
             kind = declared.args[0]
             if kind is float and isinstance(x, int) and not isinstance(x, bool):
                 x = float(x)
-            kind = get_origin(kind) or kind
+            kind = object if kind is Any else get_origin(kind) or kind
             if isinstance(kind, type) and kind is not object and not isinstance(x, kind) and scalar_type(x) is None:
                 raise fail()
             from sapwood.lang.infer.comptime import constant_problem

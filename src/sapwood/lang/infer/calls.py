@@ -206,7 +206,8 @@ class CallMixin:
         bindings: Bindings = {}
         if code.params and code.params[0].name in ("self", "cls"):
             method_bindings(values[0], bindings)
-        bind_type_variables(self.b, declared, values, bindings)
+        plain = [(d, v) for p, d, v in zip(code.params, declared, values, strict=True) if not p.star]
+        bind_type_variables(self.b, [d for d, _ in plain], [v for _, v in plain], bindings)
         with_notes = zip(code.params, declared, values, strict=True)
         fitted = tuple(fit_parameter(self.b, p, d, v, bindings, python.__name__) for p, d, v in with_notes)
         try:

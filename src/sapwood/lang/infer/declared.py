@@ -454,7 +454,8 @@ def _fit_const(value: Value, kind: Any) -> Value:
     x = known(value)
     if kind is float and isinstance(x, int) and not isinstance(x, bool):
         x = float(x)
-    if isinstance(kind, type) and kind is not object and not isinstance(x, kind):
+    kind = typing.get_origin(kind) or kind
+    if isinstance(kind, type) and kind not in (object, Any) and not isinstance(x, kind):
         if kind is not type(None) and not (scalar_type(x) is not None and kind in (type, Number)):
             raise Misfit(f"a constant of type {kind.__name__} is expected")
     return Known(x)

@@ -41,8 +41,8 @@ def fit_typevar(b: Any, var: Any, value: Value, bindings: Bindings) -> Value:
     if isinstance(wanted, ty.Scalar | ty.Simd):
         if is_weak(value):
             return b.coerce(value, wanted)
-        if isinstance(value, Var) and value.type == wanted:
-            return value
+        if isinstance(value, Var) and (value.type == wanted or (value.type, wanted) == (ty.I64, ty.F64)):
+            return b.coerce(value, wanted)  # where Python wants a float, an int does
         second = value.type if isinstance(value, Var) else describe(value)
         raise TypeVarConflict(b.loc, name=var.__name__, first=wanted, second=second, param="{param}")
     if isinstance(wanted, Spec):
@@ -89,16 +89,11 @@ def _settle(b: Any, value: Value, bound: Known) -> Value:
 def bind_type_variables(b: Any, declared: list[Declared], values: list[Value], bindings: Bindings) -> None:
     """Bind plain type variables by arguments of a definite type first, then by literals, floats before ints."""
     pairs = [(d.args[0], v) for d, v in zip(declared, values, strict=True) if d.kind == "typevar"]
-    if len(pairs) < 2 or all(is_weak(v) for _, v in pairs) and len({type(v.value) for _, v in pairs}) < 2:  # type: ignore[union-attr]
-        weak_first = [(x, v) for x, v in pairs if x not in bindings]
-        for x, v in weak_first[:1] if len(pairs) == 1 else ():
-            fit_typevar(b, x, v, bindings)
-        return
 
     def rank(v: Value) -> int:
         if not is_weak(v):
-            return 0
-        return 1 if isinstance(v.value, float) else 2  # type: ignore[union-attr]
+            return 0 if isinstance(v, Var) and v.type == ty.F64 else 1
+        return 2 if isinstance(v.value, float) else 3  # type: ignore[union-attr]
 
     for x, v in sorted(pairs, key=lambda p: rank(p[1])):
         if x not in bindings:
