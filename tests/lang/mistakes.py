@@ -6,11 +6,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from sapwood import (
+    comptime,
     SIMD,
     Const,
     Ptr,
@@ -626,9 +627,9 @@ def both(a: T, b: T) -> T:
     return a + b
 
 
-@call(1, 2.5)
+@call(1, (2.5, 1))
 @fn
-def conflicting_type_variable(a: int, b: float) -> float:
+def conflicting_type_variable(a: int, b: tuple[float, int]) -> int:
     return both(a, b)
 
 
@@ -729,3 +730,114 @@ def bf16_product(x: bf16, y: float) -> bf16:
     return x * y
 
 
+
+
+# -- structs, type variables, constants ------------------------------------------------------------------
+
+
+class HasArea(Protocol):
+    def area(self) -> float: ...
+
+
+@struct(frozen=True, eq=False)
+class Unordered:
+    x: int
+
+
+@struct
+class Mutable:
+    x: int
+
+    @property
+    def double(self) -> int:
+        return 2 * self.x
+
+
+@fn
+def area_of(shape: HasArea) -> float:
+    return shape.area()
+
+
+Bounded = TypeVar("Bounded", int, float)
+
+
+@fn
+def bounded(x: Bounded) -> Bounded:
+    return x
+
+
+@call(1)
+@fn
+def lacks_a_method(n: int) -> float:
+    return area_of(Unordered(n))
+
+
+@call(1)
+@fn
+def outside_of_constraints(n: int) -> tuple[int, int]:
+    return bounded((n, n))
+
+
+@call(1)
+@fn
+def compares_order(n: int) -> bool:
+    return Unordered(n) < Unordered(1)
+
+
+@call(1)
+@fn
+def identity_of_values(n: int) -> bool:
+    return Unordered(n) == Unordered(1)
+
+
+@call(1)
+@fn
+def sets_a_property(n: int) -> int:
+    m = Mutable(n)
+    m.double = 4  # type: ignore[misc]
+    return m.x
+
+
+@call(1)
+@fn
+def misspelt_field(n: int) -> int:
+    return Mutable(x=n).y  # type: ignore[attr-defined]
+
+
+@call(1)
+@fn
+def unknown_field(n: int) -> int:
+    return Mutable(n, y=2).x  # type: ignore[call-arg]
+
+
+@call(1)
+@fn
+def comptime_of_run_time(n: int) -> int:
+    return comptime(n + 1)
+
+
+@call(1)
+@fn
+def comptime_gives_a_list(n: int) -> int:
+    return comptime([1, 2])[n]
+
+
+@call(1)
+@fn
+def comptime_raises(n: int) -> int:
+    return comptime(1 // 0) + n
+
+
+@call(1)
+@fn
+def mixed_tuple_at_run_time(n: int) -> int:
+    return (1, "a", None)[n]  # type: ignore[return-value]
+
+
+@call(np.zeros(3, [("x", "f8")]))
+@fn
+def records_of_another_type(xs: Tensor[Unordered, 1]) -> int:
+    return xs[0].x
+
+
+MISTAKES["unknown_struct_option"] = lambda: struct(weird=True)  # type: ignore[call-overload]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Iterator
 from types import FunctionType
@@ -148,8 +149,11 @@ def _operator_constant(name: str, value: Any) -> bool:
 
 
 def _generated(f: FunctionType) -> bool:
-    """Whether `dataclass` made this method: it has no source file."""
-    return f.__code__.co_filename.startswith("<") and not f.__code__.co_filename.startswith("<ipython")
+    """Whether `dataclass` made this method: it has no source file, or is one of dataclasses' own."""
+    file = f.__code__.co_filename
+    if file.startswith("<"):
+        return not file.startswith("<ipython")
+    return os.path.basename(file) in ("dataclasses.py", "reprlib.py")
 
 
 # -- generic classes -----------------------------------------------------------------------------------

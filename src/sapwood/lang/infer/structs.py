@@ -400,7 +400,7 @@ def set_struct_attribute(w: Walker, x: Value, name: str, value: Value) -> None:
 def attribute_hint(x: Value, name: str) -> str:
     import difflib
 
-    names = [n for n, _ in info_of(x).members()]
+    names = [n for n, _ in info_of(x).members() if n[:2] != "__"]
     close = difflib.get_close_matches(name, names, 1)
     return f"did you mean '{close[0]}'?" if close else f"it has: {', '.join(names[:12]) or 'no fields'}"
 
