@@ -475,9 +475,9 @@ def context_of_a_call(kind: int) -> int:
     return 1
 
 
-def in_python(f: Any) -> FunctionType:
-    """A function as if nothing in this file was compiled."""
-    names = dict(globals())
+def in_python(f: Any, scope: dict[str, Any] | None = None) -> FunctionType:
+    """A function as if nothing in its file was compiled."""
+    names = globals() | (scope or {})
     for name, x in names.items():
         if hasattr(type(x), "__sapwood_function__"):
             names[name] = FunctionType(x.__wrapped__.__code__, names)

@@ -31,7 +31,7 @@ CELL_WORDS = 1 + WORDS  # count of references, then the record
 CLASSES = (1 << 32) - 1
 OWNED_AT = 32
 OBJECTS_AT = 40
-TABLE_LEAST = 4
+TABLE_LEAST = 1
 
 
 def class_hash(cls: type) -> int:

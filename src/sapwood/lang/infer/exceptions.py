@@ -249,7 +249,12 @@ class ExceptionMixin:
             context.inner = self.b.guard
             return self._inside(context, body)
 
-        return self.protect(inside, replaced, end or swallow, loc)
+        caught = self.b.region.ops[-1]  # what the record came from: nothing stands between
+        dead = self.protect(inside, replaced, end or swallow, loc)
+        handled = self.b.region.ops[-1].regions[0]
+        if caught.op is ops.catch_error and not any(map(_may_write, handled.walk())):
+            caught.attrs["in_place"] = True
+        return dead
 
     # -- with -------------------------------------------------------------------------------------
 
@@ -446,6 +451,11 @@ class ExceptionMixin:
         plain = isinstance(value, Var) and isinstance(value.type, ty.Scalar)
         operands.append(value if plain else box(self, value))  # type: ignore[arg-type]
         return None
+
+
+def _may_write(op: Op) -> bool:
+    """Whether an operation may fill in the error record: all that raise, but what goes on with the same exception."""
+    return op.op.raises and not (op.op is ops.reraise and op.operands and not op.attrs)
 
 
 def _ends(walk: Walk) -> bool:

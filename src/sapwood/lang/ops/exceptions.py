@@ -24,7 +24,6 @@ from sapwood.runtime.error_layout import (
     OBJECTS_AT,
     OWNED_AT,
     PLACE,
-    TABLE_LEAST,
     WORDS,
     class_hash,
 )
@@ -125,40 +124,36 @@ def _(e, op):
 
 
 def lower_match(e, record: str, hashes: list[int]) -> str:
-    """Whether the exception of a record is of one of the classes. The short tables of records in place are tested
-    here, so that LLVM sees through a `raise` and its handler in one function; a call finds the rest: longer tables,
-    cells, and Python objects."""
+    """Whether the exception of a record is of one of the classes. The very class of a record in place is tested here,
+    so that LLVM sees through a `raise` and its handler in one function. A call finds the rest: bases, cells, and
+    Python objects."""
     count = e.value(f"load i64, ptr {e.value(f'getelementptr i64, ptr {record}, i64 {COUNT}')}")
-    place, test, other, done = (e.label(s) for s in ("place", "table", "records", "matched"))
-    e.line(f"br label %{place}")
-    e.block(place)
-    in_place = e.value(f"icmp sge i64 {count}, 0")
-    e.line(f"br i1 {in_place}, label %{test}, label %{other}")
+    test, other, done = (e.label(s) for s in ("class", "bases", "matched"))
+    e.line(f"br i1 {e.value(f'icmp sge i64 {count}, 0')}, label %{test}, label %{other}")
     e.block(test)
     table = e.value(f"load ptr, ptr {record}")
-    found = "false"
-    for i in range(TABLE_LEAST):
-        name = e.value(f"load i64, ptr {e.value(f'getelementptr i64, ptr {table}, i64 {i + 1}')}, !invariant.load !2")
-        for h in hashes:
-            found = e.value(f"or i1 {found}, {e.value(f'icmp eq i64 {name}, {h}')}")
-    size = e.value(f"load i32, ptr {table}, !invariant.load !2")
-    longer = e.value(f"icmp ugt i32 {size}, {TABLE_LEAST}")
-    more = e.value(f"and i1 {longer}, {e.value(f'xor i1 {found}, true')}")
-    e.line(f"br i1 {more}, label %{other}, label %{done}")
+    name = e.value(f"load i64, ptr {e.value(f'getelementptr i64, ptr {table}, i64 1')}, !invariant.load !2")
+    found = _any(e, [e.value(f"icmp eq i64 {name}, {h}") for h in hashes])
+    e.line(f"br i1 {found}, label %{done}, label %{other}")
     e.block(other)
-    far = "false"
-    for h in hashes:
-        yes = e.call("sapwood_error_matches", "i32", [("ptr", record), ("i64", str(h))])
-        yes = e.value(f"icmp ne i32 {yes}, 0")
-        far = e.value(f"or i1 {far}, {yes}")
+    calls = [e.call("sapwood_error_matches", "i32", [("ptr", record), ("i64", str(h))]) for h in hashes]
+    far = _any(e, [e.value(f"icmp ne i32 {c}, 0") for c in calls])
     e.line(f"br label %{done}")
     e.block(done)
-    return e.value(f"phi i1 [ {found}, %{test} ], [ {far}, %{other} ]")
+    return e.value(f"phi i1 [ true, %{test} ], [ {far}, %{other} ]")
+
+
+def _any(e, tests: list[str]) -> str:
+    found = tests[0]
+    for test in tests[1:]:
+        found = e.value(f"or i1 {found}, {test}")
+    return found
 
 
 @operation(control=True, space="host")
 def catch_error() -> None:
-    """Move the exception on its way into a slot of this frame."""
+    """Move the exception on its way into a slot of this frame. With `in_place` it stays where it is: nothing writes
+    another one there before it ends."""
 
 
 @catch_error.reference
@@ -169,15 +164,18 @@ def _(ev, op):
 
 @catch_error.lowering
 def _(e, op):
+    if op.attrs.get("in_place"):
+        e.names[op.result] = "%err"
+        return
     slot = e.alloca(8 * WORDS, 8)
     _move(e, "%err", slot)
     e.names[op.result] = slot
 
 
 def _move(e, source: str, target: str) -> None:
-    for i in range(WORDS):
-        p, q = (e.value(f"getelementptr i64, ptr {r}, i64 {i}") for r in (source, target))
-        e.line(f"store i64 {e.value(f'load i64, ptr {p}')}, ptr {q}")
+    e.declare("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+    arguments = f"ptr align 8 {target}, ptr align 8 {source}, i64 {8 * WORDS}, i1 false"
+    e.line(f"call void @llvm.memcpy.p0.p0.i64({arguments})")
 
 
 @operation(control=True, space="host")
@@ -244,7 +242,7 @@ def _(e, op):
         slot = e.name(op.operands[0])
         if op.attrs.get("keep"):
             e.call("sapwood_error_raise_again", "void", [("ptr", slot), ("ptr", "%err")])
-        else:
+        elif slot != "%err":
             _move(e, slot, "%err")
     e.fail(op)
 
