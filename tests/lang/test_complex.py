@@ -288,6 +288,42 @@ def test_arguments():
         parts(10**400)
 
 
+@fn
+def summed(zs: list[complex]) -> complex:
+    return sum(zs)
+
+
+@fn
+def squares(n: int) -> list[complex]:
+    return [(i * 1j) ** 2 for i in range(n)]
+
+
+@fn
+def maybe(z: complex | None) -> complex | None:
+    return None if z is None else z * 2
+
+
+@fn
+def through_object(x: object) -> object:
+    return complex(x) + 1
+
+
+@fn
+def inverse(z: complex) -> complex:
+    if z == 0:
+        raise ValueError("zero", z)
+    return 1 / z
+
+
+def test_at_the_border_of_python():
+    for f, x in ((summed, [1j, 2, 0.5]), (squares, 3), (maybe, None), (maybe, 1j)):
+        assert same(f(x), f.__wrapped__(x)) and same(f(x), f.reference(x))
+    assert through_object(2j) == 1 + 2j
+    assert agree(inverse, 0j, plain=True) == Raised(ValueError("zero", 0j))
+    with pytest.raises(TypeError, match="expected a complex"):
+        summed(["1j"])
+
+
 # -- cmath ---------------------------------------------------------------------------------------------
 
 

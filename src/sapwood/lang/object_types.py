@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sapwood.lang import types as ty
-from sapwood.lang.infer.join import Clash, join
+from sapwood.lang.infer.join import Clash, complex_spec, join
 from sapwood.lang.values import Known, Spec, describe
 
 NONE = Spec("known", Known(None))
@@ -23,6 +23,8 @@ def spec_of_object(x: Any) -> Spec | None:
             return Spec("leaf", ty.I64)
         case float():
             return Spec("leaf", ty.F64)
+        case complex():
+            return complex_spec(ty.F64)
         case str():
             return Spec("leaf", ty.Ref(ty.Str()))
         case list():
@@ -46,6 +48,8 @@ def widens(spec: Spec, x: Any) -> bool:
     match spec:
         case Spec(kind="leaf", data=ty.Scalar() as t):
             return t.is_float and type(x) is int
+        case Spec(kind="agg", data=ty.Complex()):
+            return not isinstance(x, complex)
         case Spec(kind="leaf", data=ty.Ref(target=ty.List(elem=elem))):
             return any(widens(elem, i) for i in x)
         case Spec(kind="leaf", data=ty.Ref(target=ty.Set(elem=elem))):
@@ -90,6 +94,9 @@ def object_misfit(spec: Spec, x: Any) -> str | None:
             return _first_misfit((s, getattr(x, n)) for s, n in zip(items, names, strict=True))
         case Spec(kind="leaf", data=ty.Scalar() as t):
             return _scalar_misfit(t, x)
+        case Spec(kind="agg", data=ty.Complex()):
+            good = isinstance(x, float | complex) or type(x) is int
+            return None if good else f"expected a complex, found {x!r:.40}"
     return f"{describe(spec)} exists in compiled code only"
 
 

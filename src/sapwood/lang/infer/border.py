@@ -14,7 +14,7 @@ from sapwood.lang.infer.heap import rules_of
 from sapwood.lang.infer.join import present
 from sapwood.lang.infer.narrow import is_none, is_optional, some
 from sapwood.lang.ir.ssa import Var
-from sapwood.lang.ops import heap, objects
+from sapwood.lang.ops import arith, heap, objects
 from sapwood.lang.ops.objects import OBJECT, api
 from sapwood.lang.types import BOOL, F64, I64, U64
 from sapwood.lang.values import Agg, Known, Spec, Value, describe
@@ -39,6 +39,8 @@ def box(w: Any, value: Value) -> Var:
             return rules_of(value).to_object(w, value)
         case Var(type=ty.Scalar()) | Known():
             return objects.as_object(b, value)
+        case Agg(type=ty.Complex()):
+            return api(b, "PyComplex_FromDoubles", tuple(b.convert(v, F64) for v in value.items))
         case Agg(type=ty.Tuple()):
             return pack(w, [box(w, i) for i in value.items])
         case Agg(type=ty.Struct(cls=cls, frozen=True)):
@@ -76,6 +78,8 @@ def unbox(w: Any, x: Var, spec: Spec) -> Value:
             return rules_of(target).from_object(w, x, target)
         case Spec(kind="leaf", data=ty.Scalar() as t):
             return _scalar(w, x, t)
+        case Spec(kind="agg", data=ty.Complex() as t):
+            return _complex(w, x, t)
         case Spec(kind="agg", data=ty.Optional(), items=(_, inner)):
             return w.branch(is_none_object(w, x), lambda: Known(None), lambda: unbox(w, x, present(inner)))
         case Spec(kind="agg", data=ty.Tuple() as t, items=items):
@@ -114,6 +118,18 @@ def _scalar(w: Any, x: Var, t: ty.Scalar) -> Value:
     return n if t == I64 else _in_range(w, n, t)
 
 
+def _complex(w: Any, x: Var, t: ty.Complex) -> Value:
+    """A complex number, or a float or int as one."""
+    b = w.b
+    good = objects.is_of_type(b, x, "PyComplex_Type", exact=False)
+    if not w.interp.exact:
+        for name in ("PyFloat_Type", "PyLong_Type"):
+            good = b.emit1(arith.bor, (good, objects.is_of_type(b, x, name, exact=name == "PyLong_Type")), BOOL)
+    demand(w, good, x, "complex")
+    names = ("PyComplex_RealAsDouble", "PyComplex_ImagAsDouble")
+    return Agg(t, tuple(b.convert(api(b, name, (x,), F64, "minus one"), t.elem) for name in names))
+
+
 def _in_range(w: Any, n: Var, t: ty.Scalar) -> Value:
     import operator
 
@@ -147,7 +163,6 @@ def unpack(w: Any, x: Var, count: int) -> list[Var]:
     b = w.b
     demand(w, objects.is_of_type(b, x, "PyTuple_Type", exact=False), x, "tuple")
     n = api(b, "PyTuple_Size", (x,), I64, "negative")
-    from sapwood.lang.ops import arith
 
     wrong = b.emit1(arith.compare, (n, b.index(count)), BOOL, test="ne")
     b.raise_if(wrong, ValueError, f"expected a tuple of {count}, not of {{0}}", n)

@@ -173,6 +173,12 @@ def construct(w: Walker, f: Any, args: list[Value], kwargs: dict[str, Value]) ->
 
 
 def _number_parts(b: Any, x: Value, elem: ty.Scalar) -> tuple[Var, Var]:
+    if isinstance(x, Var) and x.type == ty.Ref(ty.Object()):
+        from sapwood.lang.infer.border import unbox
+
+        found = unbox(b.interpreter.frames[-1], x, complex_spec(elem))
+        assert isinstance(found, Agg)
+        return parts(b, found, elem)
     literal = isinstance(x, Known) and isinstance(x.value, int | float | complex)
     number = isinstance(x, Var) and isinstance(x.type, ty.Scalar)
     if not literal and not number and not is_complex_value(x):
