@@ -10,14 +10,8 @@ from __future__ import annotations
 from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import i32, i64
 from sapwood.lang.function import fn
-from sapwood.lang.ops.system import (
-    atomic_add,
-    atomic_cas,
-    atomic_load,
-    call_address,
-    call_native,
-    symbol_address,
-)
+from sapwood.lang.ops.atomics import atomic_add, atomic_cas, atomic_load
+from sapwood.lang.ops.system import call_address, call_native, symbol_address
 from sapwood.runtime.error_layout import CAUSE, CONTEXT
 from sapwood.targets.simt.layout import (
     ARENA,
