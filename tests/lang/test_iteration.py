@@ -399,6 +399,27 @@ def growing(n: int) -> int:
 
 
 @fn
+def exhausted(n: int) -> int:
+    xs = [1, 2]
+    it = iter(xs)
+    backwards = reversed(xs)
+    total = 0
+    for v in it:
+        if v < n:
+            xs.append(v + 2)
+        total = total * 3 + v
+    xs.append(50)
+    total = total * 100 + next(it, 7) + sum(it)
+    for v in backwards:
+        total = total * 2 + v
+    while len(xs) > 1:
+        xs.pop()
+    for a, b in zip(xs, iter(xs)):
+        total += a * b
+    return total + next(backwards, 9)
+
+
+@fn
 def rows(m: Tensor[float, 2]) -> float:
     total = 0.0
     for i, row in enumerate(m):
@@ -433,6 +454,7 @@ def test_sequences():
     for n in (0, 5, 1000):
         alike(long_tuple, n)
         alike(growing, n % 12)
+        alike(exhausted, n % 12)
         agree(stack, n)
         agree(unrolled, n)
     alike(rows, np.arange(6.0).reshape(2, 3))

@@ -127,7 +127,12 @@ class Indexed(Iteration):
         i = w.vars[slot]
         assert isinstance(i, Var)
         limit = b.materialize(self.current_bound(w))
-        sink.end_unless(b.emit1(arith.compare, (i, limit), BOOL, test="lt"))
+
+        def exhausted() -> None:  # for good, even if the sequence grows again
+            w.vars[slot] = w.b.index(2**63 - 1)
+
+        test = b.emit1(arith.compare, (i, limit), BOOL, test="lt")
+        sink.end_unless(test, None if self.fixed else exhausted)
         b.below[i] = {limit} | self.dims()
         w.vars[slot] = binary(b, operator.add, i, Known(1))
         return self.at(w, i)
@@ -467,11 +472,14 @@ class RaiseSink(Sink):
 
 def _run_if(w: Walker, test: Var, run: Callable[[], None]) -> None:
     then, other = Region(), Region()
+    names = w.vars
     for region, body in ((then, run), (other, None)):
+        w.vars = dict(names)
         with w.at(region, w.b.loc):
             if body is not None:
                 body()
             w.b.emit(control.yield_)
+    w.vars = names
     w.b.region.ops.append(Op(control.if_, (test,), (), {}, (then, other), w.b.loc))
 
 
