@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from mistakes import call
 
-from sapwood import fn, struct
+from sapwood import Tensor, fn, i64, kernel, struct, thread_idx
 
 
 class Top(Exception):
@@ -122,3 +123,14 @@ def types_clash_in_the_handler(n: int) -> int:
     except ZeroDivisionError:
         return x
     return n
+
+
+@kernel
+def try_in_a_kernel(x: Tensor[i64, 1]) -> None:
+    try:
+        x[thread_idx.x] = 1 // x[thread_idx.x]
+    except ZeroDivisionError:
+        x[thread_idx.x] = 0
+
+
+call(np.zeros(4, np.int64), name="try_in_a_kernel")(try_in_a_kernel[1, 4])

@@ -254,3 +254,82 @@ def test_nothing_is_left_over() -> None:
     gc.collect()
     assert sys.getrefcount(x) == before
     assert live_objects() == objects
+
+
+# -- names that hold heap objects -----------------------------------------------------------------------
+
+
+@fn
+def lists(kind: int, n: int) -> list[int]:
+    """Names get new lists and texts before and after what raises, on every way out."""
+    xs = [n]
+    text = "a"
+    total = 0
+    for i in range(n):
+        try:
+            xs = [*xs, i]
+            fresh = [i, i + 1]
+            text = text + "b"
+            if i == 2:
+                total += fail(kind)
+                xs = fresh
+            if i == 3 and kind == 4:
+                return [total, len(text)]
+            if i == 3 and kind == 5:
+                break
+            if i == 1 and kind == 6:
+                continue
+            fresh.append(len(text))
+            total += fresh[kind]
+        except ValueError as e:
+            xs = xs + [len(e.args), len(text)]
+            text = "c"
+            if n == 5:
+                raise KeyError(text, len(xs)) from e
+        except ZeroDivisionError:
+            xs.append(100)
+            if n == 4:
+                return xs
+        finally:
+            other = xs
+            xs = other + [len(text)]
+            other.append(7)
+    return xs + [total]
+
+
+@fn
+def swap(kind: int, n: int) -> str:
+    a = "a"
+    b = "b"
+    seen = [a]
+    while n > 0:
+        n -= 1
+        try:
+            a, b = b, a + b
+            seen.append(a)
+            try:
+                fail(kind)
+                a = b
+            finally:
+                seen = [b, *seen]
+        except ValueError:
+            b = seen.pop()
+        except Weighed:
+            if n == 2:
+                return a + b
+            seen = seen[1:]
+    return "".join(seen) + a + b
+
+
+def test_names_that_hold_objects() -> None:
+    objects = live_objects()
+    for kind in range(7):
+        for n in range(7):
+            for f in (lists, swap):
+                expected = raised(plain(f), kind, n)
+                for run in (f, f.reference):
+                    assert _strip(raised(run, kind, n)) == expected, (f, kind, n)
+                    if expected is None:
+                        assert run(kind, n) == plain(f)(kind, n), (f, kind, n)
+    gc.collect()
+    assert live_objects() == objects

@@ -7,7 +7,10 @@ from typing import Any
 from sapwood.lang.errors import HostOnly, IllegalOnTarget, KernelOnly, NoLaunch, SharedTooLarge
 from sapwood.lang.ir.ssa import Function, Program
 
-_INSTEAD = {"parallel_for": "the grid is the parallel loop: use block_idx and thread_idx instead of parallel()"}
+_INSTEAD = {
+    "parallel_for": "the grid is the parallel loop: use block_idx and thread_idx instead of parallel()",
+    "try": "a kernel can raise but not catch; test the condition before",
+}
 
 
 def check_legality(program: Program, target: Any) -> None:
