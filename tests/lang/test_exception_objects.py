@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Any
 
 import pytest
-from test_exceptions import Coded, Odd, _strip, raised
+from exceptions_kit import Coded, Odd, in_python, raised, without_notes
 
 from sapwood import fn, struct
 from sapwood.runtime.heap import live_objects
@@ -173,26 +172,16 @@ def values(kind: int, s: str) -> str:
     return s
 
 
-def plain(f: Any) -> Any:
-    from types import FunctionType
-
-    names = dict(f.__wrapped__.__globals__)
-    for name, x in names.items():
-        if hasattr(type(x), "__sapwood_function__"):
-            names[name] = FunctionType(x.__wrapped__.__code__, names)
-    return names[f.__name__]
-
-
 def test_a_caught_exception_is_an_object() -> None:
     for kind in range(4):
-        expected = raised(plain(caught), kind)
+        expected = raised(in_python(caught), kind)
         for run in (caught, caught.reference):
-            assert _strip(raised(run, kind)) == expected
+            assert without_notes(raised(run, kind)) == expected
             if expected is None:
-                assert repr(run(kind)) == repr(plain(caught)(kind))
+                assert repr(run(kind)) == repr(in_python(caught)(kind))
         for run in (twice, twice.reference):
-            assert _strip(raised(run, kind)) == raised(plain(twice), kind)
-    assert twice(2) == plain(twice)(2) == 2
+            assert without_notes(raised(run, kind)) == raised(in_python(twice), kind)
+    assert twice(2) == in_python(twice)(2) == 2
     e = caught(1)
     assert e.code == 5
     assert e.__traceback__.tb_frame.f_code.co_name == "fail"
@@ -201,10 +190,10 @@ def test_a_caught_exception_is_an_object() -> None:
 @pytest.mark.parametrize("kind", range(11))
 def test_objects_are_raised(kind: int) -> None:
     for x in (OSError(3), ValueError(4), ValueError, 5, "s"):
-        expected = raised(plain(raises), kind, x)
+        expected = raised(in_python(raises), kind, x)
         _forget(x)
         for run in (raises, raises.reference):
-            assert _strip(raised(run, kind, x)) == expected, (run, x)
+            assert without_notes(raised(run, kind, x)) == expected, (run, x)
             _forget(x)
 
 
@@ -218,8 +207,8 @@ def _forget(x: object) -> None:
 def test_exit_gets_the_exception() -> None:
     for kind in range(4):
         for run in (managed, managed.reference):
-            assert _strip(raised(run, kind)) == raised(plain(managed), kind)
-    assert managed(2) == plain(managed)(2) == 2
+            assert without_notes(raised(run, kind)) == raised(in_python(managed), kind)
+    assert managed(2) == in_python(managed)(2) == 2
 
 
 def test_exceptions_of_python_are_matched() -> None:
@@ -237,7 +226,7 @@ def test_texts_and_lists_are_arguments() -> None:
     for kind in range(8):
         for _ in range(3):
             for run in (values, values.reference):
-                assert _strip(raised(run, kind, "abc")) == raised(plain(values), kind, "abc")
+                assert without_notes(raised(run, kind, "abc")) == raised(in_python(values), kind, "abc")
     assert values(1, "x") == "x"
     assert live_objects() == objects
 
@@ -326,10 +315,10 @@ def test_names_that_hold_objects() -> None:
     for kind in range(7):
         for n in range(7):
             for f in (lists, swap):
-                expected = raised(plain(f), kind, n)
+                expected = raised(in_python(f), kind, n)
                 for run in (f, f.reference):
-                    assert _strip(raised(run, kind, n)) == expected, (f, kind, n)
+                    assert without_notes(raised(run, kind, n)) == expected, (f, kind, n)
                     if expected is None:
-                        assert run(kind, n) == plain(f)(kind, n), (f, kind, n)
+                        assert run(kind, n) == in_python(f)(kind, n), (f, kind, n)
     gc.collect()
     assert live_objects() == objects

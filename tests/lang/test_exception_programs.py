@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_exceptions import _strip, in_python, log, raised
+from exceptions_kit import in_python, log, raised, without_notes
 
 HEAD = """
 from sapwood import fn
-from test_exceptions import Guarded, Log, Odd, VeryOdd, note, fail
+from exceptions_kit import Log, Odd, VeryOdd, fail, note
+from test_exceptions import Guarded
 
 @fn
 def f(k: int, ev: Log) -> int:
@@ -137,12 +138,12 @@ def programs(random: Random, path: Path) -> Iterator[Any]:
 def outcome(run: Any, k: int) -> Any:
     events = log(4096)
     result: list[Any] = []
-    error = _strip(raised(lambda: result.append(run(k, events))))
+    error = without_notes(raised(lambda: result.append(run(k, events))))
     return result, error, events.tolist()
 
 
 def check(module: Any, random: Random) -> None:
-    python = in_python(module.f, vars(module))
+    python = in_python(module.f)
     for k in (0, 255, *(random.randrange(256) for _ in range(6))):
         expected = outcome(python, k)
         for run in (module.f, module.f.reference):
