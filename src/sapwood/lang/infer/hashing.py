@@ -72,6 +72,9 @@ def _hash(w: Any, x: Value, exact: bool) -> Value:
                 return found
         case Agg(type=ty.Tuple()) | Known(value=tuple()):
             return _of_items(w, [part(i) for i in tuple_items(x)])
+        case Known(value=complex() as c):
+            parts = [w.b.materialize(part(Known(v))) for v in (c.real, c.imag)]
+            return w.call_compiled(hashing.hash_complex, parts, {})
         case Agg(type=ty.Complex(), items=(real, imag)):
             return w.call_compiled(hashing.hash_complex, [part(real), part(imag)], {})
         case Agg(type=ty.Struct(frozen=True)):
