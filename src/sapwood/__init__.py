@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sapwood.lang.external import external
     from sapwood.lang.function import fn, kernel
     from sapwood.lang.library.blocks import tile, vectorize
+    from sapwood.lang.native import Dict, List, Set
     from sapwood.lang.ops.gpu import barrier, block_dim, block_idx, grid_dim, lane_id, shared, thread_idx, warp
     from sapwood.lang.records import numpy_dtype
     from sapwood.lang.structs import fields, is_struct, struct
@@ -33,6 +34,7 @@ _HOME = {
     "CompileError": "sapwood.lang.errors",
     **dict.fromkeys(("struct", "fields", "is_struct"), "sapwood.lang.structs"),
     "numpy_dtype": "sapwood.lang.records",
+    **dict.fromkeys(("Dict", "List", "Set"), "sapwood.lang.native"),
     "external": "sapwood.lang.external",
     **dict.fromkeys(("tile", "vectorize"), "sapwood.lang.library.blocks"),
     **dict.fromkeys(("fn", "kernel"), "sapwood.lang.function"),

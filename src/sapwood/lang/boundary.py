@@ -295,6 +295,28 @@ class AddressParam(ScalarParam):
     writable: bool = False
 
 
+@dataclass(frozen=True)
+class NativeArg:
+    """A sapwood.List, Dict or Set: the object itself, by its address."""
+
+    spec: Spec
+
+    def params(self, name: str) -> list[Any]:
+        return [ScalarParam(name, DTYPES["i64"])]
+
+    def leaves(self) -> list[ty.Leaf]:
+        return [I64]
+
+    def value(self, w: Any, leaves: Iterator[Var]) -> Value:
+        from sapwood.lang.ops.heap import shared_object_at
+
+        pointer = w.b.emit1(memory.pointer_at, (next(leaves),), ty.Ptr(I64))
+        return w.b.apply(shared_object_at, pointer, Known(self.spec.data.target))
+
+    def flatten(self, x: Any) -> list[Any]:
+        return [x.address]
+
+
 SIMPLE = ScalarArg | ComplexArg | TensorArg | PointerArg
 Fail = Callable[[str], BadArgument]
 
@@ -361,7 +383,13 @@ def classify(declared: Declared, x: Any, name: str, function: str, wrap: Callabl
                     return PointerArg(elem)
             raise fail("pass an address as an int, or take a Tensor")
     spec = spec_of_declared(declared)
+    if declared.kind == "native":
+        if getattr(type(x), "__sapwood_native__", False) and x.spec == spec:
+            return NativeArg(x.spec)
+        raise fail(f"{declared}(values) makes one, which both sides share" if spec is not None else "")
     if spec is not None:
+        if getattr(type(x), "__sapwood_native__", False) and x.spec == spec:
+            return NativeArg(x.spec)
         misfit = object_misfit(spec, x)
         if misfit is None:
             return ObjectArg(spec)
@@ -526,6 +554,8 @@ def _any(
         return ScalarArg(ty.F64, exact=True)
     if x is None:
         return ConstArg(Known(x))
+    if getattr(type(x), "__sapwood_native__", False):
+        return NativeArg(x.spec)
     if isinstance(x, str | list | dict | set | frozenset):
         spec = spec_of_object(x)
         if spec is None or object_misfit(spec, x) is not None:
@@ -579,6 +609,10 @@ class ResultShape:
         match self.kind:
             case "heap":
                 return reader.read(self.data, next(flat))
+            case "native":
+                from sapwood.lang.native import adopt
+
+                return adopt(self.data, next(flat))
             case "leaf" | "object":
                 return next(flat)
             case "complex":

@@ -24,6 +24,7 @@ from sapwood.lang.ir.ssa import Function, Program, Region, Var
 from sapwood.lang.lower.emitter import lower_program
 from sapwood.lang.ops import control, objects
 from sapwood.lang.parameters import spread, spread_names
+from sapwood.lang.ops.heap_struct import give_away
 from sapwood.lang.passes.legality import check_legality
 from sapwood.lang.passes.uniformity import mark_uniform
 from sapwood.lang.passes.verify import verify
@@ -154,7 +155,10 @@ def _walk_entry(
     builder.loc = code.loc
     if interpreter.kernel and result not in (None, Known(None)):
         raise KernelResult(code.loc, name=code.name, found=describe(result or Known(None)))
-    shape, flat = result_shape(builder, Known(None) if result is None else result)
+    if frame.result is not None and frame.result.kind == "native" and isinstance(result, Var):
+        shape, flat = ResultShape("native", str(frame.result.args[0])), [builder.apply(give_away, result)]
+    else:
+        shape, flat = result_shape(builder, Known(None) if result is None else result)
     mutated = tuple(i for i, a in enumerate(arguments) if getattr(a, "mutable", False))
     if interpreter.kernel or result is None:
         mutated = ()  # each thread has its own copy of a struct

@@ -19,6 +19,7 @@ from sapwood.lang.boundary import (
     ComplexArg,
     ConstArg,
     HeapArg,
+    NativeArg,
     ObjectArg,
     PointerArg,
     RecordArg,
@@ -322,6 +323,13 @@ def _leaves(argument: Any, x: Any, owners: list[Any]) -> list[Any]:
         case ObjectArg():
             owners.append(x)
             return [Pointer(Block(id(x), None, x), 0, I64)]
+        case NativeArg(spec=spec):
+            target = spec.data.target
+            parts = [p for n in ("elem", "key", "value") if isinstance(p := getattr(target, n, None), Spec)]
+            if any(isinstance(leaf, Ref) for p in parts for leaf in p.leaves()):
+                raise TypeError("the evaluator takes native containers of numbers only")
+            owners.append(x)
+            return [x.address]
         case TupleArg(items=items):
             return [leaf for a, v in zip(items, x, strict=True) for leaf in _leaves(a, v, owners)]
         case StructArg(fields=fields):

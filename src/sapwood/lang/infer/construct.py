@@ -74,6 +74,8 @@ def construct_parameterised(
 ) -> Value:
     b = w.b
     name = repr(f)
+    if getattr(f.origin, "__sapwood_native__", False):
+        return _native(w, f, args)
     if kwargs:
         raise WrongArgumentCount(b.loc, function=name, problem="takes no keywords", signature=f"{name}(...)")
     if f.origin is SIMD:
@@ -92,6 +94,33 @@ def construct_parameterised(
     if f.origin is Const:
         return args[0]
     raise NotCallable(b.loc, type=name)
+
+
+def _native(w: Any, f: Parameterised, args: list[Value]) -> Value:
+    """`List[int](iterable)` in compiled code: a list with declared elements."""
+    from sapwood.lang.infer.declared import declare, spec_of_declared
+    from sapwood.lang.infer.lists import collect, new_list
+
+    spec = spec_of_declared(declare(f, f.origin.__name__, w.b.loc), w.typevars)
+    if spec is None or len(args) > 1:
+        raise BadConversion(w.b.loc, found=repr(f), expected="a container", hint="for example List[int]()")
+    target = spec.data.target
+    if isinstance(target, ty.List):
+        return collect(w, args[0], target.elem) if args else new_list(w, target.elem, Known(0))
+    if isinstance(target, ty.Dict):
+        from sapwood.lang.infer.dicts import new_dict, update
+
+        d = new_dict(w, target.key, target.value)
+        if args:
+            update(w, d, args[0])
+        return d
+    from sapwood.lang.infer.sets import new_set
+    from sapwood.lang.infer.sets import update as update_set
+
+    s = new_set(w, target.elem)
+    if args:
+        update_set(w, s, args[0])
+    return s
 
 
 def _number(x: Any) -> Any:

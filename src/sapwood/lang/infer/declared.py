@@ -65,6 +65,9 @@ def _show(d: Declared) -> str:
             return str(d.args[0])
         case "optional":
             return f"{d.args[0]} | None"
+    if d.kind == "native":
+        inner = d.args[0]
+        return f"{inner.kind.capitalize()}[{', '.join(map(str, inner.args))}]"
     if d.kind in ("list", "dict", "set", "frozenset"):
         return f"{d.kind}[{', '.join(map(str, d.args))}]"
     names = {"simd": "SIMD", "tensor": "Tensor", "ptr": "Ptr", "stack": "StackArray", "tuple": "tuple"}
@@ -212,6 +215,9 @@ def declare_argument(a: Any, name: str, loc: Loc | None) -> Declared:
 
 def _declare_generic(a: Parameterised, name: str, loc: Loc | None) -> Declared | None:
     first = a.args[0]
+    if getattr(a.origin, "__sapwood_native__", False):
+        kind = {"List": list, "Dict": dict, "Set": set}[a.origin.__name__]
+        return Declared("native", (declare(kind[a.args], name, loc),))
     if a.origin is Const:
         return Declared("const", (first,))
     if a.origin is SIMD or a.origin is Tensor:
@@ -300,7 +306,7 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
                 if len(items) == len(declared.args):
                     parts = (fit(b, d, v, bindings) for d, v in zip(declared.args, items, strict=True))
                     return Agg(ty.Tuple(len(items)), tuple(parts))
-        case "heap" | "list" | "dict" | "set" | "frozenset" | "optional" | "spec" | "complex":
+        case "heap" | "list" | "dict" | "set" | "frozenset" | "native" | "optional" | "spec" | "complex":
             return _fit_spec(b, declared, value, bindings)
     raise Misfit
 
@@ -337,6 +343,8 @@ def spec_of_declared(d: Declared, bindings: Bindings | None = None) -> Spec | No
             return complex_spec(d.args[0].elem)
         case "heap":
             return Spec("leaf", ty.Ref(d.args[0]))
+        case "native":
+            return spec_of_declared(d.args[0], bindings)
         case "list" | "dict" | "set" | "frozenset":
             parts = [spec_of_declared(i, bindings) for i in d.args]
             if any(p is None for p in parts):

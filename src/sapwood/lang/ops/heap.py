@@ -166,6 +166,11 @@ def _libc() -> Any:
 _DROPS: dict[int, Any] = {}  # of objects that the evaluator made: what stands in their headers -> function
 
 
+def made_by_evaluator(address: int) -> bool:
+    """Whether an object's end is a function that only the evaluator can run."""
+    return ctypes.c_int64.from_address(address + 8).value in _DROPS
+
+
 def _allocate(nbytes: int) -> int:
     address = _libc().malloc(max(nbytes, 1)) if 0 <= nbytes < heap.LARGEST else 0
     if not address:
@@ -456,6 +461,29 @@ def _(op, p):
 
 @object_at.lowering
 def _(e, op, p):
+    return p
+
+
+@operation(name="shared_object_at")
+def shared_object_at(p: Any, kind: Any) -> Any:
+    """The object whose memory begins at `p`, as a reference of `kind` with a count of its own."""
+
+
+@shared_object_at.typing
+def _(b, p, kind):
+    target = b.known(kind, "the type of a heap object", HeapType)
+    return b.emit1(shared_object_at, (_pointer(b, p, "shared_object_at"),), Ref(target))
+
+
+@shared_object_at.reference
+def _(op, p):
+    retain_value(p, op.result.type)
+    return p
+
+
+@shared_object_at.lowering
+def _(e, op, p):
+    lower_retain(e, p, op.result.type)
     return p
 
 
