@@ -187,6 +187,22 @@ class Str(HeapType):
 
 
 @dataclass(frozen=True, slots=True)
+class Bytes(HeapType):
+    """`bytes`: laid out as a str of as many code points as bytes."""
+
+    def __str__(self) -> str:
+        return "bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class ByteArray(HeapType):
+    """`bytearray`: words 2, 3 and 4 are length, capacity and the address of the bytes."""
+
+    def __str__(self) -> str:
+        return "bytearray"
+
+
+@dataclass(frozen=True, slots=True)
 class HeapStruct(HeapType):
     """An object of a @struct class on the heap: its fields follow the header, laid out as C does."""
 

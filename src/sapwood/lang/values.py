@@ -208,6 +208,8 @@ def describe_known(v: Any) -> str:
             return "complex"
         case str():
             return "str"
+        case bytes():
+            return "bytes"
         case None:
             return "None"
         case tuple():

@@ -13,8 +13,9 @@ from typing import Any
 from sapwood.runtime.jit import load_object, register_provider, register_symbol
 
 FUNCTIONS = (
-    "PyBool_FromLong", "PyBytes_AsString", "PyBytes_FromStringAndSize", "PyBytes_Size", "PyComplex_FromDoubles",
-    "PyComplex_ImagAsDouble", "PyComplex_RealAsDouble", "PyDict_Items", "PyDict_New", "PyDict_Next", "PyDict_SetItem", "PyDict_Size",
+    "PyBool_FromLong", "PyByteArray_FromStringAndSize", "PyBytes_AsString", "PyBytes_FromStringAndSize",
+    "PyBytes_Size", "PyComplex_FromDoubles", "PyComplex_ImagAsDouble", "PyComplex_RealAsDouble", "PyDict_Items",
+    "PyDict_New", "PyDict_Next", "PyDict_SetItem", "PyDict_Size",
     "PyErr_Clear", "PyErr_ExceptionMatches", "PyErr_Format", "PyErr_GivenExceptionMatches", "PyErr_Occurred",
     "PyErr_SetString", "PyFloat_AsDouble", "PyFloat_FromDouble", "PyFrozenSet_New", "PyGILState_Check", "PyIter_Next",
     "PyList_Append", "PyList_GetItem", "PyList_New", "PyList_SetItem", "PyList_Size", "PyLong_AsLong",

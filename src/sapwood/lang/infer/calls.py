@@ -23,6 +23,7 @@ from sapwood.lang.errors import (
 from sapwood.lang.external import External
 from sapwood.lang.front import hir
 from sapwood.lang.infer import (  # noqa: F401  (they enter their rules)
+    bytes_rules,
     cmath_module,
     collect,
     dicts,

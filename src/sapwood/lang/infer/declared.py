@@ -101,8 +101,6 @@ def annotation_hint(a: Any) -> str:
         return "write SIMD[dtype, lanes], for example SIMD[f32, 8]"
     if cls is Ptr:
         return "write Ptr[dtype], for example Ptr[f32]"
-    if cls is str:
-        return "text must be known at compile time: write Const[str]"
     if cls in (dict, set, frozenset):
         return f"say what it holds: {'dict[str, int]' if cls is dict else f'{cls.__name__}[int]'}"
     if cls.__module__ != "builtins":
@@ -130,6 +128,8 @@ def _declare(a: Any, name: str, loc: Loc | None) -> Declared | None:
         return NONE
     if a is str:
         return Declared("heap", (ty.Str(),))
+    if a is bytes or a is bytearray:
+        return Declared("heap", (ty.Bytes() if a is bytes else ty.ByteArray(),))
     if a is object:
         return Declared("heap", (ty.Object(),))
     if isinstance(a, TypeVar) or a is typing.Self:

@@ -108,6 +108,8 @@ _MODULES: dict[type, tuple[str, str]] = {  # loaded when a program first has suc
     ty.Object: ("sapwood.lang.infer.python_objects", "ObjectRules"),
     ty.HeapStruct: ("sapwood.lang.infer.heap_structs", "HeapStructRules"),
     ty.Str: ("sapwood.lang.infer.text", "TextRules"),
+    ty.Bytes: ("sapwood.lang.infer.bytes_rules", "BytesRules"),
+    ty.ByteArray: ("sapwood.lang.infer.bytes_rules", "ByteArrayRules"),
 }
 _RULES: dict[type, HeapRules] = {}
 

@@ -304,10 +304,8 @@ def _tuple(w: Walker, value: Agg) -> Iteration | None:
 
 @iterates(tuple, str, bytes)
 def _constant(w: Walker, value: Known) -> Iteration:
-    if isinstance(value.value, str) and len(value.value) > UNROLLED_CHARACTERS:
-        from sapwood.lang.infer.text import Characters
-
-        return Characters(w.b.materialize(value))
+    if isinstance(value.value, str | bytes) and len(value.value) > UNROLLED_CHARACTERS:
+        return iterate(w, w.b.materialize(value), w.b.loc)
     return Items(tuple(Known(v) for v in value.value))
 
 
@@ -319,6 +317,16 @@ def _text(w: Walker, value: Var) -> Iteration:
     found = require_some(w, value, TypeError, "'NoneType' object is not iterable")
     assert isinstance(found, Var)
     return Characters(found)
+
+
+@iterates(ty.Bytes, ty.ByteArray)
+def _bytes(w: Walker, value: Var) -> Iteration:
+    from sapwood.lang.infer.bytes_rules import Numbers
+    from sapwood.lang.infer.heap import require_some
+
+    found = require_some(w, value, TypeError, "'NoneType' object is not iterable")
+    assert isinstance(found, Var)
+    return Numbers(found)
 
 
 class ListItems(Indexed):

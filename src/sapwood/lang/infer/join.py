@@ -33,6 +33,8 @@ def default_leaf(v: object) -> ty.Scalar | ty.Ref | None:
             return ty.F64
         case str():
             return ty.Ref(ty.Str())
+        case bytes():
+            return ty.Ref(ty.Bytes())
     return None
 
 

@@ -148,7 +148,15 @@ def _via(op: Any) -> Callable[..., Value]:
 
 TENSOR_METHODS = {"load": _tensor_load, "store": _tensor_store}
 POINTER_METHODS = {"load": _pointer_load, "store": _pointer_store, "cast": _pointer_cast}
+def _to_bytes(w: Walker, x: Value, *args: Value, **kwargs: Value) -> Value:
+    """int.to_bytes"""
+    from sapwood.lang.infer.bytes_rules import int_to_bytes
+
+    return int_to_bytes(w, x, *args, **kwargs)
+
+
 NUMBER_METHODS = {
+    "to_bytes": _to_bytes,
     "cast": _cast,
     "bitcast": _via(convert.bitcast),
     "reduce_add": _via(simd.reduce_add),
@@ -288,6 +296,10 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
         return bound(complex_numbers.METHODS, name, complex_numbers.as_complex(w.b, x, name))
     if isinstance(v, str):
         from sapwood.lang.infer.text import METHODS
+
+        return bound(METHODS, name, x)
+    if isinstance(v, bytes):
+        from sapwood.lang.infer.bytes_rules import METHODS
 
         return bound(METHODS, name, x)
     found = getattr(v, name, None)

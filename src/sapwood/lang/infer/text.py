@@ -61,7 +61,7 @@ def call(w: Any, fn: Any, *args: Value) -> Value:
 # -- methods -------------------------------------------------------------------------------------------
 
 METHODS: dict[str, Callable[..., Value]] = {}
-_FOLDED = str | int | bool | tuple
+_FOLDED = str | int | bool | tuple | bytes
 
 
 def fold_method(name: str, s: Value, args: tuple[Value, ...], kwargs: dict[str, Value]) -> Value | None:
@@ -208,6 +208,13 @@ def _splitlines(w: Any, name: str, s: Var, keepends: Value = Known(False)) -> Va
     from sapwood.lang.ops.operators import truth
 
     return call(w, text_splitlines, s, w.b.materialize(truth(w.b, keepends)))
+
+
+@method("encode")
+def _encode(w: Any, name: str, s: Var, *args: Value, **kwargs: Value) -> Value:
+    from sapwood.lang.infer.bytes_rules import encode
+
+    return encode(w, s, *args, **kwargs)
 
 
 @method("join")

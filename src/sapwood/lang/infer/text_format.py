@@ -23,6 +23,12 @@ from sapwood.lang.ops import arith
 from sapwood.lang.types import BOOL, F64, I64, U64
 from sapwood.lang.values import Agg, Known, Value, describe
 
+
+def fields_text(x: Any) -> str:
+    """What the library calls for the repr of a struct's fields."""
+    raise NotImplementedError
+
+
 Pieces = list[Value]  # Known texts, str references, i64 and f64 leaves
 _ROOM = {I64: 20, F64: 32}  # bytes that a number takes at most
 
@@ -95,6 +101,11 @@ def pieces_of(w: Any, x: Value, how: str) -> Pieces:
             from sapwood.lang.library.text_make import text_repr
 
             return [call(w, text_repr, x, Known(how == "ascii"))]
+        case Var(type=ty.Ref(target=ty.HeapStruct(struct=struct))):
+            from sapwood.lang.library.text_values import object_repr
+
+            own = _own_text(w, x, struct.cls, how)
+            return [call(w, object_repr, x)] if own is None else own
         case Var(type=ty.Ref()):
             found = rules_of(x).text(w, x, how)
             if found is not None:
@@ -106,7 +117,8 @@ def pieces_of(w: Any, x: Value, how: str) -> Pieces:
 
             return [call(w, getattr(text_values, f"optional_{how}"), x)]
         case Agg(type=ty.Struct()):
-            return _struct_pieces(w, x, how)
+            own = _own_text(w, x, x.type.cls, how)
+            return field_pieces(w, x, x.type.cls) if own is None else own
         case Agg(type=ty.Complex()):
             from sapwood.lang.library.text_complex import complex_text
 
@@ -138,21 +150,35 @@ def _tuple_pieces(w: Any, items: tuple[Value, ...], how: str) -> Pieces:
     return out
 
 
-def _struct_pieces(w: Any, x: Agg, how: str) -> Pieces:
-    """A dataclass's repr, unless the class has methods of its own."""
+def _own_text(w: Any, x: Value, cls: type, how: str) -> Pieces | None:
+    """What a class's own __str__ or __repr__ gives; None if it has only what `dataclass` made."""
+    for name in ("__str__", "__repr__") if how == "str" else ("__repr__",):
+        method = getattr(cls, name)
+        code = getattr(getattr(method, "__wrapped__", method), "__code__", None)
+        if code is not None and (not code.co_filename.startswith("<") or code.co_filename.startswith("<ipython")):
+            found = w.method_of(x, name)
+            if found is not None:
+                return [as_text(w, w.call(found, [], {}, w.b.loc), name, "the result")]
+    return None
+
+
+def field_pieces(w: Any, x: Value, cls: type) -> Pieces:
+    """A dataclass's repr."""
     from sapwood.lang.infer.objects import get_attribute
 
-    for name in ("__str__", "__repr__") if how == "str" else ("__repr__",):
-        found = w.method_of(x, name)
-        if found is not None:
-            return [as_text(w, w.call(found, [], {}, w.b.loc), name, "the result")]
-    cls = x.type.cls  # type: ignore[attr-defined]
     out: Pieces = [Known(f"{cls.__qualname__}(")]
-    for i, name in enumerate(cls.__sapwood_struct__.annotations()):
-        out.append(Known(f"{', ' if i else ''}{name}="))
-        out += pieces_of(w, get_attribute(w, x, name, w.b.loc), "repr")
+    for i, (name, field) in enumerate(cls.__sapwood_struct__.fields.items()):  # type: ignore[attr-defined]
+        if field.repr:
+            out.append(Known(f"{', ' if i else ''}{name}="))
+            out += pieces_of(w, get_attribute(w, x, name, w.b.loc), "repr")
     out.append(Known(")"))
     return out
+
+
+@builtin(fields_text)
+def _fields_text(w: Any, x: Value) -> Value:
+    assert isinstance(x, Var) and isinstance(x.type, ty.Ref) and isinstance(x.type.target, ty.HeapStruct)
+    return join_pieces(w, field_pieces(w, x, x.type.target.struct.cls))
 
 
 def text_of(w: Any, x: Value, how: str) -> Value:
@@ -181,7 +207,7 @@ _INTEGER, _FLOAT = "bcdoxXn", "eEfFgG%"
 
 def format_pieces(w: Any, x: Value, spec: Value) -> Pieces:
     """What format(x, spec) is made of."""
-    if isinstance(x, Agg) and isinstance(x.type, ty.Struct):
+    if isinstance(x, Agg) and isinstance(x.type, ty.Struct) or isinstance(x, Var) and isinstance(x.type, ty.Ref):
         found = w.method_of(x, "__format__")
         if found is not None:
             return [as_text(w, w.call(found, [spec], {}, w.b.loc), "__format__", "the result")]

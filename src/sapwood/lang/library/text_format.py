@@ -17,6 +17,7 @@ from sapwood.lang.library.text_spec import (
     GROUP_MASK,
     SIGN_MASK,
     SIGN_PLUS,
+    SIGN_SPACE,
     TYPE_MASK,
     TYPE_SHIFT,
 )
@@ -31,9 +32,7 @@ def sign_of(negative: bool, packed: int) -> int:
     if negative:
         return 45
     wanted = packed & SIGN_MASK
-    if wanted == 0:
-        return 0
-    return 43 if wanted == SIGN_PLUS else 32
+    return 43 if wanted == SIGN_PLUS else 32 if wanted == SIGN_SPACE else 0
 
 
 @fn(unchecked=True, inline=True)

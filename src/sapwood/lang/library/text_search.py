@@ -132,12 +132,13 @@ def _interleave(s: str, new: str, most: int) -> str:
         return s
     out = new_text(n + times * k, text_points(s) + times * text_points(new))
     p, to = text_data(s), text_data(out)
+    narrow = n == text_points(s)
     i, at = 0, 0
     for done in range(times):
         move(to + at, text_data(new), k)
         at += k
         if done + 1 < times or i < n:
-            width = width_at(p[i]) if i < n else 0
+            width = 0 if i >= n else 1 if narrow else width_at(p[i])
             move(to + at, p + i, width)
             i += width
             at += width
@@ -329,6 +330,7 @@ def text_zfill(s: str, width: int) -> str:
 @fn(unchecked=True, unit=True)
 def text_expandtabs(s: str, tabsize: int) -> str:
     p, n = text_data(s), text_size(s)
+    narrow = n == text_points(s)
     column, extra = 0, 0
     for i in range(n):
         x = p[i]
@@ -338,7 +340,7 @@ def text_expandtabs(s: str, tabsize: int) -> str:
             extra += step - 1
         elif x == u8(10) or x == u8(13):
             column = 0
-        elif x & 0xC0 != 0x80:
+        elif narrow or x & 0xC0 != 0x80:
             column += 1
     out = new_text(n + extra, text_points(s) + extra)
     to = text_data(out)
@@ -354,7 +356,7 @@ def text_expandtabs(s: str, tabsize: int) -> str:
             continue
         if x == u8(10) or x == u8(13):
             column = 0
-        elif x & 0xC0 != 0x80:
+        elif narrow or x & 0xC0 != 0x80:
             column += 1
         to[at] = x
         at += 1

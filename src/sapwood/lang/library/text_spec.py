@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 ALIGN_LEFT, ALIGN_RIGHT, ALIGN_AFTER_SIGN, ALIGN_CENTER = range(4)
 ALIGN_MASK = 3
-SIGN_PLUS, SIGN_SPACE = 1 << 2, 2 << 2
+SIGN_PLUS, SIGN_SPACE, SIGN_MINUS = 1 << 2, 2 << 2, 3 << 2
 SIGN_MASK = 3 << 2
 ALTERNATE, NO_NEGATIVE_ZERO = 1 << 4, 1 << 5
 GROUP_COMMA, GROUP_UNDERSCORE = 1 << 6, 2 << 6
@@ -20,7 +20,7 @@ TYPE_SHIFT = 8
 TYPE_MASK = (1 << 24) - 1
 UNSIGNED = 1 << 40  # the int is a u64
 _ALIGN = {"<": ALIGN_LEFT, ">": ALIGN_RIGHT, "=": ALIGN_AFTER_SIGN, "^": ALIGN_CENTER}
-_SIGN = {"-": 0, None: 0, "+": SIGN_PLUS, " ": SIGN_SPACE}
+_SIGN = {"-": SIGN_MINUS, None: 0, "+": SIGN_PLUS, " ": SIGN_SPACE}
 _GROUP = {None: 0, ",": GROUP_COMMA, "_": GROUP_UNDERSCORE}
 _GRAMMAR = re.compile(
     r"(?:(?P<fill>.)?(?P<align>[<>=^]))?(?P<sign>[-+ ])?(?P<z>z)?(?P<alt>#)?(?P<zero>0)?(?P<width>\d+)?"

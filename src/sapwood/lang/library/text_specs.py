@@ -18,6 +18,7 @@ from sapwood.lang.library.text_spec import (
     GROUP_UNDERSCORE,
     NO_NEGATIVE_ZERO,
     SIGN_MASK,
+    SIGN_MINUS,
     SIGN_PLUS,
     SIGN_SPACE,
     TYPE_MASK,
@@ -77,7 +78,7 @@ def parse(s: str, number: bool, kind: str) -> tuple[int, int, int, int]:
             i = 1
     packed = 0
     if i < n and (p[i] == 43 or p[i] == 45 or p[i] == 32):
-        packed |= SIGN_PLUS if p[i] == 43 else SIGN_SPACE if p[i] == 32 else 0
+        packed |= SIGN_PLUS if p[i] == 43 else SIGN_SPACE if p[i] == 32 else SIGN_MINUS
         i += 1
     if i < n and p[i] == 122:
         packed |= NO_NEGATIVE_ZERO
@@ -119,18 +120,25 @@ def _is_float(letter: int) -> bool:
 
 
 @fn(unchecked=True)
-def _unknown(letter: int, kind: str) -> None:
-    shown = "'" + text_character(letter) + "'"
-    raise ValueError("Unknown format code " + shown + " for object of type '" + kind + "'")
+def _shown(letter: int) -> str:
+    """A character of a specifier as CPython's messages show it."""
+    return text_character(letter) if letter > 32 and letter < 128 else f"\\x{letter:x}"
 
 
 @fn(unchecked=True)
-def _check_group(packed: int, letter: int, underscore: bool) -> None:
-    """Thousands separators go with decimal digits, underscores with those of b, o, x, too."""
+def _unknown(letter: int, kind: str) -> None:
+    raise ValueError(f"Unknown format code '{_shown(letter)}' for object of type '{kind}'")
+
+
+@fn(unchecked=True)
+def _check_group(packed: int, letter: int) -> None:
+    """Thousands separators go with decimal digits, underscores with those of b, o and x, too."""
     group = packed & GROUP_MASK
-    if group != 0 and not (group == GROUP_UNDERSCORE and underscore):
-        mark = "','" if group == GROUP_COMMA else "'_'"
-        raise ValueError("Cannot specify " + mark + " with '" + text_character(letter) + "'.")
+    if group == 0 or letter == 0 or letter == 100 or _is_float(letter):
+        return
+    based = letter == 98 or letter == 111 or letter == 120 or letter == 88
+    if not (group == GROUP_UNDERSCORE and based):
+        raise ValueError(f"Cannot specify '{',' if group == GROUP_COMMA else '_'}' with '{_shown(letter)}'.")
 
 
 @fn(unchecked=True, unit=True)
@@ -141,8 +149,7 @@ def format_int_with(x: int, spec: str) -> str:
     if _is_float(letter):
         return format_float(f64(x), packed, fill, width, precision)
     based = letter == 98 or letter == 111 or letter == 120 or letter == 88
-    if letter != 0 and letter != 100:
-        _check_group(packed, letter, based)
+    _check_group(packed, letter)
     if letter != 0 and letter != 99 and letter != 100 and letter != 110 and not based:
         _unknown(letter, "int")
     if precision >= 0:
@@ -162,10 +169,8 @@ def format_float_with(x: float, spec: str) -> str:
     """format(x, spec) of a float."""
     packed, fill, width, precision = parse(spec, True, "float")
     letter = packed >> TYPE_SHIFT & TYPE_MASK
-    if letter == 110:
-        _check_group(packed, letter, False)
-    elif letter != 0 and not _is_float(letter):
-        _check_group(packed, letter, letter == 98 or letter == 111 or letter == 120 or letter == 88)
+    _check_group(packed, letter)
+    if letter != 0 and letter != 110 and not _is_float(letter):
         _unknown(letter, "float")
     return format_float(x, packed, fill, width, precision)
 
@@ -175,10 +180,11 @@ def format_text_with(s: str, spec: str) -> str:
     """format(s, spec) of a str."""
     packed, fill, width, precision = parse(spec, False, "str")
     letter = packed >> TYPE_SHIFT & TYPE_MASK
+    _check_group(packed, 115 if letter == 0 else letter)
     if letter != 0 and letter != 115:
-        _check_group(packed, letter, letter == 98 or letter == 111 or letter == 120 or letter == 88)
         _unknown(letter, "str")
-    _check_group(packed, 115, False)
+    if packed & SIGN_MASK == SIGN_SPACE:
+        raise ValueError("Space not allowed in string format specifier")
     if packed & SIGN_MASK != 0:
         raise ValueError("Sign not allowed in string format specifier")
     if packed & NO_NEGATIVE_ZERO != 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import lru_cache
 from typing import Any
 
 from sapwood.lang.errors import BadOperand
@@ -29,6 +30,36 @@ def _(b, s):
         raise BadOperand(b.loc, function="text_data", detail=f"{describe(s)} is no str", hint="pass a str")
     p = b.emit1(bitcast, (b.emit1(heap.words, (s,), heap.WORDS),), Ptr(U8))
     return b.emit1(pointer_add, (p, b.index(TEXT_AT)), Ptr(U8), stride=1)
+
+
+@operation(pure=True)
+def bytes_constant() -> Any:
+    """A bytes object that is known at compile time (attribute `data`) and never ends."""
+
+
+@bytes_constant.reference
+def _(op):
+    buffer = _bytes_object(op.attrs["data"])
+    return Pointer(Block(ctypes.addressof(buffer), len(buffer), buffer), 0, I64)
+
+
+@lru_cache(maxsize=4096)
+def _bytes_object(data: bytes) -> Any:
+    buffer = ctypes.create_string_buffer(TEXT_AT + len(data) + 1)
+    head = (heap.IMMORTAL, 0, len(data), len(data), 0)
+    buffer[: TEXT_AT + len(data)] = b"".join(w.to_bytes(8, "little") for w in head) + data
+    return buffer
+
+
+@bytes_constant.lowering
+def _(e, op):
+    data = op.attrs["data"]
+    n = len(data) + 1
+    body = "".join(f"\\{c:02X}" for c in data)
+    return e.module.data(
+        f"{{i64, ptr, i64, i64, i64, [{n} x i8]}} "
+        f'{{i64 {heap.IMMORTAL}, ptr null, i64 {n - 1}, i64 {n - 1}, i64 0, [{n} x i8] c"{body}\\00"}}'
+    )
 
 
 @operation(pure=True)

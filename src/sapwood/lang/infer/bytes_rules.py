@@ -1,0 +1,464 @@
+"""`bytes` and `bytearray` in compiled code. The work is done in library/bytes_object.py and, for what bytes have in
+common with texts, in library/text_*.py."""
+
+from __future__ import annotations
+
+import builtins
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from sapwood.lang import types as ty
+from sapwood.lang.errors import BadOperand
+from sapwood.lang.infer import text
+from sapwood.lang.infer.border import demand
+from sapwood.lang.infer.builtins import builtin
+from sapwood.lang.infer.heap import HeapRules
+from sapwood.lang.infer.iteration import Indexed
+from sapwood.lang.infer.text import ALL, as_index, call
+from sapwood.lang.ir.ssa import Var
+from sapwood.lang.ops import arith, heap, memory
+from sapwood.lang.ops.objects import api, is_of_type
+from sapwood.lang.ops.operators import COMPARISONS, require_index, truth
+from sapwood.lang.ops.text_objects import text_data
+from sapwood.lang.types import BOOL, I64
+from sapwood.lang.values import Agg, Known, Spec, Value, describe
+
+BYTES, BYTEARRAY = ty.Ref(ty.Bytes()), ty.Ref(ty.ByteArray())
+_TEXTS = ty.Ref(ty.List(Spec("leaf", text.TEXT)))
+_ITEMS = ty.Ref(ty.List(Spec("leaf", BYTES)))
+
+
+def library() -> Any:
+    from sapwood.lang.library import bytes_object
+
+    return bytes_object
+
+
+def is_bytes(v: Value) -> bool:
+    return isinstance(v, Var) and v.type in (BYTES, BYTEARRAY) or isinstance(v, Known) and isinstance(v.value, bytes)
+
+
+def as_bytes(w: Any, v: Value, function: str) -> Var:
+    """A bytes-like value as a bytes object; a bytearray is copied."""
+    if not is_bytes(v):
+        hint = "convert it with bytes(x), or encode a str"
+        raise BadOperand(w.b.loc, function=function, detail=f"an argument is {describe(v)}, not bytes", hint=hint)
+    x = w.b.materialize(v)
+    return call(w, library().array_bytes, x) if x.type == BYTEARRAY else x
+
+
+def _as_text(w: Any, x: Var) -> Var:
+    """The same object as a str of as many code points: for the functions that both have in common."""
+    return w.b.emit1(heap.reference_as, (x,), text.TEXT)
+
+
+def _from_text(w: Any, x: Value) -> Value:
+    """Texts among results as bytes again."""
+    if isinstance(x, Agg):
+        return Agg(x.type, tuple(_from_text(w, i) for i in x.items))
+    if isinstance(x, Var) and x.type in (text.TEXT, _TEXTS):
+        return w.b.emit1(heap.reference_as, (x,), BYTES if x.type == text.TEXT else _ITEMS)
+    return x
+
+
+# -- methods -------------------------------------------------------------------------------------------
+
+METHODS: dict[str, Callable[..., Value]] = {}
+_AS_TEXT = (
+    "find", "rfind", "count", "startswith", "endswith", "replace", "partition", "rpartition", "removeprefix",
+    "removesuffix", "zfill", "join", "lower", "upper", "title", "capitalize", "swapcase", "expandtabs",
+)  # fmt: skip
+
+
+def method(*names: str) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
+    """Enter a rule(w, name, s, *args): s is the receiver as bytes."""
+
+    def enter(rule: Callable[..., Value]) -> Callable[..., Value]:
+        for name in names:
+            METHODS[name] = _method(name, rule)
+        return rule
+
+    return enter
+
+
+def _method(name: str, rule: Callable[..., Value]) -> Callable[..., Value]:
+    def apply(w: Any, s: Value, *args: Value, **kwargs: Value) -> Value:
+        folded = text.fold_method(name, s, args, kwargs)
+        return rule(w, name, as_bytes(w, s, name), *args, **kwargs) if folded is None else folded
+
+    apply.__name__ = name
+    return apply
+
+
+def _argument(w: Any, v: Value, name: str) -> Value:
+    if is_bytes(v):
+        return _as_text(w, as_bytes(w, v, name))
+    if isinstance(v, Agg) and isinstance(v.type, ty.Tuple):
+        return Agg(v.type, tuple(_argument(w, i, name) for i in v.items))
+    if isinstance(v, Var) and v.type == _ITEMS:
+        return w.b.emit1(heap.reference_as, (v,), _TEXTS)
+    if isinstance(v, Known) and isinstance(v.value, tuple):
+        return Agg(ty.Tuple(len(v.value)), tuple(_argument(w, Known(i), name) for i in v.value))
+    if text.is_text(v):
+        hint = "encode the str: s.encode()"
+        raise BadOperand(w.b.loc, function=name, detail="an argument is str, not bytes", hint=hint)
+    return v
+
+
+@method(*_AS_TEXT)
+def _shared(w: Any, name: str, s: Var, *args: Value, **kwargs: Value) -> Value:
+    first = args[:1]
+    if name in ("find", "rfind", "count") and first and not is_bytes(first[0]):
+        first = (call(w, library().byte_bytes, w.b.materialize(require_index(w.b, first[0], "a byte"))),)
+    values = [_argument(w, a, name) for a in (*first, *args[1:])]
+    named = {k: _argument(w, v, name) for k, v in kwargs.items()}
+    return _from_text(w, text.METHODS[name](w, _as_text(w, s), *values, **named))
+
+
+@method("index", "rindex")
+def _index(w: Any, name: str, s: Var, *args: Value) -> Value:
+    at = _shared(w, name.replace("index", "find"), s, *args)
+    missing = w.b.emit1(arith.compare, (at, w.b.const(0, I64)), BOOL, test="lt")
+    w.b.raise_if(missing, ValueError, "subsection not found")
+    return at
+
+
+@method("ljust", "rjust", "center")
+def _justify(w: Any, name: str, s: Var, width: Value, fill: Value = Known(b" ")) -> Value:
+    return _shared(w, name, s, width, fill)
+
+
+@method("split", "rsplit")
+def _split(w: Any, name: str, s: Var, sep: Value = Known(None), maxsplit: Value = Known(-1)) -> Value:
+    if sep == Known(None):
+        if name == "rsplit":
+            hint = "give the separator"
+            raise BadOperand(w.b.loc, function=name, detail="bytes.rsplit needs a separator here", hint=hint)
+        return call(w, library().bytes_words, s, as_index(w, maxsplit, -1))
+    return _shared(w, name, s, sep, maxsplit)
+
+
+@method("splitlines")
+def _splitlines(w: Any, name: str, s: Var, keepends: Value = Known(False)) -> Value:
+    return call(w, library().bytes_splitlines, s, w.b.materialize(truth(w.b, keepends)))
+
+
+@method("strip", "lstrip", "rstrip")
+def _strip(w: Any, name: str, s: Var, chars: Value = Known(None)) -> Value:
+    if chars == Known(None):
+        return call(w, getattr(library(), f"bytes_{name}"), s)
+    return call(w, getattr(library(), f"bytes_{name}_chars"), s, as_bytes(w, chars, name))
+
+
+@method("hex")
+def _hex(w: Any, name: str, s: Var) -> Value:
+    return call(w, library().bytes_hex, s)
+
+
+def encoding_of(w: Any, encoding: Value) -> str:
+    """The canonical name of a constant encoding."""
+    name = w.b.known(encoding, "the encoding", str).lower().replace("_", "-")
+    known = {"utf8": "utf-8", "utf-8": "utf-8", "ascii": "ascii", "us-ascii": "ascii", "latin-1": "latin-1"}
+    known |= {"latin1": "latin-1", "iso-8859-1": "latin-1"}
+    if name not in known:
+        hint = "utf-8, ascii and latin-1 are compiled; convert other encodings outside"
+        raise BadOperand(w.b.loc, function="encoding", detail=f"unknown encoding '{name}'", hint=hint)
+    return known[name]
+
+
+def _errors(w: Any, errors: Value, allowed: tuple[str, ...]) -> int:
+    name = w.b.known(errors, "errors", str)
+    if name not in allowed:
+        hint = f"use one of {', '.join(allowed)}"
+        raise BadOperand(w.b.loc, function="errors", detail=f"errors='{name}' is not compiled", hint=hint)
+    return allowed.index(name)
+
+
+@method("decode")
+def _decode(
+    w: Any, name: str, s: Var, encoding: Value = Known("utf-8"), errors: Value = Known("strict")
+) -> Value:
+    found = encoding_of(w, encoding)
+    if found == "utf-8":
+        how = _errors(w, errors, ("strict", "ignore", "replace"))
+        return call(w, library().decode_utf8, s, w.b.index(how))
+    _errors(w, errors, ("strict",))
+    return call(w, library().decode_narrow, s, w.b.materialize(Known(found == "ascii")))
+
+
+def encode(w: Any, s: Value, encoding: Value = Known("utf-8"), errors: Value = Known("strict")) -> Value:
+    """str.encode"""
+    if isinstance(s, Known) and isinstance(encoding, Known) and isinstance(errors, Known):
+        try:
+            return Known(s.value.encode(encoding.value, errors.value))
+        except (UnicodeError, LookupError):
+            pass
+    found = encoding_of(w, encoding)
+    _errors(w, errors, ("strict",))
+    x = w.b.materialize(s)
+    if found == "utf-8":
+        return call(w, library().encode_utf8, x)
+    return call(w, library().encode_narrow, x, w.b.materialize(Known(found == "ascii")))
+
+
+# -- the rules -----------------------------------------------------------------------------------------
+
+
+class Numbers(Indexed):
+    """The bytes of a bytes object or a bytearray, as ints."""
+
+    kind = "bytes_iterator"
+    sequence = True
+
+    def __init__(self, s: Var) -> None:
+        super().__init__()
+        self.s = s
+        self.fixed = s.type == BYTES
+
+    def length(self, w: Any) -> Value:
+        return _length(w, self.s)
+
+    def at(self, w: Any, i: Value) -> Value:
+        p = w.b.apply(text_data, self.s) if self.s.type == BYTES else call(w, library().array_data, self.s)
+        x = w.b.emit1(memory.load, (memory.offset(w.b, p, i),), ty.U8)
+        return w.b.convert(x, I64)
+
+
+def _length(w: Any, x: Var) -> Var:
+    from sapwood.lang.infer.lists import word
+
+    return word(w.b, x, 2)
+
+
+class _BytesLike(HeapRules):
+    def length(self, w: Any, x: Var) -> Value:
+        return _length(w, x)
+
+    def contains(self, w: Any, x: Var, item: Value) -> Value | None:
+        s = as_bytes(w, x, "in")
+        if not is_bytes(item):
+            item = call(w, library().byte_bytes, w.b.materialize(require_index(w.b, item, "a byte")))
+        from sapwood.lang.library.text_search import text_contains
+
+        return call(w, text_contains, _as_text(w, s), _as_text(w, as_bytes(w, item, "in")))
+
+    def binary(self, w: Any, fn: Any, x: Value, y: Value) -> Value | None:
+        if fn in COMPARISONS:
+            if not (is_bytes(x) and is_bytes(y)):
+                return Known(fn is operator.ne) if fn in (operator.eq, operator.ne) else None
+            p, q = (_as_text(w, as_bytes(w, v, "comparison")) for v in (x, y))
+            return text.compare_texts(w, fn, p, q)
+        array = isinstance(x, Var) and x.type == BYTEARRAY
+        if fn is operator.add and is_bytes(x) and is_bytes(y):
+            p, q = (_as_text(w, as_bytes(w, v, "+")) for v in (x, y))
+            return _made(w, _from_text(w, text.add_texts(w, p, q)), array)
+        if fn is operator.mul:
+            s, n = (x, y) if is_bytes(x) else (y, x)
+            if isinstance(n, Var | Known) and not is_bytes(n):
+                array = isinstance(s, Var) and s.type == BYTEARRAY
+                found = call(w, text.objects().text_repeat, _as_text(w, as_bytes(w, s, "*")), as_index(w, n, 0))
+                return _made(w, _from_text(w, found), array)
+        return None
+
+
+def _made(w: Any, s: Value, array: bool) -> Value:
+    """Bytes as a bytearray, where one is asked for."""
+    if not array:
+        return s
+    return call(w, library().array_new, w.b.apply(text_data, s), _length(w, s))  # type: ignore[arg-type]
+
+
+class BytesRules(_BytesLike):
+    type_name = "bytes"
+    methods = METHODS
+
+    def drop(self, target: Any) -> tuple[Any, tuple[Value, ...]]:
+        return text.objects().text_drop, (Var(heap.WORDS),)
+
+    def get_item(self, w: Any, x: Var, index: Value) -> Value:
+        if isinstance(index, Agg) and index.items[:1] == (Known(slice),):
+            return _from_text(w, text.slice_text(w, _as_text(w, x), index.items[1:]))
+        return call(w, library().bytes_item, x, as_index(w, index, 0))
+
+    def text(self, w: Any, x: Var, how: str) -> list[Value] | None:
+        return [call(w, library().bytes_repr, x)]
+
+    def to_object(self, w: Any, x: Var) -> Var:
+        return api(w.b, "PyBytes_FromStringAndSize", (w.b.apply(text_data, x), _length(w, x)))
+
+    def misfit(self, target: Any, x: Any) -> str | None:
+        return None if isinstance(x, bytes) else "pass bytes"
+
+    def from_object(self, w: Any, x: Var, target: Any) -> Var:
+        demand(w, is_of_type(w.b, x, "PyBytes_Type", exact=False), x, "bytes")
+        p = api(w.b, "PyBytes_AsString", (x,), ty.Ptr(ty.U8))
+        return call(w, library().bytes_from, p, api(w.b, "PyBytes_Size", (x,), I64, "negative"))
+
+
+class ByteArrayRules(_BytesLike):
+    type_name = "bytearray"
+
+    def attribute(self, w: Any, x: Var, name: str) -> Value | None:
+        from sapwood.lang.infer.objects import bound
+
+        return bound(ARRAY_METHODS, name, x) or bound(METHODS, name, x)
+
+    def drop(self, target: Any) -> tuple[Any, tuple[Value, ...]]:
+        return library().array_drop, (Var(heap.WORDS),)
+
+    def get_item(self, w: Any, x: Var, index: Value) -> Value:
+        if isinstance(index, Agg) and index.items[:1] == (Known(slice),):
+            s = _as_text(w, call(w, library().array_bytes, x))
+            return _made(w, _from_text(w, text.slice_text(w, s, index.items[1:])), True)
+        return call(w, library().array_item, x, as_index(w, index, 0))
+
+    def set_item(self, w: Any, x: Var, index: Value, value: Value) -> None:
+        if isinstance(index, Agg) and index.items[:1] == (Known(slice),):
+            start, stop, step = index.items[1:]
+            if step not in (Known(None), Known(1)):
+                hint = "assign byte by byte"
+                raise BadOperand(w.b.loc, function="assignment", detail="a slice with a step", hint=hint)
+            new = as_bytes(w, value, "assignment")
+            call(w, library().array_replace, x, as_index(w, start, 0), as_index(w, stop, ALL), new)
+            return
+        number = w.b.materialize(require_index(w.b, value, "a byte"))
+        call(w, library().array_set, x, as_index(w, index, 0), number)
+
+    def del_item(self, w: Any, x: Var, index: Value) -> None:
+        if isinstance(index, Agg) and index.items[:1] == (Known(slice),):
+            self.set_item(w, x, index, Known(b""))
+            return
+        call(w, library().array_item, x, as_index(w, index, 0))  # IndexError
+        call(w, library().array_pop, x, as_index(w, index, 0))
+
+    def inplace(self, w: Any, fn: Any, x: Var, y: Value) -> Value | None:
+        if fn is not operator.iadd:
+            return None
+        call(w, library().array_extend, x, as_bytes(w, y, "+="))
+        return x
+
+    def text(self, w: Any, x: Var, how: str) -> list[Value] | None:
+        return [Known("bytearray("), call(w, library().bytes_repr, call(w, library().array_bytes, x)), Known(")")]
+
+    def to_object(self, w: Any, x: Var) -> Var:
+        p = call(w, library().array_data, x)
+        return api(w.b, "PyByteArray_FromStringAndSize", (p, _length(w, x)))
+
+    def misfit(self, target: Any, x: Any) -> str | None:
+        return "pass a Tensor[u8, 1] to write to the caller's bytearray, or bytes" if isinstance(x, bytearray) else (
+            "a bytearray is made in compiled code; pass bytes, or a Tensor[u8, 1]"
+        )
+
+
+ARRAY_METHODS: dict[str, Callable[..., Value]] = {}
+
+
+def _array(name: str) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
+    def enter(rule: Callable[..., Value]) -> Callable[..., Value]:
+        ARRAY_METHODS[name] = rule
+        return rule
+
+    return enter
+
+
+def _byte(w: Any, x: Value) -> Var:
+    return w.b.materialize(require_index(w.b, x, "a byte"))
+
+
+@_array("append")
+def _append(w: Any, x: Var, value: Value) -> Value:
+    call(w, library().array_append, x, _byte(w, value))
+    return Known(None)
+
+
+@_array("extend")
+def _extend(w: Any, x: Var, values: Value) -> Value:
+    new = values if is_bytes(values) else _from_iterable(w, values)
+    call(w, library().array_extend, x, as_bytes(w, new, "extend"))
+    return Known(None)
+
+
+@_array("insert")
+def _insert(w: Any, x: Var, index: Value, value: Value) -> Value:
+    call(w, library().array_insert, x, as_index(w, index, 0), _byte(w, value))
+    return Known(None)
+
+
+@_array("pop")
+def _pop(w: Any, x: Var, index: Value = Known(-1)) -> Value:
+    return call(w, library().array_pop, x, as_index(w, index, -1))
+
+
+@_array("clear")
+def _clear(w: Any, x: Var) -> Value:
+    ByteArrayRules().set_item(w, x, Agg(ty.Tuple(4), (Known(slice), *(Known(None),) * 3)), Known(b""))
+    return Known(None)
+
+
+@_array("reverse")
+def _reverse(w: Any, x: Var) -> Value:
+    call(w, library().array_reverse, x)
+    return Known(None)
+
+
+@_array("copy")
+def _copy(w: Any, x: Var) -> Value:
+    return _made(w, call(w, library().array_bytes, x), True)
+
+
+# -- construction ---------------------------------------------------------------------------------------
+
+
+def _from_iterable(w: Any, values: Value) -> Value:
+    from sapwood.lang.library.bytes_iterable import bytes_of
+
+    return call(w, bytes_of, values)
+
+
+@builtin(builtins.bytes)
+def _bytes(w: Any, x: Value = Known(b""), encoding: Value | None = None, errors: Value = Known("strict")) -> Value:
+    if text.is_text(x):
+        if encoding is None:
+            hint = 'write bytes(s, "utf-8") or s.encode()'
+            raise BadOperand(w.b.loc, function="bytes", detail="string argument without an encoding", hint=hint)
+        return encode(w, x, encoding, errors)
+    if is_bytes(x):
+        return x if isinstance(x, Known) else as_bytes(w, x, "bytes")
+    if isinstance(x, Known) and isinstance(x.value, int) or isinstance(x, Var) and isinstance(x.type, ty.Scalar):
+        return call(w, library().bytes_zeros, w.b.materialize(require_index(w.b, x, "a number of bytes")))
+    return _from_iterable(w, x)
+
+
+@builtin(builtins.bytearray)
+def _bytearray(w: Any, *args: Value) -> Value:
+    return _made(w, w.b.materialize(_bytes(w, *args)), True)
+
+
+def _order(w: Any, byteorder: Value) -> Value:
+    order = w.b.known(byteorder, "the byte order", str)
+    if order not in ("little", "big"):
+        hint = 'write "little" or "big"'
+        raise BadOperand(w.b.loc, function="byteorder", detail=f"'{order}' is no byte order", hint=hint)
+    return w.b.materialize(Known(order == "big"))
+
+
+@builtin(int.from_bytes)
+def _int_from_bytes(w: Any, x: Value, byteorder: Value = Known("big"), *, signed: Value = Known(False)) -> Value:
+    s = as_bytes(w, x, "from_bytes")
+    return call(w, library().int_from_bytes, s, _order(w, byteorder), w.b.materialize(truth(w.b, signed)))
+
+
+def int_to_bytes(
+    w: Any, x: Value, length: Value = Known(1), byteorder: Value = Known("big"), *, signed: Value = Known(False)
+) -> Value:
+    n = w.b.materialize(require_index(w.b, length, "a number of bytes"))
+    sign = w.b.materialize(truth(w.b, signed))
+    return call(w, library().int_to_bytes, w.b.convert(w.b.materialize(x), I64), n, _order(w, byteorder), sign)
+
+
+@builtin(bytes.fromhex)
+def _fromhex(w: Any, s: Value) -> Value:
+    return call(w, library().bytes_fromhex, text.as_text(w, s, "fromhex"))
+
+

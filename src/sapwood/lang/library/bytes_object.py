@@ -1,0 +1,578 @@
+"""bytes and bytearray. A bytes object is laid out as a str with as many code points as bytes, so that what searches,
+cuts and joins texts does it for bytes, too; here is what differs.
+
+Words of a bytearray: 2 length, 3 capacity, 4 address of the bytes.
+"""
+
+from __future__ import annotations
+
+from sapwood.lang import types as ty
+from sapwood.lang.api.annotations import Const, Ptr
+from sapwood.lang.api.dtypes import i64, u8, u64
+from sapwood.lang.function import fn
+from sapwood.lang.library.list import list_append, list_new
+from sapwood.lang.library.text_memory import move, move_down, move_up
+from sapwood.lang.library.text_object import HASH, HEAD, POINTS, SIZE, clip, new_text, text_size
+from sapwood.lang.library.text_utf8 import check, count_points, decode_at, error_span, width_at
+from sapwood.lang.ops.constants import constant_bytes
+from sapwood.lang.ops.heap import allocate, free, free_object, new_object, reallocate, words
+from sapwood.lang.ops.memory import address
+from sapwood.lang.ops.text_objects import text_data
+from sapwood.lang.values import Spec
+
+BYTES, BYTEARRAY = ty.Bytes(), ty.ByteArray()
+ITEM = Spec("leaf", ty.Ref(ty.Bytes()))
+ITEMS, STORED = ty.List(ITEM), ty.Stored(ITEM)
+LENGTH, CAPACITY, DATA = 2, 3, 4
+HEX = b"0123456789abcdef"
+
+
+@fn(unchecked=True, inline=True)
+def new_bytes(n: int):
+    """A bytes object of n bytes, which are still to be written."""
+    s = new_object(BYTES, n + (HEAD + 1))
+    w = words(s)
+    w[SIZE] = n
+    w[POINTS] = n
+    w[HASH] = 0
+    text_data(s)[n] = u8(0)
+    return s
+
+
+@fn(unchecked=True, unit=True)
+def bytes_from(p: Ptr[u8], n: int) -> bytes:
+    """A new bytes object with a copy of n bytes."""
+    s = new_bytes(n)
+    move(text_data(s), p, n)
+    return s
+
+
+@fn(unchecked=True, unit=True)
+def bytes_zeros(n: int) -> bytes:
+    """bytes(n)"""
+    if n < 0:
+        raise ValueError("negative count")
+    s = new_bytes(n)
+    p = text_data(s)
+    for i in range(n):
+        p[i] = u8(0)
+    return s
+
+
+@fn(unchecked=True, unit=True)
+def byte_bytes(x: int) -> bytes:
+    """One byte, as a bytes object."""
+    if x < 0 or x > 255:
+        raise ValueError("byte must be in range(0, 256)")
+    s = new_bytes(1)
+    text_data(s)[0] = u8(x)
+    return s
+
+
+@fn(unchecked=True, inline=True)
+def bytes_item(s, index: int) -> int:
+    n = words(s)[SIZE]
+    i = index + n if index < 0 else index
+    if i < 0 or i >= n:
+        raise IndexError("index out of range")
+    return int(text_data(s)[i])
+
+
+@fn(unchecked=True, inline=True)
+def _space(x: u8) -> bool:
+    return x == 32 or (x >= 9 and x <= 13)
+
+
+@fn(unchecked=True)
+def _among(x: u8, chars: Ptr[u8], n: int) -> bool:
+    for i in range(n):
+        if chars[i] == x:
+            return True
+    return False
+
+
+@fn(unchecked=True, inline=True)
+def _strip(s, chars, spaces: Const[bool], left: Const[bool], right: Const[bool]):
+    p = text_data(s)
+    i, end = 0, text_size(s)
+    if left:
+        while i < end:
+            if spaces:
+                inside = _space(p[i])
+            else:
+                inside = _among(p[i], text_data(chars), text_size(chars))
+            if not inside:
+                break
+            i += 1
+    if right:
+        while end > i:
+            if spaces:
+                inside = _space(p[end - 1])
+            else:
+                inside = _among(p[end - 1], text_data(chars), text_size(chars))
+            if not inside:
+                break
+            end -= 1
+    if end - i == text_size(s):
+        return s
+    return bytes_from(p + i, end - i)
+
+
+@fn(unchecked=True, unit=True)
+def bytes_strip(s: bytes) -> bytes:
+    return _strip(s, s, True, True, True)
+
+
+@fn(unchecked=True, unit=True)
+def bytes_lstrip(s: bytes) -> bytes:
+    return _strip(s, s, True, True, False)
+
+
+@fn(unchecked=True, unit=True)
+def bytes_rstrip(s: bytes) -> bytes:
+    return _strip(s, s, True, False, True)
+
+
+@fn(unchecked=True, unit=True)
+def bytes_strip_chars(s: bytes, chars: bytes) -> bytes:
+    return _strip(s, chars, False, True, True)
+
+
+@fn(unchecked=True, unit=True)
+def bytes_lstrip_chars(s: bytes, chars: bytes) -> bytes:
+    return _strip(s, chars, False, True, False)
+
+
+@fn(unchecked=True, unit=True)
+def bytes_rstrip_chars(s: bytes, chars: bytes) -> bytes:
+    return _strip(s, chars, False, False, True)
+
+
+@fn(unchecked=True, unit=True)
+def bytes_words(s: bytes, limit: int) -> list[bytes]:
+    """s.split(None, limit)"""
+    left = limit if limit >= 0 else 1 << 62
+    xs = list_new(ITEMS, STORED, 4)
+    p, n = text_data(s), text_size(s)
+    i = 0
+    while True:
+        while i < n and _space(p[i]):
+            i += 1
+        if i >= n:
+            return xs
+        start = i
+        if left == 0:
+            list_append(xs, STORED, bytes_from(p + start, n - start))
+            return xs
+        left -= 1
+        while i < n and not _space(p[i]):
+            i += 1
+        list_append(xs, STORED, bytes_from(p + start, i - start))
+
+
+@fn(unchecked=True, unit=True)
+def bytes_splitlines(s: bytes, keep: bool) -> list[bytes]:
+    xs = list_new(ITEMS, STORED, 4)
+    p, n = text_data(s), text_size(s)
+    i, start = 0, 0
+    while i < n:
+        if p[i] == 10 or p[i] == 13:
+            end = i + 1
+            if p[i] == 13 and end < n and p[end] == 10:
+                end += 1
+            list_append(xs, STORED, bytes_from(p + start, (end if keep else i) - start))
+            start = end
+            i = end
+        else:
+            i += 1
+    if start < n:
+        list_append(xs, STORED, bytes_from(p + start, n - start))
+    return xs
+
+
+@fn(unchecked=True, unit=True)
+def bytes_hex(s: bytes) -> str:
+    n = text_size(s)
+    out = new_text(2 * n, 2 * n)
+    p, to, digits = text_data(s), text_data(out), constant_bytes(HEX)
+    for i in range(n):
+        to[2 * i] = digits[int(p[i] >> u8(4))]
+        to[2 * i + 1] = digits[int(p[i] & u8(15))]
+    return out
+
+
+@fn(unchecked=True, inline=True)
+def _digit(x: u8) -> int:
+    if x - u8(48) < u8(10):
+        return int(x) - 48
+    small = x | u8(32)
+    return int(small) - 87 if small - u8(97) < u8(6) else -1
+
+
+@fn(unchecked=True, unit=True)
+def bytes_fromhex(s: str) -> bytes:
+    p, n = text_data(s), text_size(s)
+    count, i = 0, 0
+    while i < n:
+        if _space(p[i]):
+            i += 1
+            continue
+        if _digit(p[i]) < 0 or i + 1 >= n or _digit(p[i + 1]) < 0:
+            at = i if _digit(p[i]) < 0 else i + 1
+            raise ValueError(f"non-hexadecimal number found in fromhex() arg at position {count_points(p, at)}")
+        count += 1
+        i += 2
+    out = new_bytes(count)
+    to = text_data(out)
+    at, i = 0, 0
+    while i < n:
+        if _space(p[i]):
+            i += 1
+            continue
+        to[at] = u8(_digit(p[i]) << 4 | _digit(p[i + 1]))
+        at += 1
+        i += 2
+    return out
+
+
+@fn(unchecked=True, unit=True)
+def bytes_repr(s: bytes) -> str:
+    p, n = text_data(s), text_size(s)
+    single, double = False, False
+    size = 3
+    for i in range(n):
+        x = p[i]
+        if x == 39:
+            single = True
+        elif x == 34:
+            double = True
+        size += 2 if x == 92 or x == 9 or x == 10 or x == 13 else 4 if x < 32 or x >= 127 else 1
+    quote = u8(34) if single and not double else u8(39)
+    if quote == 39:
+        for i in range(n):
+            if p[i] == 39:
+                size += 1
+    out = new_text(size, size)
+    to, digits = text_data(out), constant_bytes(HEX)
+    to[0] = u8(98)
+    to[1] = quote
+    at = 2
+    for i in range(n):
+        x = p[i]
+        if x == quote or x == 92:
+            to[at] = u8(92)
+            to[at + 1] = x
+            at += 2
+        elif x == 9 or x == 10 or x == 13:
+            to[at] = u8(92)
+            to[at + 1] = u8(116) if x == 9 else u8(110) if x == 10 else u8(114)
+            at += 2
+        elif x < 32 or x >= 127:
+            to[at] = u8(92)
+            to[at + 1] = u8(120)
+            to[at + 2] = digits[int(x >> u8(4))]
+            to[at + 3] = digits[int(x & u8(15))]
+            at += 4
+        else:
+            to[at] = x
+            at += 1
+    to[at] = quote
+    return out
+
+
+# -- encodings -----------------------------------------------------------------------------------------
+
+STRICT, IGNORE, REPLACE = 0, 1, 2
+
+
+@fn(unchecked=True, unit=True)
+def decode_utf8(s: bytes, errors: int) -> str:
+    p, n = text_data(s), text_size(s)
+    good = check(p, n, 0)
+    if good == n:
+        out = new_text(n, count_points(p, n))
+        move(text_data(out), p, n)
+        return out
+    if errors == STRICT:
+        span, why = error_span(p, n, good)
+        reason = "invalid start byte"
+        if why == 1:
+            reason = "invalid continuation byte"
+        elif why == 2:
+            reason = "unexpected end of data"
+        raise UnicodeDecodeError("utf-8", s, good, good + span, reason)
+    size, i = good, good
+    while i < n:
+        span, _ = error_span(p, n, i)
+        size += 3 if errors == REPLACE else 0
+        after = check(p, n, i + span)
+        size += after - i - span
+        i = after
+    out = new_text(size, 0)
+    to = text_data(out)
+    move(to, p, good)
+    at, i = good, good
+    while i < n:
+        span, _ = error_span(p, n, i)
+        if errors == REPLACE:
+            to[at] = u8(0xEF)
+            to[at + 1] = u8(0xBF)
+            to[at + 2] = u8(0xBD)
+            at += 3
+        after = check(p, n, i + span)
+        move(to + at, p + (i + span), after - i - span)
+        at += after - i - span
+        i = after
+    words(out)[POINTS] = count_points(to, size)
+    return out
+
+
+@fn(unchecked=True, unit=True)
+def decode_narrow(s: bytes, ascii: bool) -> str:
+    """bytes.decode of "ascii" (strict) and "latin-1"."""
+    p, n = text_data(s), text_size(s)
+    wide = 0
+    for i in range(n):
+        if p[i] >= 128:
+            if ascii:
+                raise UnicodeDecodeError("ascii", s, i, i + 1, "ordinal not in range(128)")
+            wide += 1
+    out = new_text(n + wide, n)
+    to = text_data(out)
+    at = 0
+    for i in range(n):
+        x = p[i]
+        if x < 128:
+            to[at] = x
+            at += 1
+        else:
+            to[at] = u8(0xC0) | x >> u8(6)
+            to[at + 1] = u8(0x80) | x & u8(0x3F)
+            at += 2
+    return out
+
+
+@fn(unchecked=True, unit=True)
+def encode_utf8(s: str) -> bytes:
+    p, n = text_data(s), text_size(s)
+    good = check(p, n, 0)
+    if good < n:  # a lone surrogate
+        at = count_points(p, good)
+        raise UnicodeEncodeError("utf-8", s, at, at + 1, "surrogates not allowed")
+    return bytes_from(p, n)
+
+
+@fn(unchecked=True, unit=True)
+def encode_narrow(s: str, ascii: bool) -> bytes:
+    """str.encode to "ascii" and "latin-1"."""
+    p, n = text_data(s), text_size(s)
+    limit = 128 if ascii else 256
+    out = new_bytes(words(s)[POINTS])
+    to = text_data(out)
+    i, at = 0, 0
+    while i < n:
+        code = decode_at(p, i)
+        if code >= limit:
+            last = at + 1
+            j = i + width_at(p[i])
+            while j < n and decode_at(p, j) >= limit:
+                last += 1
+                j += width_at(p[j])
+            if ascii:
+                raise UnicodeEncodeError("ascii", s, at, last, "ordinal not in range(128)")
+            raise UnicodeEncodeError("latin-1", s, at, last, "ordinal not in range(256)")
+        to[at] = u8(code)
+        at += 1
+        i += width_at(p[i])
+    return out
+
+
+# -- numbers -------------------------------------------------------------------------------------------
+
+
+@fn(unchecked=True, unit=True)
+def int_to_bytes(x: int, length: int, big: bool, signed: bool) -> bytes:
+    if length < 0:
+        raise ValueError("length argument must be non-negative")
+    if x < 0 and not signed:
+        raise OverflowError("can't convert negative int to unsigned")
+    if length < 8:
+        bits = length * 8
+        if signed:
+            low = -(1 << (bits - 1)) if bits > 0 else 0
+            high = (1 << (bits - 1)) - 1 if bits > 0 else 0
+            if x < low or x > high:
+                raise OverflowError("int too big to convert")
+        elif x >> bits != 0:
+            raise OverflowError("int too big to convert")
+    s = new_bytes(length)
+    p = text_data(s)
+    left = x
+    for i in range(length):
+        p[length - 1 - i if big else i] = u8(left & 255)
+        left = left >> 8
+    return s
+
+
+@fn(unchecked=True, unit=True)
+def int_from_bytes(s: bytes, big: bool, signed: bool) -> int:
+    p, n = text_data(s), text_size(s)
+    value = u64(0)
+    negative = False
+    if n > 0 and signed:
+        negative = p[0 if big else n - 1] >= 128
+    for i in range(n):
+        x = p[i if big else n - 1 - i]
+        if i < n - 8:
+            if x != (u8(255) if negative else u8(0)):
+                raise OverflowError("the int does not fit into 64 bits")
+        else:
+            value = value << u64(8) | u64(x)
+    if n < 8 and negative:
+        return int(value) - (1 << (8 * n))
+    if n >= 8 and (value >> u64(63) != u64(0)) != negative:
+        raise OverflowError("the int does not fit into 64 bits")
+    return int(value)
+
+
+# -- bytearray -----------------------------------------------------------------------------------------
+
+
+@fn(unchecked=True, unit=True)
+def array_new(p: Ptr[u8], n: int) -> bytearray:
+    """A new bytearray with a copy of n bytes."""
+    x = new_object(BYTEARRAY, 40)
+    w = words(x)
+    w[LENGTH] = 0
+    w[CAPACITY] = 0
+    data = allocate(n)
+    w[DATA] = address(data)
+    w[CAPACITY] = max(n, 1)
+    w[LENGTH] = n
+    move(data, p, n)
+    return x
+
+
+@fn(unchecked=True)
+def array_drop(w: Ptr[i64]) -> None:
+    if w[CAPACITY] > 0:
+        free(Ptr[u8](w[DATA]))
+    free_object(w)
+
+
+@fn(unchecked=True, inline=True)
+def array_data(x) -> Ptr[u8]:
+    return Ptr[u8](words(x)[DATA])
+
+
+@fn(unchecked=True, unit=True)
+def array_reserve(x: bytearray, n: int) -> None:
+    """Room for n bytes at least."""
+    w = words(x)
+    if n > w[CAPACITY]:
+        room = max(n, w[CAPACITY] + (w[CAPACITY] >> 1), 16)
+        w[DATA] = address(reallocate(Ptr[u8](w[DATA]), room))
+        w[CAPACITY] = room
+
+
+@fn(unchecked=True, inline=True)
+def array_append(x, value: int) -> None:
+    if value < 0 or value > 255:
+        raise ValueError("byte must be in range(0, 256)")
+    n = words(x)[LENGTH]
+    if n == words(x)[CAPACITY]:
+        array_reserve(x, n + 1)
+    array_data(x)[n] = u8(value)
+    words(x)[LENGTH] = n + 1
+
+
+@fn(unchecked=True, unit=True)
+def array_extend(x: bytearray, s: bytes) -> None:
+    n, m = words(x)[LENGTH], text_size(s)
+    array_reserve(x, n + m)
+    move(array_data(x) + n, text_data(s), m)
+    words(x)[LENGTH] = n + m
+
+
+@fn(unchecked=True, inline=True)
+def _place(x, index: int) -> int:
+    n = words(x)[LENGTH]
+    i = index + n if index < 0 else index
+    if i < 0 or i >= n:
+        raise IndexError("bytearray index out of range")
+    return i
+
+
+@fn(unchecked=True, inline=True)
+def array_item(x, index: int) -> int:
+    i = _place(x, index)
+    return int(array_data(x)[i])
+
+
+@fn(unchecked=True, inline=True)
+def array_set(x, index: int, value: int) -> None:
+    i = _place(x, index)
+    if value < 0 or value > 255:
+        raise ValueError("byte must be in range(0, 256)")
+    array_data(x)[i] = u8(value)
+
+
+@fn(unchecked=True, unit=True)
+def array_replace(x: bytearray, start: int, stop: int, s: bytes) -> None:
+    """x[start:stop] = s"""
+    n, m = words(x)[LENGTH], text_size(s)
+    first = clip(start, n)
+    last = max(clip(stop, n), first)
+    size = n - (last - first) + m
+    array_reserve(x, size)
+    p = array_data(x)
+    if m > last - first:
+        move_up(p + (first + m), p + last, n - last)
+    elif m < last - first:
+        move_down(p + (first + m), p + last, n - last)
+    move(p + first, text_data(s), m)
+    words(x)[LENGTH] = size
+
+
+@fn(unchecked=True, unit=True)
+def array_pop(x: bytearray, index: int) -> int:
+    n = words(x)[LENGTH]
+    if n == 0:
+        raise IndexError("pop from empty bytearray")
+    i = index + n if index < 0 else index
+    if i < 0 or i >= n:
+        raise IndexError("pop index out of range")
+    p = array_data(x)
+    value = int(p[i])
+    move_down(p + i, p + (i + 1), n - i - 1)
+    words(x)[LENGTH] = n - 1
+    return value
+
+
+@fn(unchecked=True, unit=True)
+def array_insert(x: bytearray, index: int, value: int) -> None:
+    if value < 0 or value > 255:
+        raise ValueError("byte must be in range(0, 256)")
+    n = words(x)[LENGTH]
+    i = clip(index, n)
+    array_reserve(x, n + 1)
+    p = array_data(x)
+    move_up(p + (i + 1), p + i, n - i)
+    p[i] = u8(value)
+    words(x)[LENGTH] = n + 1
+
+
+@fn(unchecked=True, unit=True)
+def array_reverse(x: bytearray) -> None:
+    p = array_data(x)
+    i, j = 0, words(x)[LENGTH] - 1
+    while i < j:
+        p[i], p[j] = p[j], p[i]
+        i += 1
+        j -= 1
+
+
+@fn(unchecked=True, unit=True)
+def array_bytes(x: bytearray) -> bytes:
+    """The contents as bytes."""
+    return bytes_from(array_data(x), words(x)[LENGTH])

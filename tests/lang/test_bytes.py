@@ -1,0 +1,163 @@
+"""bytes and bytearray in compiled code against CPython."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import outcome, same
+
+from sapwood import fn
+from sapwood.runtime.heap import live_objects
+
+DATA = st.one_of(st.binary(max_size=40), st.text("abAB \t\n\r,'\"\\é", max_size=30).map(str.encode))
+SHORT = st.one_of(st.binary(max_size=2), st.sampled_from([b"a", b"ab", b",", b"\xff"]))
+POSITIONS = st.integers(-45, 45)
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks():
+    before = live_objects()
+    yield
+    assert live_objects() == before
+
+
+def agree(f, *args):
+    expected, _ = outcome(f.__wrapped__, args)
+    found, _ = outcome(f, args)
+    assert same(expected, found), f"{f.__name__}{args}: CPython {expected!r}, compiled {found!r}"
+
+
+@fn
+def methods(s: bytes, t: bytes, n: int) -> list[bytes]:
+    parts = [s.upper(), s.lower(), s.title(), s.capitalize(), s.swapcase(), s.strip(), s.lstrip(), s.rstrip(t)]
+    parts += [s.replace(t, b"<>"), s.replace(t, b"", n), s.zfill(n + 9), s.center(n + 20), s.ljust(9, b"*")]
+    parts += [s.removeprefix(t), s.removesuffix(t), s.strip(t), s + t, s * 2, s.expandtabs(), s[::-1], s[n:], s[:n]]
+    if t:
+        parts += s.split(t)
+        parts += s.rsplit(t, n)
+        parts += s.partition(t)
+    parts += s.split()
+    parts += s.split(None, n)
+    parts += s.splitlines()
+    parts += s.splitlines(True)
+    return parts
+
+
+@given(DATA, SHORT, st.integers(-1, 4))
+@settings(deadline=None)
+def test_methods(s, t, n):
+    agree(methods, s, t, n)
+
+
+@fn
+def questions(s: bytes, t: bytes, i: int, j: int) -> str:
+    a = (s.find(t), s.rfind(t, i), s.count(t, i, j), s.find(97), t in s, 97 in s, s == t, s < t, len(s), s[i:j:2])
+    b = (s.startswith(t), s.endswith((t, b"a")), s.startswith(t, i, j), b"|".join([s, t]), s.hex(), repr(t))
+    total = 0
+    for x in s:
+        total = total * 3 + x & 0xFFFF
+    for k, x in enumerate(s):
+        total += s[k] - x
+    return str(a) + str(b) + str(total)
+
+
+@given(DATA, SHORT, POSITIONS, POSITIONS)
+@settings(deadline=None)
+def test_questions(s, t, i, j):
+    agree(questions, s, t, i, j)
+
+
+@fn
+def edited(s: bytes, t: bytes, i: int, j: int, x: int) -> tuple[bytes, str]:
+    a = bytearray(s)
+    a += t
+    a[i:j] = t
+    a.append(x)
+    a.extend([x, 1])
+    a.insert(i, x)
+    a[-1] = 7
+    b = a.copy()
+    b.reverse()
+    last = b.pop() + b.pop(0)
+    del a[0]
+    for k in range(len(a)):
+        a[k] = a[k] ^ 1
+    b += a[i:] + bytearray(3)
+    b[2:] = b""
+    return bytes(a), str(b) + str(last) + str(a == s) + a.upper().decode("latin-1") + str(len(a))
+
+
+@given(DATA, SHORT, POSITIONS, POSITIONS, st.integers(-1, 256))
+@settings(deadline=None)
+def test_bytearray(s, t, i, j, x):
+    agree(edited, s, t, i, j, x)
+
+
+@fn
+def decoded(s: bytes, how: int) -> str:
+    if how == 0:
+        return s.decode()
+    if how == 1:
+        return s.decode("utf-8", "replace") + "|" + s.decode(errors="ignore")
+    return s.decode("ascii") if how == 2 else s.decode("latin-1")
+
+
+@fn
+def encoded(s: str, how: int) -> bytes:
+    if how == 0:
+        return s.encode()
+    return s.encode("ascii") if how == 1 else s.encode("latin-1")
+
+
+@given(st.one_of(DATA, st.text(max_size=9).map(str.encode), st.binary(max_size=4)), st.integers(0, 3))
+@settings(deadline=None)
+def test_decode(s, how):
+    agree(decoded, s, how)
+
+
+@given(st.text(max_size=9), st.integers(0, 2))
+@settings(deadline=None)
+def test_encode(s, how):
+    agree(encoded, s, how)
+
+
+@fn
+def numbers(x: int, length: int, s: bytes) -> tuple[bytes, bytes, int, int]:
+    low = x & 0xFFFF
+    return (
+        x.to_bytes(length, "big", signed=True), low.to_bytes(length, "little"), int.from_bytes(s, "big"),
+        int.from_bytes(s, "little", signed=True),
+    )  # fmt: skip
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.integers(-1, 10), st.binary(max_size=7))
+@settings(deadline=None)
+def test_ints(x, length, s):
+    agree(numbers, x, length, s)
+
+
+@fn
+def made(n: int, s: str) -> bytes:
+    if n == 0:
+        return bytes.fromhex(s)
+    if n == 1:
+        return bytes([len(s), 255 + len(s)])
+    return bytes(len(s) - 2) + bytes(s, "utf-8") + b"constant\xff"
+
+
+@pytest.mark.parametrize("n", range(3))
+@pytest.mark.parametrize("s", ["", "0aFf 10", "0g", "é", "abc"])
+def test_construction(n, s):
+    agree(made, n, s)
+    assert same(outcome(made.reference, (n, s))[0], outcome(made, (n, s))[0])
+
+
+@fn
+def wrong(s: bytes, i: int) -> int:
+    return s[i]
+
+
+@pytest.mark.parametrize("i", [0, 2, -3, -4, 3])
+def test_items(i):
+    agree(wrong, b"abc", i)
