@@ -282,7 +282,7 @@ class BytesRules(_BytesLike):
         return call(w, library().bytes_item, x, as_index(w, index, 0))
 
     def text(self, w: Any, x: Var, how: str) -> list[Value] | None:
-        return [call(w, library().bytes_repr, x)]
+        return [call(w, library().bytes_repr, x, Known(False))]
 
     def to_object(self, w: Any, x: Var) -> Var:
         return api(w.b, "PyBytes_FromStringAndSize", (w.b.apply(text_data, x), _length(w, x)))
@@ -339,7 +339,8 @@ class ByteArrayRules(_BytesLike):
         return x
 
     def text(self, w: Any, x: Var, how: str) -> list[Value] | None:
-        return [Known("bytearray("), call(w, library().bytes_repr, call(w, library().array_bytes, x)), Known(")")]
+        shown = call(w, library().bytes_repr, call(w, library().array_bytes, x), Known(True))
+        return [Known("bytearray("), shown, Known(")")]
 
     def to_object(self, w: Any, x: Var) -> Var:
         p = call(w, library().array_data, x)

@@ -236,7 +236,8 @@ def bytes_fromhex(s: str) -> bytes:
 
 
 @fn(unchecked=True, unit=True)
-def bytes_repr(s: bytes) -> str:
+def bytes_repr(s: bytes, array: bool) -> str:
+    """repr(s); that of a bytearray has a backslash before every single quote."""
     p, n = text_data(s), text_size(s)
     single, double = False, False
     size = 3
@@ -248,7 +249,7 @@ def bytes_repr(s: bytes) -> str:
             double = True
         size += 2 if x == 92 or x == 9 or x == 10 or x == 13 else 4 if x < 32 or x >= 127 else 1
     quote = u8(34) if single and not double else u8(39)
-    if quote == 39:
+    if quote == 39 or array:
         for i in range(n):
             if p[i] == 39:
                 size += 1
@@ -259,7 +260,7 @@ def bytes_repr(s: bytes) -> str:
     at = 2
     for i in range(n):
         x = p[i]
-        if x == quote or x == 92:
+        if x == 92 or x == (u8(39) if array else quote):
             to[at] = u8(92)
             to[at + 1] = x
             at += 2
