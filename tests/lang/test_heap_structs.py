@@ -266,3 +266,34 @@ def test_a_long_chain_crosses_the_border():
         head = Node(i, head)
     insert(head, 10**6)
     assert head.right.value == 10**6
+
+
+@struct
+class Named:
+    name: str
+    tags: list[str]
+    count: int = 0
+
+    def shout(self) -> str:
+        return self.name.upper() + "!"
+
+
+@fn
+def greet(n: Named) -> str:
+    n.count += 1
+    n.tags.append("seen")
+    return n.shout()
+
+
+@fn
+def make_named(name: str) -> Named:
+    return Named(name, [name, "b"])
+
+
+def test_texts_in_structs():
+    agree(make_named, "q", plain=True)
+    n = Named("é", ["a"])
+    agree(greet, n, plain=True)
+    assert greet(n) == "É!" and n == Named("é", ["a", "seen"], 1)
+    with pytest.raises(TypeError, match="a str is expected"):
+        greet(Named(3, []))  # type: ignore[arg-type]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import enum
+from dataclasses import field, replace
+from typing import ClassVar, Self
+
 import numpy as np
 import pytest
 from oracles import agree
 
-from sapwood import StackArray, Tensor, f32, fn, i32, struct
+from sapwood import StackArray, Tensor, f32, fields, fn, i32, is_struct, struct, unroll
 
 
 @struct(frozen=True)
@@ -224,3 +229,167 @@ def dot_any(a: Vec, b: Vec) -> float:
 def test_inheritance():
     agree(dot_any, Derived(1.0, 2.0, 3.0), Vec(4.0, 5.0), plain=True)
     agree(dot_any, Vec(1.0, 2.0), Vec(4.0, 5.0), plain=True)
+
+
+# -- members of classes ---------------------------------------------------------------------------------
+
+
+class Color(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+@struct(frozen=True, order=True)
+class Point:
+    x: float
+    y: float = 2.0
+    DIM: ClassVar[int] = 2
+    NAMES = ("a", "bc")
+    KIND = f32
+    COLOR = Color.RED
+
+    @property
+    def norm2(self) -> float:
+        return self.x * self.x + self.y * self.y
+
+    @staticmethod
+    def sum(a: float, b: float) -> float:
+        return a + b
+
+    @classmethod
+    def origin(cls) -> Self:
+        return cls(0.0, 0.0)
+
+    def __add__(self, o: object) -> Point:
+        if not isinstance(o, Point):
+            return NotImplemented
+        return Point(self.x + o.x, self.y + o.y)
+
+    def __bool__(self) -> bool:
+        return self.x != 0.0
+
+@struct(frozen=True)
+class Owner:
+    a: Point
+    t: tuple[int, float]
+    ZERO = Point(0.0, 0.0)
+    def __radd__(self, o: Point) -> float:
+        return o.x + self.a.x
+
+@struct
+class Doubling:
+    v: int = 0
+    w: float = field(default=1.5, kw_only=True)
+    @property
+    def value(self) -> int:
+        return self.v
+    @value.setter
+    def value(self, x: int) -> None:
+        self.v = x * 2
+    def bump(self) -> int:
+        self.v += 1
+        return self.v
+
+@struct
+class Summing(Doubling):
+    z: int = 7
+    def bump(self) -> int:
+        return super().bump() + self.z
+    def __post_init__(self) -> None:
+        self.z += 1
+
+@fn
+def members(a: Point, b: Point):
+    c = Point.origin() + a
+    return a.norm2, Point.sum(a.x, b.y), c, Point.DIM, len(Point.NAMES), a < b, a <= b, a == b, a != b, a > b, Point.COLOR == Color.RED
+
+@fn
+def reflected(a: Point, n: int):
+    q = Owner(a, (n, 2.0))
+    k = 0
+    if a:
+        k = 1
+    return q, a + q, q == q, q.t[0], k, Owner.ZERO.y, Owner.ZERO + a
+
+@fn
+def mutable_members(n: int):
+    b = Doubling(n, w=3.0)
+    b.value = n
+    b.value += 1
+    c = Summing(n)
+    r = c.bump()
+    d = replace(b, v=100)
+    return b.v, b.w, c.z, r, d.v, d.w, b == d, b == Doubling(b.v, w=3.0)
+
+@fn
+def asked(a: Point):
+    n = 0
+    for f in unroll(fields(Point)):
+        if f.type is float:
+            n += 1
+        if hasattr(a, f.name):
+            n += 10
+    return n, getattr(a, "x"), is_struct(Point), isinstance(a, Point), issubclass(Point, Point), type(a) is Point, dataclasses.astuple(Owner(a, (1, 2.0)))
+
+
+def test_members_of_classes():
+    agree(members, Point(1.0), Point(2.0, 3.0), plain=True)
+    agree(members, Point(2.0, 3.0), Point(2.0, 3.0), plain=True)
+    agree(reflected, Point(1.0), 4, plain=True)
+    agree(reflected, Point(0.0), 4, plain=True)
+    agree(mutable_members, 4, plain=True)
+    agree(asked, Point(1.0), plain=True)
+
+
+@struct(kw_only=True)
+class Settings:
+    name: str = "x"
+    sizes: tuple[int, float] = (1, 2.0)
+    levels: list[int] = field(default_factory=lambda: [1, 2])
+    total: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        for n in self.levels:
+            self.total += n
+
+
+@struct
+class Custom:
+    a: int
+    b: float
+
+    def __init__(self, n: int, scale: float = 2.0) -> None:
+        self.a = n
+        self.b = n * scale
+
+
+@fn
+def constructed(n: int) -> tuple[int, float, int, int, float]:
+    s = Settings(sizes=(n, 1.5))
+    t = Settings(levels=[n, n, n])
+    c = Custom(n)
+    return s.total + t.total, s.sizes[1], t.sizes[0], c.a, c.b + Custom(n, scale=0.5).b
+
+
+def test_construction():
+    agree(constructed, 5, plain=True)
+
+
+@struct(frozen=True)
+class Wraps:
+    counter: Counter
+    n: int
+
+
+@fn
+def pushes_inside(w: Wraps, pair: tuple[Counter, int]) -> int:
+    w.counter.push(1.0)
+    pair[0].push(2.0)
+    return w.counter.count + pair[0].count
+
+
+def test_what_is_inside_an_argument_is_written_back():
+    a, b = Counter(), Counter(3)
+    agree(pushes_inside, Wraps(a, 1), (b, 2), plain=True)
+    assert pushes_inside(Wraps(a, 1), (b, 2)) == 5
+    assert (a.count, a.total, b.count, b.total) == (1, 1.0, 4, 2.0)

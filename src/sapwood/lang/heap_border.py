@@ -21,6 +21,7 @@ from sapwood.lang.values import Spec
 from sapwood.runtime import heap
 
 HEADER = 16
+TEXT = 40  # where the UTF-8 of a str begins (library/text_object.py)
 
 
 class CannotCross(Exception):
@@ -76,6 +77,8 @@ class _Describe:
             return ["list", self.spec(target.elem), offsets, layout.size(ty.Stored(target.elem))]
         if isinstance(target, ty.List):
             return ["list", ["known", None], [], 1]
+        if isinstance(target, ty.Str):
+            return ["str", ["known", None], [], 1]
         raise CannotCross(target)
 
 
@@ -218,6 +221,8 @@ class Reader:
         if not address:
             return None
         kind = kinds[index]
+        if kind.shape == "str":
+            return ctypes.string_at(address + TEXT, _word(address + 16).value).decode("utf-8", "surrogatepass")
         found = self.known.get(address)
         if found is None:
             found = object.__new__(kind.cls) if kind.shape == "struct" else []
@@ -284,6 +289,8 @@ class Writer:
 
     def _object(self, index: int, x: Any) -> int:
         kind = self.kinds[index]
+        if kind.shape == "str":
+            return self._text(x, self.drops[index])
         found = self.addresses.get((index, id(x)))
         if found is not None:
             _word(found).value += 1
@@ -303,6 +310,16 @@ class Writer:
         self.addresses[index, id(x)] = address
         self.made[address] = x
         self.pending.append((kind, address, x))
+        return address
+
+    def _text(self, x: Any, drop: int) -> int:
+        if not isinstance(x, str):
+            raise TypeError(f"a str is expected, not {type(x).__name__}")
+        data = x.encode()  # UnicodeEncodeError of a lone surrogate
+        address = heap.allocate(TEXT + len(data) + 1)
+        for i, word in enumerate((1, drop, len(data), len(x), 0)):
+            _word(address + 8 * i).value = word
+        ctypes.memmove(address + TEXT, data + b"\0", len(data) + 1)
         return address
 
     def _fill(self, kind: _Kind, address: int, x: Any) -> None:

@@ -180,7 +180,7 @@ def _box(argument: Any, x: Any) -> Any:
             for name, a in fields:
                 object.__setattr__(out, name, _box(a, getattr(x, name)))
             return out
-        case HeapArg():
+        case HeapArg() | ObjectArg():
             return x
         case RecordArg():
             import numpy as np
