@@ -294,7 +294,8 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
         if all("<" not in k[1] for k in manifest["functions"]):
             store.put_manifest(key, json.dumps(manifest).encode())
     heap_record = _heap_record(compiled)
-    return Specialisation(passed, loaded, f"{symbol}.entry", compiled.shape, compiled.mutated, written, heap_record, records)
+    entry = f"{symbol}.entry"
+    return Specialisation(passed, loaded, entry, compiled.shape, compiled.mutated, written, heap_record, records)
 
 
 def _heap_record(compiled: Any) -> Any:

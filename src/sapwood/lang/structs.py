@@ -224,7 +224,8 @@ def struct(cls: Any = None, **options: bool) -> Any:
         if not isinstance(c, type):
             raise BadDecorator(detail="@struct decorates a class", hint="for functions use @fn")
         if dataclasses.is_dataclass(c) and "__dataclass_fields__" in vars(c):
-            raise BadDecorator(detail=f"{c.__name__} is a dataclass already", hint="write @struct instead of @dataclass")
+            detail = f"{c.__name__} is a dataclass already"
+            raise BadDecorator(detail=detail, hint="write @struct instead of @dataclass")
         made = dataclasses.dataclass(c, **options)  # type: ignore[call-overload]
         made.__sapwood_struct__ = StructInfo(made, options)  # type: ignore[attr-defined]
         return made

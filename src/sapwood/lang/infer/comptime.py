@@ -24,9 +24,12 @@ _MISSING = object()
 # -- what may be a constant ----------------------------------------------------------------------------
 
 
+_PLAIN = (bool, int, float, complex, str, bytes, enum.Enum, type, range, slice, Parameterised)
+
+
 def constant_problem(x: Any) -> str | None:
     """Why `x` cannot be a constant, as a hint; None if it can."""
-    if x is None or isinstance(x, bool | int | float | complex | str | bytes | enum.Enum | type | range | slice | Parameterised):
+    if x is None or isinstance(x, _PLAIN):
         return None
     if x is ... or x is NotImplemented or callable(x):
         return None
@@ -105,7 +108,7 @@ def evaluate(w: Walker, node: ast.expr, loc: Loc) -> Value:
 def _names(node: ast.expr) -> list[str]:
     """Names that the expression reads from outside."""
     stores = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
-    stores |= {a.arg for n in ast.walk(node) if isinstance(n, ast.arguments) for a in (*n.args, *n.kwonlyargs, *n.posonlyargs)}
+    stores |= {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
     loads = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
     return [n for n in dict.fromkeys(loads) if n not in stores]
 

@@ -7,6 +7,7 @@ Spec of any other value.
 from __future__ import annotations
 
 import typing
+from types import UnionType
 from typing import Any, TypeVar
 
 from sapwood.lang import types as ty
@@ -263,9 +264,8 @@ def within(bound: Any, value: Value) -> bool:
     """Whether a value's type is the bound or derived from it; int admits every int, float every number."""
     if bound is object or bound is typing.Any:
         return True
-    options = typing.get_args(bound) if typing.get_origin(bound) is typing.Union or type(bound).__name__ == "UnionType" else ()
-    if options:
-        return any(within(o, value) for o in options)
+    if is_union(bound):
+        return any(within(o, value) for o in typing.get_args(bound))
     elem = ty.elem_of(value.type) if isinstance(value, Var) and ty.is_numeric(value.type) else None
     if elem is not None and isinstance(bound, type):
         if bound is float:
@@ -280,6 +280,11 @@ def within(bound: Any, value: Value) -> bool:
         return isinstance(bound, type) and issubclass(t.cls, bound)
     python = python_class(value)
     return python is not None and isinstance(bound, type) and issubclass(python, bound)
+
+
+def is_union(kind: Any) -> bool:
+    """Whether a type is written `A | B` or `Union[A, B]`."""
+    return typing.get_origin(kind) in (typing.Union, UnionType)
 
 
 def python_class(value: Value) -> type | None:
@@ -361,7 +366,8 @@ def _arity_problem(cls: type, name: str, declaration: Any) -> str | None:
     found = getattr(found, "__wrapped__", found)
     if not inspect.isfunction(declaration) or not inspect.isfunction(found):
         return None
-    given = [p for p in inspect.signature(declaration).parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY)]
+    parameters = inspect.signature(declaration).parameters.values()
+    given = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY)]
     try:
         inspect.signature(found).bind(*given)
     except TypeError as e:

@@ -277,7 +277,7 @@ class HeapStructRules(HeapRules):
         return get_struct_attribute(w, x, name, w.b.loc)
 
     def truth(self, w: Any, x: Var) -> Any:
-        from sapwood.lang.infer.structs import struct_truth
+        from sapwood.lang.infer.struct_operators import struct_truth
 
         return struct_truth(w, x)
 

@@ -236,7 +236,9 @@ def _attribute_hint(x: Value, name: str) -> str:
     match x:
         case Agg(type=ty.Tensor()):
             names = [*TENSOR_METHODS, "shape", "strides", "size", "ndim", "dtype", "ptr"]
-        case Agg(type=ty.Struct(cls=cls) | ty.Record(struct=ty.Struct(cls=cls))) | Known(value=type() as cls) if hasattr(cls, "__sapwood_struct__"):
+        case Agg(type=ty.Struct(cls=cls) | ty.Record(struct=ty.Struct(cls=cls))) | Known(value=type() as cls) if (
+            hasattr(cls, "__sapwood_struct__")
+        ):
             names = [n for n, _ in cls.__sapwood_struct__.members() if n[:2] != "__"]
         case Var(type=ty.Ptr()):
             names = [*POINTER_METHODS, "dtype"]

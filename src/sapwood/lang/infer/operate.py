@@ -14,7 +14,8 @@ from sapwood.lang.infer.heap import is_reference, require_some, rules_of
 from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, set_item
 from sapwood.lang.infer.ranges import range_contains
 from sapwood.lang.infer.reductions import found_in
-from sapwood.lang.infer.structs import find_method, lift, operator_method
+from sapwood.lang.infer.struct_operators import operator_method
+from sapwood.lang.infer.structs import find_method, lift
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.operators import METHODS, binary, logical_or, truth, tuple_items, unary
 from sapwood.lang.values import Agg, Known, Unbound, Value, describe, make_tuple

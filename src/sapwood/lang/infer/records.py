@@ -127,11 +127,10 @@ def field_view(b: Any, x: Agg, name: str) -> Value | None:
     """`xs.position`: a field of all records, as a strided tensor."""
     assert isinstance(x.type, ty.Tensor) and isinstance(x.type.elem, ty.Record)
     r, rank = x.type.elem, x.type.rank
-    for n, f, at in r.fields:
-        if n == name:
-            break
-    else:
+    found = next(((f, at) for n, f, at in r.fields if n == name), None)
+    if found is None:
         return None
+    f, at = found
     if not isinstance(f, ty.Scalar | ty.Record):
         hint = f"read xs[i].{name} in a loop"
         raise BadOperand(b.loc, function=f".{name}", detail="a field of arrays has no view", hint=hint)

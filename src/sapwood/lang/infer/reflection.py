@@ -13,7 +13,7 @@ from sapwood.lang.api.dtypes import Number, dtype_of, scalar_type
 from sapwood.lang.errors import BadOperand, NoAttribute
 from sapwood.lang.infer.border import box, get_attr
 from sapwood.lang.infer.builtins import builtin
-from sapwood.lang.infer.generics import is_protocol, protocol_members, python_class, within
+from sapwood.lang.infer.generics import is_protocol, is_union, protocol_members, python_class, within
 from sapwood.lang.infer.heap_structs import struct_of
 from sapwood.lang.infer.structs import field_tuple, lift, replace, super_of
 from sapwood.lang.ir.ssa import Var
@@ -47,9 +47,8 @@ def is_instance(value: Value, kind: Any) -> bool:
     """isinstance(value, kind), by types alone."""
     if isinstance(kind, tuple):
         return any(is_instance(value, k) for k in kind)
-    options = typing.get_args(kind) if type(kind).__name__ == "UnionType" or typing.get_origin(kind) is typing.Union else ()
-    if options:
-        return any(is_instance(value, k) for k in options)
+    if is_union(kind):
+        return any(is_instance(value, k) for k in typing.get_args(kind))
     if isinstance(value, Known):
         return isinstance(kind, type) and isinstance(value.value, kind)
     if isinstance(value, Var) and isinstance(value.type, ty.Scalar):
@@ -93,7 +92,8 @@ def _type(w: Walker, x: Value) -> Value:
         return get_attr(w, x, "__class__")
     found = type_of(x)
     if found is None:
-        raise BadOperand(w.b.loc, function="type", detail=f"the type of {describe(x)} has no name", hint="use isinstance")
+        detail = f"the type of {describe(x)} has no name"
+        raise BadOperand(w.b.loc, function="type", detail=detail, hint="use isinstance")
     return Known(found)
 
 
@@ -156,7 +156,8 @@ def _struct_class(w: Walker, x: Value, function: str) -> Any:
     t = struct_of(x)
     cls = t.cls if t is not None else x.value if isinstance(x, Known) else None
     if not (isinstance(cls, type) and hasattr(cls, "__sapwood_struct__")):
-        raise BadOperand(w.b.loc, function=function, detail=f"{describe(x)} is no @struct", hint="pass a struct or its class")
+        detail = f"{describe(x)} is no @struct"
+        raise BadOperand(w.b.loc, function=function, detail=detail, hint="pass a struct or its class")
     w.interp.depend_on_constant(cls.__module__, cls.__qualname__, cls)
     return cls
 

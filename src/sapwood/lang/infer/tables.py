@@ -16,7 +16,7 @@ from sapwood.lang.ops.constants import data_pointer
 from sapwood.lang.ops.numeric import round_float, to_bits
 from sapwood.lang.ops.operators import binary, require_index, tuple_items
 from sapwood.lang.types import BOOL, I64, U64
-from sapwood.lang.values import Agg, Known, Spec, Value, rebuild, spec_of
+from sapwood.lang.values import Known, Spec, Value, rebuild, spec_of
 
 if TYPE_CHECKING:
     from sapwood.lang.infer.walker import FunctionWalker as Walker

@@ -287,7 +287,7 @@ def _tuples(b: Any, fn: Any, x: Value, y: Value) -> Value | None:
     if fn is operator.add:
         return Agg(Tuple(len(p) + len(q)), p + q)
     if fn in COMPARISONS:
-        from sapwood.lang.infer.structs import compare_tuples
+        from sapwood.lang.infer.struct_operators import compare_tuples
 
         return compare_tuples(b.interpreter.frames[-1], fn, p, q)
     return None
@@ -337,7 +337,7 @@ def truth(b: Any, x: Value) -> Known | Var:
 
             return range_truth(b.interpreter.frames[-1], x)
         case Agg(type=Struct()):
-            from sapwood.lang.infer.structs import struct_truth
+            from sapwood.lang.infer.struct_operators import struct_truth
 
             return struct_truth(b.interpreter.frames[-1], x)
     hint = "compare it with something"
