@@ -44,8 +44,8 @@ from sapwood.gpu import (
     warp,
 )
 from sapwood.lang.ops.arith import ceil, copysign, floor, fma, round_even, select, sqrt, trunc
+from sapwood.lang.ops.atomics import atomic_cas, atomic_load, atomic_store
 from sapwood.lang.ops.memory import address
-from sapwood.lang.ops.system import atomic_cas, atomic_load, atomic_store
 
 T = TypeVar("T")
 
