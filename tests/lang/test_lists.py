@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from containers import agree
 
@@ -309,3 +311,109 @@ def outlives(n: int) -> int:
 def test_what_is_held_elsewhere_is_not_borrowed():
     agree(outlives, 0)
     agree(outlives, 3)
+
+
+@fn
+def machine(ops: list[int]) -> list[int]:
+    xs = [3]
+    rows = [xs]
+    ys = [1, 2]
+    log = []
+    i = 0
+    while i + 3 < len(ops):
+        op, a, b, c = ops[i], ops[i + 1], ops[i + 2], ops[i + 3]
+        i += 4
+        if op == 0 or op == 1:
+            xs.append(a)
+        elif op == 2:
+            xs.insert(a, b)
+        elif op == 3:
+            if xs:
+                log.append(xs.pop())
+        elif op == 4:
+            if -len(xs) <= a < len(xs):
+                log.append(xs.pop(a))
+        elif op == 5:
+            del xs[a:b]
+        elif op == 6:
+            if c:
+                del xs[a:b:c]
+        elif op == 7:
+            xs[a:b] = ys
+        elif op == 8:
+            if c:
+                ys = xs[a:b:c]
+                xs[a:b:c] = [v + 1 for v in ys]
+        elif op == 9:
+            xs += ys[:5]
+        elif op == 10:
+            if len(xs) < 40:
+                xs *= a % 3
+        elif op == 11:
+            xs.sort(key=lambda v: v % 5, reverse=b > 0)
+        elif op == 12:
+            xs.reverse()
+        elif op == 13:
+            log.append(xs.count(a))
+            log.append(xs.index(a) if a in xs else -1)
+            if a in xs:
+                xs.remove(a)
+        elif op == 14:
+            rows.append(xs.copy())
+            rows[len(rows) // 2] = rows[-1]
+            if len(rows) > 5:
+                xs = rows.pop(0)
+        elif op == 15:
+            for row in rows:
+                log.extend(row[:3])
+            log.append(int(xs < ys))
+            log.append(int(rows[0] == xs))
+        elif op == 16:
+            first, *rest = [*xs, a]
+            ys = rest + [first]
+        else:
+            log.extend(xs)
+            log.append(len(rows))
+        if len(xs) > 200:
+            xs.clear()
+    return log
+
+
+def random_operations(seed: int, count: int) -> list[int]:
+    r = random.Random(seed)
+    out = []
+    for _ in range(count):
+        out += [r.randrange(18), *(r.randrange(-12, 13) for _ in range(3))]
+    return out
+
+
+def test_a_list_is_cpythons():
+    for seed in range(30):
+        agree(machine, random_operations(seed, 200), reference=False)
+    agree(machine, random_operations(1, 40))
+
+
+@pytest.mark.nightly
+def test_a_list_is_cpythons_in_many_runs():
+    for seed in range(3000):
+        agree(machine, random_operations(100 + seed, 500), reference=False)
+
+
+@fn
+def fails_on_the_way(n: int, at: int) -> int:
+    rows = [[i] for i in range(n)]
+    d = {i: [i, i] for i in range(n)}
+    s = {(i, str(i)) for i in range(n)}
+    texts = [str(i) * 3 for i in range(n)]
+    total = 0
+    for i in range(n):
+        row = rows[i]
+        other = d.pop(i)
+        made = [row, other, [10 // (i - at)]]
+        total += made[2][0] + len(texts[i]) + len(s)
+    return total
+
+
+def test_nothing_is_left_when_an_exception_passes():
+    for at in (-1, 0, 3, 9):
+        agree(fails_on_the_way, 8, at)
