@@ -44,7 +44,18 @@ from sapwood.gpu import (
     warp,
 )
 from sapwood.lang.ops.arith import ceil, copysign, floor, fma, round_even, select, sqrt, trunc
-from sapwood.lang.ops.atomics import atomic_cas, atomic_load, atomic_store
+from sapwood.lang.ops.atomics import (
+    atomic_and,
+    atomic_cas,
+    atomic_exchange,
+    atomic_load,
+    atomic_max,
+    atomic_min,
+    atomic_or,
+    atomic_store,
+    atomic_sub,
+    atomic_xor,
+)
 from sapwood.lang.ops.memory import address
 
 T = TypeVar("T")
@@ -137,6 +148,13 @@ def int_atomics(out: Tensor[T, 1]) -> None:
     p = out.ptr
     if atomic_cas(p, 1, 2) == atomic_load(p + 1):
         atomic_store(p + 2, 3)
+    atomic_sub(p, 1)
+    atomic_and(p, 7)
+    atomic_or(p, 1, "relaxed")
+    atomic_xor(p, 2, "acquire")
+    atomic_min(p, 3, "release")
+    atomic_max(p, 4, "acq_rel")
+    atomic_exchange(p, 5)
 
 
 @kernel

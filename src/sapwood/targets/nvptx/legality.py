@@ -43,6 +43,10 @@ _ARITHMETIC = (
 _MEMORY = "pointer_add pointer_sub address pointer_at stack_storage shared_storage"
 _CONTROL = "yield break continue return raise raise_if if loop"
 _KERNEL = "thread_idx block_idx block_dim grid_dim lane_id barrier warp_shuffle"
+_ATOMICS = (
+    "atomic_add atomic_sub atomic_and atomic_or atomic_xor atomic_min atomic_max atomic_exchange atomic_cas "
+    "atomic_load atomic_store"
+)
 
 LEGAL: dict[str, Rule] = {
     **dict.fromkeys(_ARITHMETIC.split(), _always),
@@ -51,10 +55,7 @@ LEGAL: dict[str, Rule] = {
     **dict.fromkeys(("load", "store"), _no_mask),
     **dict.fromkeys(_CONTROL.split(), _always),
     **dict.fromkeys(_KERNEL.split(), _always),
-    **dict.fromkeys((
-            "atomic_add", "atomic_cas", "atomic_load", "atomic_store", "atomic_sub", "atomic_and",
-            "atomic_or", "atomic_xor", "atomic_min", "atomic_max", "atomic_exchange",
-        ), _atomic),
+    **dict.fromkeys(_ATOMICS.split(), _atomic),
 }
 
 
