@@ -841,3 +841,9 @@ def records_of_another_type(xs: Tensor[Unordered, 1]) -> int:
 
 
 MISTAKES["unknown_struct_option"] = lambda: struct(weird=True)  # type: ignore[call-overload]
+
+
+@call(1)
+@fn
+def hashes_a_mutable(n: int) -> int:
+    return hash(Mutable(n))

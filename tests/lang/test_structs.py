@@ -395,3 +395,19 @@ def test_what_is_inside_an_argument_is_written_back():
     agree(pushes_inside, Wraps(a, 1), (b, 2), plain=True)
     assert pushes_inside(Wraps(a, 1), (b, 2)) == 5
     assert (a.count, a.total, b.count, b.total) == (1, 1.0, 4, 2.0)
+
+
+@struct(unsafe_hash=True)
+class Keyed:
+    name: int
+    noise: float = field(default=0.0, compare=False)
+
+
+@fn
+def hashed(n: int) -> tuple[int, int, int]:
+    seen = {Vec(float(i % 3)): i for i in range(n)}
+    return hash(Vec(1.5, float(n))), hash(Keyed(n, 2.0)), len(seen) + seen[Vec(1.0)]
+
+
+def test_hashes_are_those_of_python():
+    agree(hashed, 7, plain=True)

@@ -77,13 +77,13 @@ def _hash(w: Any, x: Value, exact: bool) -> Value:
             return w.call_compiled(hashing.hash_complex, parts, {})
         case Agg(type=ty.Complex(), items=(real, imag)):
             return w.call_compiled(hashing.hash_complex, [part(real), part(imag)], {})
-        case Agg(type=ty.Struct(frozen=True)):
+        case Agg(type=ty.Struct()):
             method = w.method_of(x, "__hash__")
             if method is not None:
                 return w.call(method, [], {}, w.b.loc)
-            from sapwood.lang.infer.structs import struct_tuple
+            from sapwood.lang.infer.struct_operators import hashed_fields
 
-            return _of_items(w, [part(i) for i in tuple_items(struct_tuple(w, x))])
+            return _of_items(w, [part(i) for i in hashed_fields(w, x)])
     raise NotHashable(w.b.loc, type=describe(x), hint=hashable_hint(x))
 
 
@@ -107,9 +107,11 @@ def require_hash(w: Any, x: Value) -> None:
         case Agg(type=ty.Tuple() | ty.Optional(), items=items):
             for item in items:
                 require_hash(w, item)
-        case Agg(type=ty.Struct(frozen=True)):
+        case Agg(type=ty.Struct()):
             if w.method_of(x, "__hash__") is None:
-                for item in x.items:
+                from sapwood.lang.infer.struct_operators import hashed_fields
+
+                for item in hashed_fields(w, x):
                     require_hash(w, item)
         case Agg(type=ty.Complex()):
             return

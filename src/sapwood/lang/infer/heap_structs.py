@@ -276,6 +276,15 @@ class HeapStructRules(HeapRules):
 
         return get_struct_attribute(w, x, name, w.b.loc)
 
+    def hashable(self, x: Var) -> bool:
+        info = x.type.target.struct.cls.__sapwood_struct__  # type: ignore[union-attr]
+        return "__hash__" in info.methods or "__hash__" in info.generated
+
+    def hash(self, w: Any, x: Var) -> Value | None:
+        from sapwood.lang.infer.struct_operators import hash_struct
+
+        return hash_struct(w, x)
+
     def truth(self, w: Any, x: Var) -> Any:
         from sapwood.lang.infer.struct_operators import struct_truth
 

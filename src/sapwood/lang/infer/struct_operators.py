@@ -237,23 +237,28 @@ def struct_truth(w: Walker, x: Value) -> Value:
 # -- hashes ------------------------------------------------------------------------------------------
 
 
-def hash_struct(w: Walker, x: Value) -> Value:
-    """hash() of a struct: its own `__hash__`, or that of the tuple of its fields."""
-    x = lift(w.b, x)
+def hashed_fields(w: Walker, x: Value) -> list[Value]:
+    """The fields that the generated hash of a struct looks at; raises Unhashable if it has none."""
     t = struct_of(x)
     assert t is not None
     info = info_of(x)
-    found = find_method(x, "__hash__")
-    if found is not None:
-        return w.call(found, [], {}, w.b.loc)
     if "__hash__" not in info.generated:
         hint = "write @struct(frozen=True), or define __hash__"
         raise Unhashable(w.b.loc, type=t.cls.__name__, hint=hint)
     names = [n for n, f in info.fields.items() if (f.compare if f.hash is None else f.hash)]
-    items = tuple(get_field(w, x, n) for n in names)
-    from sapwood.lang.infer.builtins import BUILTINS
+    return [get_field(w, x, n) for n in names]  # type: ignore[misc]
 
-    return BUILTINS[hash](w, Agg(ty.Tuple(len(items)), items))  # type: ignore[arg-type]
+
+def hash_struct(w: Walker, x: Value) -> Value:
+    """hash() of a struct: its own `__hash__`, or that of the tuple of its fields."""
+    from sapwood.lang.infer.hashing import python_hash
+
+    x = lift(w.b, x)
+    found = find_method(x, "__hash__")
+    if found is not None:
+        return w.call(found, [], {}, w.b.loc)
+    items = tuple(hashed_fields(w, x))
+    return python_hash(w, Agg(ty.Tuple(len(items)), items))
 
 
 def _generated_comparison(fn: Any) -> Any:
