@@ -9,7 +9,7 @@ from collections import defaultdict
 import pytest
 from containers import agree
 
-from sapwood import fn
+from sapwood import fn, struct
 
 
 @fn
@@ -359,3 +359,56 @@ def test_containers_as_text():
     for n in (0, 1, 4):
         agree(shown, n)
         agree(complex_keys, n)
+
+
+@struct(frozen=True)
+class P:
+    x: int
+    y: float
+
+
+@struct
+class Node:
+    v: int
+    name: str
+
+
+@fn
+def views(n: int) -> list[int]:
+    d = {i: i * 2 for i in range(n)}
+    e = dict.fromkeys(range(n), 7)
+    d.pop(n // 2, 0)
+    out = [len(d.items()), int(4 in d.values()), int(3 in d.keys()), int((1, 2) in d.items()), int((1, 3) in d.items())]
+    out.extend(reversed(d))
+    for k, v in reversed(d.items()):
+        out += [k, v]
+    return out + list(e.values())
+
+
+@fn
+def structs(n: int) -> int:
+    ps = [P(i, i * 0.5) for i in range(n)]
+    e = {p: p.x for p in ps}
+    e[P(1, 0.5)] = 50
+    ps.sort(key=lambda p: -p.y)
+    nodes = [Node(i, "a") for i in range(n)]
+    nodes[1].v = 10
+    nodes.sort(key=lambda q: q.v, reverse=True)
+    by = {q.v: q for q in nodes}
+    by[10].v += 5
+    return sum(e.values()) + ps[0].x * 1000 + ps.index(P(2, 1.0)) + (P(9, 9.0) in e) + nodes[0].v * 100000
+
+
+@fn
+def bytes_keys(text: str) -> dict[bytes, int]:
+    d = {b"a": 1}
+    d[text.encode()] = 2
+    return d
+
+
+def test_views_structs_bytes():
+    for n in (0, 1, 6):
+        agree(views, n)
+    agree(structs, 5)
+    agree(bytes_keys, "a")
+    agree(bytes_keys, "\u00e9")

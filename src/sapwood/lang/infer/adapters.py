@@ -493,6 +493,9 @@ def _reversed(w: Walker, value: Agg) -> Iteration:
 
     (inner,) = value.items
     it = backwards(w, inner) or iterate(w, inner, w.b.loc)
+    turned = it.backward()
+    if turned is not None:
+        return turned
     if not isinstance(it, Indexed) or not it.sequence:
         raise NotReversible(w.b.loc, type=describe(inner))
     return IndexedReversed(it) if it.fixed else ReversedList(it)

@@ -14,7 +14,7 @@ from sapwood.lang.errors_containers import NotPairs
 from sapwood.lang.front import hir
 from sapwood.lang.infer.border import demand
 from sapwood.lang.infer.builtins import builtin
-from sapwood.lang.infer.equality import is_tuple
+from sapwood.lang.infer.equality import equal, is_tuple
 from sapwood.lang.infer.generators import COMPREHENSIONS, Code, drive_clauses
 from sapwood.lang.infer.hashing import require_hash
 from sapwood.lang.infer.heap import Dead, HeapRules, require_some
@@ -222,6 +222,21 @@ def _dict(walker: Any, source: Value | None = None, /, **named: Value) -> Value:
             use(Known(name), value)
 
     d = dict_here(w, every if source is not None or named else None)
+    every(lambda k, v: put(w, d, k, v))
+    return d
+
+
+@builtin(dict.fromkeys)
+def _fromkeys(walker: Any, keys: Value, value: Value = NONE, /) -> Value:
+    from sapwood.lang.infer.reductions import each
+
+    w, loc = walker, walker.b.loc
+
+    def every(use: Callable[[Value, Value], None]) -> None:
+        w.b.loc = loc
+        each(w, keys, [], lambda k, _: use(k, value))
+
+    d = dict_here(w, every)
     every(lambda k, v: put(w, d, k, v))
     return d
 
@@ -475,20 +490,58 @@ class DictEntries(Iteration):
         w.vars[count] = word(w.b, self.d, LENGTH)
 
     def next(self, w: Any, sink: Sink) -> Value:
-        from sapwood.lang.library.dict import dict_next
-
         b = w.b
-        place, count = self.state
         n = word(b, self.d, LENGTH)
-        changed = b.emit1(arith.compare, (n, w.vars[count]), BOOL, test="ne")
+        changed = b.emit1(arith.compare, (n, w.vars[self.state[1]]), BOOL, test="ne")
         b.raise_if(changed, RuntimeError, "dictionary changed size during iteration")
-        i = w.call_compiled(dict_next, [self.d, w.vars[place]], {})
-        assert isinstance(i, Var)
-        sink.end_unless(b.emit1(arith.compare, (i, word(b, self.d, USED)), BOOL, test="lt"))
-        w.vars[place] = binary(b, operator.add, i, Known(1))
+        i = self.place(w, sink)
         if self.part == "items":
             return make_tuple([entry(w, self.d, i, 0), entry(w, self.d, i, 1)])
         return entry(w, self.d, i, 0 if self.part == "keys" else 1)
+
+    def place(self, w: Any, sink: Sink) -> Var:
+        """The place of the next entry."""
+        from sapwood.lang.library.dict import dict_next
+
+        i = w.call_compiled(dict_next, [self.d, w.vars[self.state[0]]], {})
+        assert isinstance(i, Var)
+        sink.end_unless(w.b.emit1(arith.compare, (i, word(w.b, self.d, USED)), BOOL, test="lt"))
+        w.vars[self.state[0]] = binary(w.b, operator.add, i, Known(1))
+        return i
+
+    def backward(self) -> Iteration | None:
+        return DictBackward(self.d, self.part)
+
+
+class DictBackward(DictEntries):
+    """The same from the last entry to the first."""
+
+    def start(self, w: Any, prefix: str) -> None:
+        super().start(w, prefix)
+        w.vars[prefix] = word(w.b, self.d, USED)
+
+    def place(self, w: Any, sink: Sink) -> Var:
+        from sapwood.lang.library.dict import dict_before
+
+        i = w.call_compiled(dict_before, [self.d, w.vars[self.state[0]]], {})
+        sink.end_unless(w.b.emit1(arith.compare, (i, w.b.index(0)), BOOL, test="ge"))
+        w.vars[self.state[0]] = i
+        return i
+
+    def backward(self) -> Iteration | None:
+        return None
+
+
+def in_view(w: Any, view: Agg, item: Value) -> Value | None:
+    """`item in d.keys()` or `d.items()`; None: look at all values."""
+    d = view.items[0]
+    assert isinstance(view.type, ty.DictView) and isinstance(d, Var)
+    if view.type.kind == "values":
+        return None
+    if view.type.kind == "keys":
+        return DictRules().contains(w, d, item)
+    key, value = items_of(item)
+    return present_or(w, find(w, d, key), lambda at: equal(w, entry(w, d, at, 1), value), lambda: Known(False))
 
 
 def _iterate(w: Any, d: Value, kind: str) -> Iteration:

@@ -52,7 +52,7 @@ def _hash(w: Any, x: Value, exact: bool) -> Value:
     match x:
         case Known(value=None):
             return Known(HASH_OF_NONE)
-        case Known(value=bool() | int() | float() | str()):
+        case Known(value=bool() | int() | float() | str() | bytes()):
             return part(w.b.materialize(x))
         case Var(type=ty.Scalar() as t):
             if t.is_float:
@@ -60,9 +60,12 @@ def _hash(w: Any, x: Value, exact: bool) -> Value:
             if t == U64:
                 return w.call_compiled(hashing.hash_unsigned, [x], {})
             return w.call_compiled(hashing.hash_int, [w.b.convert(x, I64)], {})
-        case Var(type=ty.Ref(target=ty.Str())):
+        case Var(type=ty.Ref(target=ty.Str() | ty.Bytes() as target)):
             from sapwood.lang.library.text_object import text_hash
+            from sapwood.lang.ops.heap import reference_as
 
+            if isinstance(target, ty.Bytes):  # laid out as a str
+                x = w.b.emit1(reference_as, (x,), ty.Ref(ty.Str()))
             return w.call_compiled(text_hash, [x], {})
         case Var(type=ty.Ref()):
             from sapwood.lang.infer.heap import rules_of
@@ -102,7 +105,7 @@ def require_hash(w: Any, x: Value) -> None:
 
     match x:
         case Var(type=ty.Ref() as t):
-            if not isinstance(t.target, ty.Str) and not rules_of(x).hashable(x):
+            if not isinstance(t.target, ty.Str | ty.Bytes) and not rules_of(x).hashable(x):
                 raise NotHashable(w.b.loc, type=describe(x), hint=hashable_hint(x))
         case Agg(type=ty.Tuple() | ty.Optional(), items=items):
             for item in items:

@@ -80,6 +80,10 @@ class Iteration:
     def next(self, w: Walker, sink: Sink) -> Value:
         raise NotImplementedError
 
+    def backward(self) -> Iteration | None:
+        """The iteration from the end, of one that has its own."""
+        return None
+
     def length(self, w: Walker) -> Value | None:
         """How many items are left at most, where that is known before; None where it is not."""
         return None

@@ -453,6 +453,8 @@ def length(w: Walker, x: Value) -> Value:
     match x:
         case Var(type=ty.Ref()):
             return rules_of(x).length(w, x)
+        case Agg(type=ty.DictView()):
+            return length(w, x.items[0])
         case Agg(type=ty.Tensor()):
             return x.items[1]
         case Agg(type=ty.StackArray() as t):

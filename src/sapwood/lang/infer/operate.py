@@ -155,6 +155,12 @@ def contains(w: FunctionWalker, container: Value, item: Value) -> Value:
             return found
         case Known(value=str() as text) if isinstance(item, Known) and isinstance(item.value, str):
             return Known(item.value in text)
+        case Agg(type=ty.DictView()):
+            from sapwood.lang.infer.dicts import in_view
+
+            found = in_view(w, container, item)
+            if found is not None:
+                return found
         case Agg(type=ty.Range()) | Known(value=range()):
             return range_contains(w, container, item)
         case Known(value=str()):

@@ -306,6 +306,16 @@ def dict_next(d, i: int) -> int:
     return dict_skip(d, i) if words(d)[DEAD] != 0 else i
 
 
+@fn(unchecked=True, inline=True)
+def dict_before(d, i: int) -> int:
+    """The last live place before i, or -1."""
+    w = words(d)
+    i = min(i, w[USED]) - 1
+    while i >= 0 and w[DEAD] != 0 and Ptr[u8](w[DEAD])[i] != u8(0):
+        i -= 1
+    return i
+
+
 @fn(unchecked=True, unit=True)
 def dict_update(d, stored, other) -> None:
     """`d.update(other)`, of a dict with the same types."""
