@@ -74,7 +74,7 @@ def _field_type(name: str, d: Declared, dtype: Any) -> ty.Type:
         scalar = ty.SCALARS[as_dtype(dtype).name] if dtype.names is None and dtype.subdtype is None else None
     except TypeError:
         scalar = None
-    if d.kind != "scalar" or scalar != d.args[0]:
+    if d.kind != "scalar" or scalar is None or scalar != d.args[0]:
         raise NoRecord(f"its field '{name}' is {dtype}, {d} is declared")
     if not dtype.isnative:
         raise NoRecord(f"its field '{name}' has the other byte order")
