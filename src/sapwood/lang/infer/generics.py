@@ -190,7 +190,10 @@ def arguments_for(t: ty.Struct, base: type) -> tuple[Declared, ...]:
     out = []
     for p in parameters:
         found = known.get(p, p)
-        out.append(own.get(found, Declared("any")) if isinstance(found, TypeVar) else declare(found, str(p), None))  # type: ignore[call-overload]
+        if isinstance(found, TypeVar):
+            out.append(own.get(found, Declared("any")))  # type: ignore[call-overload]
+        else:
+            out.append(declare(found, str(p), None))
     return tuple(out)
 
 
