@@ -484,7 +484,7 @@ def as_array(x: Any, fail: Fail) -> Array:
         raise fail(str(e)) from None
 
 
-def _tensor(declared: Declared, x: Any, fail: Fail) -> TensorArg:
+def _tensor(declared: Declared, x: Any, fail: Fail) -> TensorArg | RecordArg:
     elem, rank = declared.args
     if isinstance(elem, ty.Struct):
         return _records(elem.cls, rank, x, fail)

@@ -58,7 +58,7 @@ def _callback(w: Walker, f: External, name: str, wanted: Callback, value: Value)
     from sapwood.lang.infer.join import Clash, join, storable
 
     b = w.b
-    fn = value.value if isinstance(value, Known) else None
+    fn: Any = value.value if isinstance(value, Known) else None
     if not is_compiled(fn):
         hint = "pass a function with @fn; C keeps its address, so it cannot capture anything"
         raise WrongArgumentType(

@@ -308,8 +308,8 @@ def adapt_reference(b: Any, value: Value, leaf: ty.Ref) -> Var:
 
     if isinstance(value, Known) and value.value is None:
         return b.emit1(none_reference, (), leaf)
-    value = b.materialize(value)
-    return value if value.type == leaf else b.emit1(reference_as, (value,), leaf)
+    found = b.materialize(value)
+    return found if found.type == leaf else b.emit1(reference_as, (found,), leaf)
 
 
 def _adapt_optional(b: Any, value: Value, spec: Spec) -> list[Var]:

@@ -240,7 +240,9 @@ def collect(w: Any, iterable: Value, elem: Spec | None = None) -> Var:
     if is_list(iterable) and (elem is None or elem == element_spec(iterable)):
         return copy_list(w, iterable)
     if elem is None:
-        return to_list(w, iterable, loc)  # type: ignore[return-value]
+        found = to_list(w, iterable, loc)
+        assert isinstance(found, Var)
+        return found
     it = iterate(w, iterable, loc)
     n = it.length(w) if not isinstance(it, Indexed) or not it.static else None
     xs = new_list(w, elem, Known(0) if n is None else n)

@@ -294,7 +294,9 @@ class TextRules(HeapRules):
         demand(w, is_of_type(b, x, "PyUnicode_Type", exact=False), x, "str")
         size = memory.allocate_stack(b, I64, 8)
         p = api(b, "PyUnicode_AsUTF8AndSize", (x, size), ty.Ptr(ty.U8))
-        return call(w, objects().text_decoded, p, b.emit1(memory.load, (size,), I64))
+        found = call(w, objects().text_decoded, p, b.emit1(memory.load, (size,), I64))
+        assert isinstance(found, Var)
+        return found
 
     def binary(self, w: Any, fn: Any, x: Value, y: Value) -> Value | None:
         if fn is operator.add and is_text(x) and is_text(y):

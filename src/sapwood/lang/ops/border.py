@@ -63,6 +63,7 @@ def _(b, x, i, item):
 @operation()
 def list_size(x: Any) -> int:
     """Items of a Python list."""
+    ...
 
 
 @list_size.typing

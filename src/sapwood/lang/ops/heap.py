@@ -326,6 +326,7 @@ def lower_release(e, p: str, t: Ref) -> None:
 @operation()
 def reference_count(x: Any) -> int:
     """How many references there are to an object, this one included: 1 says that nobody else has it."""
+    ...
 
 
 @reference_count.typing
@@ -383,6 +384,7 @@ def _(e, op, x):
 @operation(pure=True)
 def is_null(x: Any) -> bool:
     """Whether a reference or pointer is null."""
+    ...
 
 
 @is_null.typing
@@ -403,6 +405,7 @@ def _(e, op, p):
 @operation(pure=True)
 def same_object(x: Any, y: Any) -> bool:
     """Whether two references lead to the same object."""
+    ...
 
 
 @same_object.typing
@@ -535,6 +538,7 @@ def _(b, p, i):
 @operation(name="stored_size")
 def stored_size(kind: Any) -> int:
     """Bytes that an element (types.Stored) takes, known at compile time."""
+    ...
 
 
 @stored_size.typing

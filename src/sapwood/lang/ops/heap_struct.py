@@ -49,6 +49,7 @@ def _(b, w, stored):
 @operation(name="compare_fields")
 def compare_fields(x: Any, y: Any, test: Any) -> bool:
     """Compare two structs of one class field by field; `test` is a function of the module operator."""
+    ...
 
 
 @compare_fields.typing
@@ -61,6 +62,7 @@ def _(b, x, y, test):
 @operation(name="give_away", consumes=True)
 def give_away(x: Any) -> int:
     """The address of an object (0 for None), with the count that the caller had: Python takes it over."""
+    ...
 
 
 @give_away.typing

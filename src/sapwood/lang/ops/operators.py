@@ -339,7 +339,9 @@ def truth(b: Any, x: Value) -> Known | Var:
         case Agg(type=Struct()):
             from sapwood.lang.infer.struct_operators import struct_truth
 
-            return struct_truth(b.interpreter.frames[-1], x)
+            found = struct_truth(b.interpreter.frames[-1], x)
+            assert isinstance(found, Known | Var)
+            return found
     hint = "compare it with something"
     if isinstance(x, Agg) and type(x.type).__name__ == "Tensor":
         hint = "compare one of its elements, or len(x) with 0"

@@ -66,6 +66,7 @@ def _(e, op, target, nbytes):
 @operation(name="holds_references")
 def holds_references(kind: Any) -> Any:
     """Whether elements (types.Stored) hold references, known at compile time: if not, copying is copying memory."""
+    ...
 
 
 @holds_references.typing
@@ -103,6 +104,7 @@ def _(e, op, *leaves):
 @operation(name="equal_values")
 def equal_values(x: Any, y: Any) -> Any:
     """Python's `x == y` between elements of containers; values of unlike types are not equal."""
+    ...
 
 
 @equal_values.typing
@@ -115,6 +117,7 @@ def _(b, x, y):
 @operation(name="less_values")
 def less_values(x: Any, y: Any) -> Any:
     """Python's `x < y`; of tuples the first items that differ decide."""
+    ...
 
 
 @less_values.typing

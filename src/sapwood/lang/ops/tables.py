@@ -74,6 +74,7 @@ def _(b, p, i, k, x):
 @operation()
 def python_hash(x: Any) -> Any:
     """Python's hash(x); of texts it is our own."""
+    ...
 
 
 @python_hash.typing
@@ -86,6 +87,7 @@ def _(b, x):
 @operation()
 def table_hash(x: Any) -> Any:
     """A hash that is good enough for the tables of dicts once it is mixed: equal values have equal ones."""
+    ...
 
 
 @table_hash.typing
