@@ -14,7 +14,7 @@ from sapwood.lang import types as ty
 from sapwood.lang.errors import BadOperand
 from sapwood.lang.infer.border import demand
 from sapwood.lang.infer.heap import HeapRules
-from sapwood.lang.infer.iteration import Iteration
+from sapwood.lang.infer.iteration import Iteration, is_iterable
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, heap, memory
 from sapwood.lang.ops.constants import data_pointer
@@ -227,7 +227,16 @@ def _join(w: Any, name: str, s: Var, items: Value) -> Value:
         from sapwood.lang.infer.lists import make_list
 
         return _join(w, name, s, make_list(w, [as_text(w, i, name, "an item") for i in items.items]))
-    hint = "join takes a list or tuple of str; write [str(x) for x in xs]"
+    if is_iterable(items):  # a generator expression, a dict, ...
+        from sapwood.lang.infer.lists import collect
+
+        found = collect(w, items)
+        if found.type == ty.Ref(TEXTS):
+            return call(w, text_join, s, found)
+        if found.type.target.elem.kind == "never":  # type: ignore[union-attr]
+            return Known("")
+        items = found
+    hint = "join takes str; write (str(x) for x in xs)"
     raise BadOperand(w.b.loc, function="join", detail=f"cannot join {describe(items)}", hint=hint)
 
 
