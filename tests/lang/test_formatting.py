@@ -88,7 +88,7 @@ SPECS = st.one_of(
 
 
 @given(st.integers(-200, 10**6), FLOATS, st.text(max_size=5), SPECS)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_computed_specifiers(x, y, s, spec):
     agree(computed, x, y, s, spec)
     agree(computed_text, s, spec)
@@ -170,7 +170,7 @@ LITERALS = st.lists(st.sampled_from(PIECES), max_size=5).map("".join)
 
 
 @given(LITERALS, st.sampled_from([0, 2, 8, 10, 16, 36, 37, 1]))
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 def test_int_of_text(s, base):
     expected, _ = outcome(parsed_int.__wrapped__, (s, base))
     if isinstance(expected, int) and not -(2**63) <= expected < 2**63:
@@ -181,7 +181,7 @@ def test_int_of_text(s, base):
 
 
 @given(st.one_of(LITERALS, FLOATS.map(repr), FLOATS.map(lambda x: f"{x:.3f}")))
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 def test_float_of_text(s):
     agree(parsed_float, s)
 
@@ -203,3 +203,16 @@ def wrong(x: float) -> str:
 def test_a_wrong_constant_specifier_is_a_mistake():
     with pytest.raises(CompileError, match="Unknown format code 'd' for object of type 'float'"):
         wrong(1.0)
+
+
+@fn
+def templates(x: int, y: float, s: str) -> str:
+    a = "%d|%5d|%-5d|%05d|%+d|%x|%#o|%i%%|%s|%r|%5s|%-5s|%.2s|%c" % (x, x, x, x, x, x, x, y, s, s, s, s, s, 65)
+    b = "%f|%.2f|%10.3e|%g|%-8.1f|" % (y, y, y, y, y) + "%s" % x + "%s" % s
+    return a + b + "{} {!r:>5} {k:.2f} {{}} {t[1]} {k:{w}}".format(x, s, k=y, t=(1, s), w=9) + "ab" * (x & 3)
+
+
+@given(st.integers(-1000, 1000), st.floats(-1e6, 1e6), st.text(max_size=6))
+@settings(deadline=None)
+def test_constant_templates(x, y, s):
+    agree(templates, x, y, s)

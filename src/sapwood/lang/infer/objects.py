@@ -367,8 +367,10 @@ def get_item(w: Walker, x: Value, index: Value) -> Value:
             return _tuple_item(w, x, index)
         case Agg(type=ty.Range()) | Known(value=range()):
             return range_item(w, x, index)
-        case Known(value=str() as text):
-            return Known(text[w.b.known(index, "the index of a str", int)])
+        case Known(value=str() | bytes() as text):
+            if isinstance(index, Known) and isinstance(index.value, int) and -len(text) <= index.value < len(text):
+                return Known(text[index.value])
+            return get_item(w, w.b.materialize(x), index)
         case Known(value=v) if isinstance(v, type):
             args = w.b.known(index, f"the parameters of {v.__name__}")
             try:

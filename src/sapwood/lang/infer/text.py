@@ -210,6 +210,15 @@ def _splitlines(w: Any, name: str, s: Var, keepends: Value = Known(False)) -> Va
     return call(w, text_splitlines, s, w.b.materialize(truth(w.b, keepends)))
 
 
+def _format(w: Any, s: Value, /, *args: Value, **kwargs: Value) -> Value:
+    from sapwood.lang.infer.text_templates import format_template
+
+    return format_template(w, s, args, kwargs)
+
+
+METHODS["format"] = _format
+
+
 @method("encode")
 def _encode(w: Any, name: str, s: Var, *args: Value, **kwargs: Value) -> Value:
     from sapwood.lang.infer.bytes_rules import encode
@@ -317,7 +326,7 @@ class TextRules(HeapRules):
         if fn in COMPARISONS:
             return compare_texts(w, fn, x, y)
         if fn is operator.mod and is_text(x):
-            from sapwood.lang.infer.text_format import percent
+            from sapwood.lang.infer.text_templates import percent
 
             return percent(w, x, y)
         return None

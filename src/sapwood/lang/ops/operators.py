@@ -171,6 +171,11 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
     pointer = _pointer(b, fn, x, y)
     if pointer is not None:
         return pointer
+    if fn is operator.mod and isinstance(x, Known) and isinstance(x.value, str):
+        from sapwood.lang.infer.text_templates import percent
+
+        return percent(b.interpreter.frames[-1], x, y)
+    x, y = (b.materialize(v) if isinstance(v, Known) and isinstance(v.value, str | bytes) else v for v in (x, y))
     for side in (x, y):
         if isinstance(side, Var) and isinstance(side.type, Ref):
             from sapwood.lang.infer.heap import rules_of
