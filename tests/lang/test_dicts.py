@@ -142,6 +142,7 @@ def test_a_set_of_ints_has_the_order_of_cpythons():
     for seed in range(24):
         agree(set_machine, numbers(seed, 200, 14, (8, 100, 2**62)[seed % 3]), reference=False)
     agree(set_machine, numbers(1, 40, 14, 8))
+    agree(set_machine, [11, 4, 16, 0, 3, 30, 1, 9, 23, 1, -8, 59, 0, 4, 11, 11, 4, 9])  # slots that are gone are tidied
 
 
 @pytest.mark.nightly

@@ -9,7 +9,7 @@ holds the GIL: compiled code never runs two at once on one of them.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, MutableSequence, MutableSet
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, MutableSequence, MutableSet
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -160,8 +160,14 @@ class List(NativeContainer, MutableSequence[T]):
     Python as copies. Raises TypeError for an element of another type, OverflowError for an int beyond 64 bits.
     """
 
-    def __new__(cls, values: Iterable[T]) -> Any:
-        return _inferred(cls, list(values))
+    if TYPE_CHECKING:
+
+        def __init__(self, values: Iterable[T] = ...) -> None: ...
+
+    else:
+
+        def __new__(cls, values=()):
+            return _inferred(cls, list(values))
 
     def __getitem__(self, index: Any) -> Any:
         return self._call("get_slice" if isinstance(index, slice) else "get", *_index(index))
@@ -196,7 +202,7 @@ class List(NativeContainer, MutableSequence[T]):
     def pop(self, index: int = -1) -> T:
         return self._call("pop", index)
 
-    def sort(self, *, key: Any = None, reverse: bool = False) -> None:
+    def sort(self, *, key: Callable[[T], Any] | None = None, reverse: bool = False) -> None:
         if key is None:
             self._call("sort", bool(reverse))
         else:
@@ -220,8 +226,14 @@ def _index(index: Any) -> tuple[Any, ...]:
 class Dict(NativeContainer, MutableMapping[K, V]):
     """A dict that Python and compiled code share: `Dict[str, int]()`, `Dict({"a": 1})`. See List."""
 
-    def __new__(cls, values: Mapping[K, V] | Iterable[tuple[K, V]]) -> Any:
-        return _inferred(cls, dict(values))
+    if TYPE_CHECKING:
+
+        def __init__(self, values: Mapping[K, V] | Iterable[tuple[K, V]] = ...) -> None: ...
+
+    else:
+
+        def __new__(cls, values=()):
+            return _inferred(cls, dict(values))
 
     def __getitem__(self, key: Any) -> Any:
         return self._call("get", key)
@@ -256,8 +268,14 @@ class Dict(NativeContainer, MutableMapping[K, V]):
 class Set(NativeContainer, MutableSet[T]):
     """A set that Python and compiled code share: `Set[int]()`, `Set({1, 2})`. See List."""
 
-    def __new__(cls, values: Iterable[T]) -> Any:
-        return _inferred(cls, set(values))
+    if TYPE_CHECKING:
+
+        def __init__(self, values: Iterable[T] = ...) -> None: ...
+
+    else:
+
+        def __new__(cls, values=()):
+            return _inferred(cls, set(values))
 
     def __contains__(self, value: object) -> bool:
         return self._has(value)

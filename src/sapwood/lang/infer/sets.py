@@ -447,7 +447,7 @@ def symmetric_difference(w: Any, s: Var, y: Value, /) -> Value:
 
 def difference_update(w: Any, s: Var, *others: Value) -> Value:
     from sapwood.lang.infer.reductions import each
-    from sapwood.lang.library.set import set_subtract
+    from sapwood.lang.library.set import set_subtract, set_tidy
 
     for y in others:
         if is_set(y):
@@ -456,6 +456,7 @@ def difference_update(w: Any, s: Var, *others: Value) -> Value:
                 w.call_compiled(set_subtract, [kind_of(s), s, other, stored_of(s)], {})
         elif not is_empty(s):
             each(w, y, [], lambda x, _: discard(w, s, x) and None)
+            w.call_compiled(set_tidy, [s, stored_of(s)], {})
     return NONE
 
 

@@ -302,8 +302,15 @@ def set_subtract(kind, s, t, stored) -> None:
         p = slots(t, stored)
         set_discard(s, stored, read_item(p, i, 1), read_item(p, i, 0))
         i = set_next(t, stored, i + 1)
-    if v[FILL] - v[LENGTH] > v[MASK] // 4:
-        set_resize(s, stored, roomy(v[LENGTH]))
+    set_tidy(s, stored)
+
+
+@fn(unchecked=True)
+def set_tidy(s, stored) -> None:
+    """After many elements have gone: a table without their slots, if they are more than a quarter."""
+    w = words(s)
+    if w[FILL] - w[LENGTH] > w[MASK] // 4:
+        set_resize(s, stored, roomy(w[LENGTH]))
 
 
 @fn(unchecked=True, unit=True)
