@@ -41,7 +41,8 @@ def fingerprint(fn: Any) -> str:
     defaults = [constant_fingerprint(d) or _name(d) for d in python.__defaults__ or ()]
     keywords = {k: constant_fingerprint(v) or _name(v) for k, v in (python.__kwdefaults__ or {}).items()}
     annotations = {k: v if isinstance(v, str) else repr(v) for k, v in python.__annotations__.items()}
-    return digest(_code(python.__code__), fn.options, cells, defaults, keywords, annotations)
+    more = [fingerprint(o) for o in fn.state.overloads] if hasattr(fn, "state") else []
+    return digest(_code(python.__code__), fn.options, cells, defaults, keywords, annotations, more)
 
 
 @lru_cache(maxsize=8192)

@@ -94,6 +94,8 @@ class State:
         self.programs: dict[Any, Any] = {}  # of the reference evaluator
         self.lock = threading.RLock()
         self.native: Any = None
+        self.native_of_calls: Any = None  # whose chain of entries calls come through: another's, for an overload
+        self.overloads: list[Any] = []  # further bodies (lang/overloads.py)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         if kwargs or len(args) != self.positional:
@@ -138,7 +140,7 @@ class State:
                         None, function=self.python.__name__, count=len(self.specialisations)
                     )
                 found = self.specialisations[key] = load_entry(self.native, arguments)
-                found.attach(self.native)
+                found.attach(self.native_of_calls or self.native)
             return found
 
 
@@ -151,8 +153,13 @@ def _target_key(kernel: bool) -> str:
 def _slow(state: State, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if state.options.kernel:
         raise NoGrid(None, name=state.python.__name__)
-    values = state.bind(args, kwargs)
     try:
+        if state.overloads:
+            from sapwood.lang.overloads import choose
+
+            body, values, arguments = choose(state.native, args, kwargs)
+            return body.state.specialise(arguments).call(values)
+        values = state.bind(args, kwargs)
         arguments = state.classify(values)
         return state.specialise(arguments).call(values)
     except CompileError as e:
@@ -195,7 +202,20 @@ def _python(self: Any) -> Callable[..., Any]:
         raise NoLaunch(None, name=self.__name__, target="python", hint=hint)
     from sapwood.lang.python_mode import run_python
 
-    return lambda *args, **kwargs: run_python(self, self.state.bind(args, kwargs))
+    def run(*args: Any, **kwargs: Any) -> Any:
+        body = _body(self, args, kwargs)
+        return run_python(body, body.state.bind(args, kwargs))
+
+    return run
+
+
+def _body(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The function itself, or the overload that takes the arguments."""
+    if not self.state.overloads:
+        return self
+    from sapwood.lang.overloads import choose
+
+    return choose(self, args, kwargs)[0]
 
 
 def _reference(self: Any) -> Callable[..., Any]:
@@ -210,7 +230,8 @@ def _reference(self: Any) -> Callable[..., Any]:
     from sapwood.lang.python_mode import run_reference
 
     def run(*args: Any, on_line: Any = None, **kwargs: Any) -> Any:
-        return run_reference(self, self.state.bind(args, kwargs), on_line)
+        body = _body(self, args, kwargs)
+        return run_reference(body, body.state.bind(args, kwargs), on_line)
 
     return run
 
@@ -223,7 +244,19 @@ def _inspect(self: Any, *args: Any, kind: str = "llvm", target: str = "") -> str
     """
     from sapwood.lang.inspect import inspect_function
 
-    return inspect_function(self, self.state.classify(self.state.bind(args, {})), kind, target)
+    body = _body(self, args, {})
+    return inspect_function(body, body.state.classify(body.state.bind(args, {})), kind, target)
+
+
+def _overload(self: Any, python: Callable[..., Any]) -> Any:
+    """Another body for other argument types: `@f.overload`. Gives the function itself, with all its bodies.
+
+    A call runs the body that takes the arguments with the fewest conversions; NoOverload and AmbiguousOverload (both
+    are TypeErrors) say when there is none, or more than one.
+    """
+    from sapwood.lang.overloads import add_overload
+
+    return add_overload(self, python)
 
 
 def _unit(self: Any, arguments: tuple[Any, ...], interpreter: Any) -> Any:
@@ -261,6 +294,7 @@ def _graft(cls: Any) -> None:
     cls.reference = property(_reference)
     cls.inspect = _inspect
     cls.unit = _unit
+    cls.overload = _overload
     cls.__getitem__ = _getitem
     cls.__repr__ = _repr
     cls.__reduce__ = _reduce
@@ -275,6 +309,7 @@ class CompiledFunction(Protocol[R_co]):
     python: Callable[..., R_co]
     reference: Callable[..., R_co]
     inspect: Callable[..., str]
+    overload: Callable[[Callable[..., Any]], Any]
 
     def __call__(self, *args: Any, **kwargs: Any) -> R_co: ...
 

@@ -200,6 +200,11 @@ class CallMixin:
         loc = self.b.loc
         if fn.options.kernel and fn is not self.interp.kernel:
             raise KernelCall(loc, name=fn.__wrapped__.__name__)
+        if hasattr(fn, "state") and fn.state.overloads:
+            from sapwood.lang.overloads import choose_in_code
+
+            self.interp.depend_on(fn)
+            fn = choose_in_code(self, fn, args, kwargs)
         code = self.interp.hir(fn)
         python = fn.__wrapped__
         values = self.bind_arguments(code, python.__name__, args, kwargs, _defaults(fn), loc)
