@@ -82,6 +82,32 @@ def closure(n: int) -> int:
     return add(1) * add(2)
 
 
+@case(5)
+@fn
+def closure_sees_later_value(n: int) -> int:
+    k = 1
+
+    def get() -> int:
+        return k + n
+
+    k = 10
+    return get()
+
+
+@case(3)
+@fn
+def nonlocal_counter(n: int) -> int:
+    count = 0
+
+    def step(k: int) -> None:
+        nonlocal count
+        count += k
+
+    for i in range(n):
+        step(i + 1)
+    return count
+
+
 @case(3)
 @fn
 def lambdas(n: int) -> tuple[int, int]:
@@ -111,6 +137,17 @@ def nested_functions(n: int) -> int:
         return inner(a + 1)
 
     return outer(2)
+
+
+@case(4)
+@fn
+def recursive_inner(n: int) -> int:
+    def count(k: int) -> int:
+        if k == 0:
+            return 0
+        return 1 + count(k - 1)
+
+    return count(n) * 10
 
 
 @fn
@@ -176,6 +213,15 @@ def unannotated(a, b):
 @fn
 def specialises(a: int, b: float) -> tuple[int, float]:
     return unannotated(a, a), unannotated(b, b)
+
+
+@case(20)
+@fn
+def hanoi(n: int) -> int:
+    def move(k: int) -> int:
+        return 0 if k == 0 else 2 * move(k - 1) + 1
+
+    return move(n)
 
 
 @case(5)

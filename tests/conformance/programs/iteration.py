@@ -80,6 +80,12 @@ def sort_variants(values: list[int]) -> tuple[list[int], list[int], list[int]]:
     return sorted(values), sorted(values, reverse=True), sorted(values, key=lambda v: -v)
 
 
+@case([(2, "b"), (1, "z"), (2, "a")])
+@fn
+def sort_tuples(values: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    return sorted(values)
+
+
 @case([(2, 1.0), (1, 5.0), (2, 0.5)])
 @fn
 def sort_is_stable(values: list[tuple[int, float]]) -> list[tuple[int, float]]:
@@ -154,6 +160,12 @@ def iterator_continues(n: int) -> list[int]:
     it = iter(range(n))
     first = next(it)
     return [first * 100 + i for i in it]
+
+
+@case("héllo")
+@fn
+def enumerate_text(s: str) -> list[tuple[int, str]]:
+    return list(enumerate(s))
 
 
 @case(4)

@@ -33,6 +33,19 @@ def without_default(n: int) -> int:
     return out
 
 
+@case("go")
+@case("stop")
+@case("x")
+@fn
+def texts(command: str) -> int:
+    match command:
+        case "go" | "run":
+            return 1
+        case "stop":
+            return 2
+    return 3
+
+
 @case(0, 0)
 @case(0, 5)
 @case(5, 0)

@@ -74,6 +74,13 @@ def best_so_far(n: int) -> int | None:
     return best
 
 
+@case("a")
+@case("zz")
+@fn
+def text_or_none(s: str) -> str | None:
+    return s if len(s) > 1 else None
+
+
 @case(True)
 @case(False)
 @fn
@@ -85,6 +92,17 @@ def list_or_none(b: bool) -> list[int] | None:
 @fn
 def tuple_or_none(n: int) -> tuple[int, float] | None:
     return (n, n / 2) if n > 2 else None
+
+
+@case(9)
+@fn
+def narrowed_in_loop(n: int) -> int:
+    node: int | None = n
+    steps = 0
+    while node is not None:
+        steps += 1
+        node = node // 2 if node > 1 else None
+    return steps
 
 
 @case(0)

@@ -162,6 +162,12 @@ def nested(x: float) -> tuple[float, float]:
     return s.length(), s.end.swapped.x
 
 
+@case("named")
+@fn
+def text_field(name: str) -> Segment:
+    return Segment(Vec(0.0, 1.0), Vec(2.0, 3.0), name + "!")
+
+
 @case(3)
 @fn
 def list_of_structs(n: int) -> list[Vec]:
@@ -172,10 +178,35 @@ def list_of_structs(n: int) -> list[Vec]:
     return out
 
 
+@case(3)
+@fn
+def list_of_mutable(n: int) -> list[int]:
+    counters = [Counter(i) for i in range(n)]
+    for c in counters:
+        c.tick()
+    counters[0].count = 99
+    first = counters[0]
+    first.tick()
+    return [c.count for c in counters]
+
+
 @struct
 class Node:
     value: int
     next: Node | None = None
+
+
+@case(4)
+@fn
+def linked_list(n: int) -> int:
+    head: Node | None = None
+    for i in range(n):
+        head = Node(i, head)
+    total = 0
+    while head is not None:
+        total = total * 10 + head.value
+        head = head.next
+    return total
 
 
 @struct
@@ -204,6 +235,17 @@ def in_order(tree: Tree | None, out: list[int]) -> None:
         in_order(tree.right, out)
 
 
+@case([5, 2, 8, 1, 9, 2])
+@fn
+def search_tree(keys: list[int]) -> list[int]:
+    root: Tree | None = None
+    for key in keys:
+        root = insert(root, key)
+    out: list[int] = []
+    in_order(root, out)
+    return out
+
+
 @struct
 class Stack:
     items: list[int] = field(default_factory=list)
@@ -216,6 +258,33 @@ class Stack:
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+@case(3)
+@fn
+def container_field(n: int) -> tuple[int, int]:
+    s = Stack()
+    for i in range(n):
+        s.push(i * i)
+    return s.pop(), len(s)
+
+
+@case(0)
+@fn
+def error_from_method(n: int) -> int:
+    s = Stack()
+    s.push(n)
+    s.pop()
+    return s.pop()
+
+
+@case(2)
+@fn
+def field_of_none(n: int) -> int:
+    head: Node | None = None
+    if n > 5:
+        head = Node(n)
+    return head.value
 
 
 @struct(frozen=True)

@@ -31,6 +31,13 @@ def unpack(n: int) -> int:
 
 @case(3)
 @fn
+def starred(n: int) -> tuple[int, int, int]:
+    first, *middle, last = (n, n + 1, n + 2, n + 3)
+    return first, len(middle), last
+
+
+@case(3)
+@fn
 def slices(n: int) -> tuple[int, int]:
     t = (n, n + 1, n + 2, n + 3)
     return len(t[1:]), t[1:3][0]
@@ -114,6 +121,12 @@ def parameter(t: tuple[int, float]) -> float:
 def nested_parameter(t: tuple[tuple[int, int], int]) -> int:
     (a, b), c = t
     return a + b + c
+
+
+@case(3)
+@fn
+def printed(n: int) -> None:
+    print((n, 1.5, True), (n,), ())
 
 
 @case(1)
