@@ -79,11 +79,14 @@ class Child:
         )
 
     def stop(self) -> None:
+        """Ends the process; its cache goes with it, which would grow without end."""
         if self.process is not None:
             self.process.kill()
             self.process.communicate()
             self.process = None
             self.errors.close()
+            self.directory.cleanup()
+            self.directory = tempfile.TemporaryDirectory()
 
     def run(self, source: str, limit: float = LIMIT) -> tuple[list[str], str]:
         """The differences of a module, and how the process died: "" if it did not."""

@@ -29,7 +29,7 @@ class Writer(Expressions):
             for k in range(self.random.randint(0, 2)):
                 self.struct(f"{name.upper()}S{k}")
         if self.has("helper"):
-            for k in range(self.random.randint(0, 2)):
+            for k in range(self.random.choice((0, 0, 1, 1, 2))):
                 self.helper(f"{name}h{k}")
         params: dict[str, Type] = {"a": "int", "b": "int", "x": "float"}
         if self.has("str"):
@@ -50,13 +50,13 @@ class Writer(Expressions):
         if "given" in self.fixed:  # a list that comes from Python may not be changed
             self.variables["xs"] = self.fixed.pop("given")
             self.line(1, "xs = list(given)")
-        for k in range(r.randint(3, 6)):
+        for k in range(r.randint(2, 4)):
             t = self.type(2)
             self.line(1, f"{self.declare(f'v{k}', t)} = {self.value(t, 1)}")
             self.variables[f"v{k}"] = t
         if self.has("nested function") and r.random() < 0.3:
             self.inner_function()
-        self.block(1, r.randint(1, 3) if self.in_helper else r.randint(3, 7))
+        self.block(1, r.randint(1, 2) if self.in_helper else r.randint(2, 4))
         if result is None:
             names = r.sample(sorted(self.variables), min(3, len(self.variables)))
             result = ("tuple", *(self.variables[n] for n in names))
@@ -168,7 +168,7 @@ class Writer(Expressions):
         elif self.has("unpack") and t == "int" and self.has("tuple") and r.random() < 0.1:
             self.line(depth, f"{name}, _ = {self.value(('tuple', 'int', 'float'), 1)}")
         else:
-            self.line(depth, f"{name} = {self.value(t, 3)}")
+            self.line(depth, f"{name} = {self.value(t, 2)}")
 
     def augmented(self, depth: int) -> None:
         r = self.random

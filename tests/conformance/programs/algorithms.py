@@ -3,6 +3,175 @@
 from conformance import case, fn
 
 
+@case(8)
+@fn
+def queens(n: int) -> int:
+    columns: list[int] = []
+
+    def safe(row: int, column: int) -> bool:
+        for r, c in enumerate(columns):
+            if c == column or abs(c - column) == row - r:
+                return False
+        return True
+
+    def place(row: int) -> int:
+        if row == n:
+            return 1
+        found = 0
+        for column in range(n):
+            if safe(row, column):
+                columns.append(column)
+                found += place(row + 1)
+                columns.pop()
+        return found
+
+    return place(0)
+
+
+@case([(0, 1), (1, 2), (3, 4)], 5)
+@fn
+def components(edges: list[tuple[int, int]], n: int) -> int:
+    parent = list(range(n))
+
+    def root(v: int) -> int:
+        while parent[v] != v:
+            parent[v] = parent[parent[v]]
+            v = parent[v]
+        return v
+
+    for a, b in edges:
+        parent[root(a)] = root(b)
+    return len({root(v) for v in range(n)})
+
+
+@case([(0, 1, 4), (0, 2, 1), (2, 1, 2), (1, 3, 5)], 0, 4)
+@fn
+def shortest_paths(edges: list[tuple[int, int, int]], source: int, n: int) -> list[int]:
+    graph: dict[int, list[tuple[int, int]]] = {v: [] for v in range(n)}
+    for a, b, w in edges:
+        graph[a].append((b, w))
+    distance = [10**9] * n
+    distance[source] = 0
+    todo = {source}
+    while todo:
+        v = min(todo, key=lambda u: (distance[u], u))
+        todo.remove(v)
+        for u, w in graph[v]:
+            if distance[v] + w < distance[u]:
+                distance[u] = distance[v] + w
+                todo.add(u)
+    return distance
+
+
+@case({"a": ["b", "c"], "b": ["d"], "c": ["d"], "d": []}, "a")
+@fn
+def breadth_first(graph: dict[str, list[str]], start: str) -> list[str]:
+    seen, queue = {start}, [start]
+    at = 0
+    while at < len(queue):
+        for other in graph[queue[at]]:
+            if other not in seen:
+                seen.add(other)
+                queue.append(other)
+        at += 1
+    return queue
+
+
+@case("1 + 2 * (3 - 4) - 5")
+@case("2 * (3 + 4) * 5")
+@case("7 +")
+@case("(1")
+@fn
+def calculator(text: str) -> int:
+    tokens = text.replace("(", " ( ").replace(")", " ) ").split()
+    at = 0
+
+    def factor() -> int:
+        nonlocal at
+        if at >= len(tokens):
+            raise ValueError("the text ends early")
+        token = tokens[at]
+        at += 1
+        if token == "(":
+            value = total()
+            if at >= len(tokens) or tokens[at] != ")":
+                raise ValueError("missing )")
+            at += 1
+            return value
+        return int(token)
+
+    def product() -> int:
+        nonlocal at
+        value = factor()
+        while at < len(tokens) and tokens[at] == "*":
+            at += 1
+            value *= factor()
+        return value
+
+    def total() -> int:
+        nonlocal at
+        value = product()
+        while at < len(tokens) and tokens[at] in "+-":
+            sign = 1 if tokens[at] == "+" else -1
+            at += 1
+            value += sign * product()
+        return value
+
+    return total()
+
+
+@case("3 4 + 2 *")
+@case("1 0 /")
+@case("1 +")
+@fn
+def reverse_polish(text: str) -> int:
+    stack: list[int] = []
+    for token in text.split():
+        if token in ("+", "-", "*", "/"):
+            b = stack.pop()
+            a = stack.pop()
+            if token == "+":
+                stack.append(a + b)
+            elif token == "-":
+                stack.append(a - b)
+            elif token == "*":
+                stack.append(a * b)
+            else:
+                stack.append(a // b)
+        else:
+            stack.append(int(token))
+    return stack[-1]
+
+
+@case("([]{})")
+@case("([)]")
+@case("((")
+@fn
+def brackets(text: str) -> bool:
+    pairs = {")": "(", "]": "[", "}": "{"}
+    stack: list[str] = []
+    for c in text:
+        if c in pairs:
+            if not stack or stack.pop() != pairs[c]:
+                return False
+        else:
+            stack.append(c)
+    return not stack
+
+
+@case("ABCBDAB", "BDCABA")
+@fn
+def common_subsequence(a: str, b: str) -> int:
+    table = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i in range(len(a)):
+        for j in range(len(b)):
+            if a[i] == b[j]:
+                table[i + 1][j + 1] = table[i][j] + 1
+            else:
+                table[i + 1][j + 1] = max(table[i][j + 1], table[i + 1][j])
+    return table[-1][-1]
+
+
 @case([(2, 3), (3, 4), (4, 5)], 5)
 @fn
 def knapsack(items: list[tuple[int, int]], room: int) -> int:
@@ -96,6 +265,51 @@ def heap_sort(values: list[int]) -> list[int]:
     return out
 
 
+@case(1994)
+@case(49)
+@fn
+def roman(n: int) -> str:
+    out = ""
+    for value, letters in ((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"),
+                           (50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")):
+        while n >= value:
+            out += letters
+            n -= value
+    return out
+
+
+@case("name,age\nann,31\nbob,x\n")
+@case("name,age\nann,31\n")
+@fn
+def csv(text: str) -> dict[str, int]:
+    out: dict[str, int] = {}
+    for line in text.splitlines()[1:]:
+        name, age = line.split(",")
+        out[name] = int(age)
+    return out
+
+
+@case(100)
+@fn
+def sieve_set(n: int) -> int:
+    composite: set[int] = set()
+    count = 0
+    for i in range(2, n):
+        if i not in composite:
+            count += 1
+            composite.update(range(i * i, n, i))
+    return count
+
+
+@case("the quick brown the lazy the quick")
+@fn
+def top_words(text: str) -> list[tuple[str, int]]:
+    counts: dict[str, int] = {}
+    for word in text.split():
+        counts[word] = counts.get(word, 0) + 1
+    return sorted(counts.items(), key=lambda kv: (-kv[1], kv[0]))[:3]
+
+
 @case(5)
 @fn
 def pascal(n: int) -> list[list[int]]:
@@ -115,6 +329,41 @@ def spiral(n: int) -> list[int]:
         out.extend(grid.pop(0))
         grid = [[row[c] for row in grid] for c in range(len(grid[0]) - 1, -1, -1)] if grid else []
     return out
+
+
+@case("mississippi")
+@fn
+def suffixes(text: str) -> list[int]:
+    return sorted(range(len(text)), key=lambda i: text[i:])
+
+
+@case("abcabcbb")
+@case("")
+@fn
+def longest_unique(text: str) -> int:
+    last: dict[str, int] = {}
+    best = start = 0
+    for i, c in enumerate(text):
+        if c in last and last[c] >= start:
+            start = last[c] + 1
+        last[c] = i
+        best = max(best, i - start + 1)
+    return best
+
+
+@case(6)
+@fn
+def simulate_queue(n: int) -> list[str]:
+    log: list[str] = []
+    queue: list[tuple[int, str]] = [(0, "start")]
+    while queue and len(log) < n:
+        queue.sort()
+        time, name = queue.pop(0)
+        log.append(f"{time}:{name}")
+        queue.append((time + 2, name + "a"))
+        if len(name) < 7:
+            queue.append((time + 1, "b"))
+    return log
 
 
 @case(3.0)

@@ -131,6 +131,24 @@ def triples(n: int) -> list[tuple[int, int, int]]:
     return [(a, b, c) for a in range(1, top) for b in range(a, top) for c in range(b, top) if a * a + b * b == c * c]
 
 
+@case(3)
+@fn
+def dict_of_lists(n: int) -> dict[int, list[int]]:
+    return {i: [j for j in range(i)] for i in range(n)}
+
+
+@case(["a", "bb", "a"])
+@fn
+def dict_of_texts(words: list[str]) -> dict[str, int]:
+    return {w: len(w) for w in words}
+
+
+@case(["a", "bb", "a"])
+@fn
+def set_of_lengths(words: list[str]) -> set[int]:
+    return {len(w) for w in words}
+
+
 @case(7)
 @fn
 def count_if(n: int) -> int:

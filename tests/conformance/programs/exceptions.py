@@ -357,3 +357,19 @@ def else_raises(n: int) -> int:
         return -1
     else:
         return 1 // a
+
+
+@case(2)
+@fn
+def message_with_value(n: int) -> int:
+    raise ValueError(f"n is {n}, which is {n * 0.5}")
+
+
+@case(0)
+@case(1)
+@fn
+def args_of_exception(n: int) -> int:
+    try:
+        raise ValueError("a", 2)
+    except ValueError as e:
+        return len(e.args)

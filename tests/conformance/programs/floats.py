@@ -38,6 +38,14 @@ def floor_and_remainder(x: float, y: float) -> tuple[float, float]:
     return x // y, x % y
 
 
+@case(7.5, 2.0)
+@case(-7.5, 2.0)
+@case(1.0, 0.0)
+@fn
+def divmod_float(x: float, y: float) -> tuple[float, float]:
+    return divmod(x, y)
+
+
 @case(2.0, 0.5)
 @case(2.0, -1.0)
 @case(0.0, -1.0)

@@ -154,6 +154,14 @@ def next_of_iterator(n: int) -> int:
     return a * 10 + b + next(it, -1) + next(it, -7)
 
 
+@case(1)
+@fn
+def stop_iteration(n: int) -> int:
+    it = iter([n])
+    next(it)
+    return next(it)
+
+
 @case(5)
 @fn
 def iterator_continues(n: int) -> list[int]:
@@ -162,10 +170,22 @@ def iterator_continues(n: int) -> list[int]:
     return [first * 100 + i for i in it]
 
 
+@case("abc", [1, 2, 3])
+@fn
+def zip_text_and_list(s: str, values: list[int]) -> dict[str, int]:
+    return {c: v for c, v in zip(s, values)}
+
+
 @case("héllo")
 @fn
 def enumerate_text(s: str) -> list[tuple[int, str]]:
     return list(enumerate(s))
+
+
+@case({"b": 1, "a": 2})
+@fn
+def enumerate_dict(d: dict[str, int]) -> list[str]:
+    return [k * (i + v) for i, (k, v) in enumerate(d.items())]
 
 
 @case(4)
@@ -182,3 +202,9 @@ def nested_iteration(n: int) -> int:
 @fn
 def pairs(values: list[int]) -> list[int]:
     return [b - a for a, b in zip(values, values[1:])]
+
+
+@case(3)
+@fn
+def dict_of_zip(n: int) -> dict[int, str]:
+    return dict(zip(range(n), ["a", "b", "c"]))
