@@ -66,6 +66,35 @@ def tuples(a: int, b: int) -> int:
             return -1
 
 
+@case([])
+@case([7])
+@case([7, 8])
+@case([1, 2, 3, 4])
+@fn
+def sequences(values: list[int]) -> int:
+    match values:
+        case []:
+            return 0
+        case [x]:
+            return x
+        case [1, *rest]:
+            return len(rest) * 100
+        case [x, y]:
+            return x * y
+        case _:
+            return -1
+
+
+@case([1, 2, 3, 9])
+@fn
+def star_in_the_middle(values: list[int]) -> list[int]:
+    match values:
+        case [first, *middle, last]:
+            return [last, *middle, first]
+        case _:
+            return []
+
+
 @struct(frozen=True)
 class Point:
     x: int
@@ -124,6 +153,19 @@ def in_a_loop(n: int) -> list[int]:
             case _:
                 out.append(-i)
     return out
+
+
+@case({"kind": 1, "size": 5})
+@case({"kind": 2})
+@fn
+def mappings(d: dict[str, int]) -> int:
+    match d:
+        case {"kind": 1, "size": s}:
+            return s
+        case {"kind": k}:
+            return -k
+        case _:
+            return 0
 
 
 @case(1, 2)

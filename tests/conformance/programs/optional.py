@@ -77,6 +77,14 @@ def best_so_far(n: int) -> int | None:
 @case("a")
 @case("zz")
 @fn
+def dict_get(k: str) -> int | None:
+    d = {"a": 1}
+    return d.get(k)
+
+
+@case("a")
+@case("zz")
+@fn
 def text_or_none(s: str) -> str | None:
     return s if len(s) > 1 else None
 
@@ -86,6 +94,13 @@ def text_or_none(s: str) -> str | None:
 @fn
 def list_or_none(b: bool) -> list[int] | None:
     return [1, 2] if b else None
+
+
+@case(2)
+@fn
+def printed(n: int) -> None:
+    a: int | None = None if n > 1 else n
+    print(a, None, [None, None])
 
 
 @case(3)

@@ -353,6 +353,21 @@ def anagram(a: str, b: str) -> bool:
     return sorted(a) == sorted(b)
 
 
+@case("héé")
+@fn
+def count_letters(s: str) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for c in s:
+        counts[c] = counts.get(c, 0) + 1
+    return counts
+
+
+@case("x")
+@fn
+def printed(s: str) -> None:
+    print(s, "y", [s], (s, 1), {s: s}, sep="|", end="!\n")
+
+
 @case("abc")
 @fn
 def multiply(s: str) -> tuple[str, str, str]:
@@ -363,3 +378,13 @@ def multiply(s: str) -> tuple[str, str, str]:
 @fn
 def expand(s: str) -> str:
     return s.expandtabs(4)
+
+
+@case("x = 1; y = 2")
+@fn
+def parse(s: str) -> dict[str, int]:
+    out: dict[str, int] = {}
+    for part in s.split(";"):
+        name, value = part.split("=")
+        out[name.strip()] = int(value)
+    return out

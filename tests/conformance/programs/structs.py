@@ -329,6 +329,12 @@ def special_methods(n: int) -> tuple[int, bool, int]:
     return m(10), bool(m), m[2]
 
 
+@case(2)
+@fn
+def printed_struct(n: int) -> None:
+    print(Vec(n / 2, 1.0))
+
+
 @struct
 class Account:
     owner: str
@@ -340,3 +346,14 @@ class Account:
         if amount > self.LIMIT:
             raise ValueError(f"{self.owner}: {amount} is too much")
         self.balance += amount
+
+
+@case(2)
+@fn
+def dict_of_structs(n: int) -> float:
+    accounts: dict[str, Account] = {}
+    for name in ("a", "b"):
+        accounts[name] = Account(name)
+    accounts["a"].deposit(n * 10.0)
+    accounts["a"].deposit(1.0)
+    return accounts["a"].balance + accounts["b"].balance

@@ -58,6 +58,12 @@ def concatenate(n: int) -> tuple[int, int, int, int]:
 
 
 @case(2)
+@fn
+def repeat(n: int) -> tuple[int, int, int, int]:
+    return (n, 0) * 2
+
+
+@case(2)
 @case(9)
 @fn
 def contains(n: int) -> tuple[bool, bool]:
@@ -139,6 +145,30 @@ def single(n: int) -> tuple[int]:
 @fn
 def empty(n: int) -> tuple[()]:
     return ()
+
+
+@case(0, 1)
+@case(2, 1)
+@fn
+def dynamic_index(i: int, n: int) -> int:
+    t = (n, n + 10, n + 20)
+    return t[i]
+
+
+@case(5)
+@case(-4)
+@fn
+def dynamic_index_out_of_range(i: int) -> int:
+    t = (1, 2, 3)
+    return t[i]
+
+
+@case(2)
+@case(0)
+@fn
+def count_and_index(n: int) -> tuple[int, int]:
+    t = (1, 2, 2, 3)
+    return t.count(n), t.index(2)
 
 
 @case(2)
