@@ -40,11 +40,10 @@ FEATURES = (
 )
 
 # what the language has so far, of FEATURES
-LANDED = tuple(f for f in FEATURES if f not in ("dict", "set", "heap struct", "struct", "optional"))
+LANDED = tuple(f for f in FEATURES if f not in ("str", "format", "print", "optional", "heap struct"))
 
-Type = (
-    str | tuple
-)  # "int", ("list", T), ("dict", K, V), ("set", T), ("tuple", T, ...), ("struct", name), ("optional", T)
+# "int", ("list", T), ("dict", K, V), ("set", T), ("tuple", T, ...), ("struct", name), ("optional", T)
+Type = str | tuple
 
 
 def annotation(t: Type) -> str:
