@@ -156,7 +156,6 @@ def _to_bytes(w: Walker, x: Value, *args: Value, **kwargs: Value) -> Value:
 
 
 NUMBER_METHODS = {
-    "to_bytes": _to_bytes,
     "cast": _cast,
     "bitcast": _via(convert.bitcast),
     "reduce_add": _via(simd.reduce_add),
@@ -165,6 +164,7 @@ NUMBER_METHODS = {
     "reduce_max": _via(simd.reduce_max),
     "shuffle": _via(simd.shuffle),
     "join": _via(simd.join),
+    "to_bytes": _to_bytes,
 }
 
 
