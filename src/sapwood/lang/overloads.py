@@ -37,7 +37,7 @@ def bodies(fn: Any) -> Sequence[Any]:
 
 
 def choose(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Any], list[Any]]:
-    """The body for arguments from Python, with the bound values and their kinds. Raises NoOverload, AmbiguousOverload."""
+    """The body for arguments from Python, with the bound values and their kinds. NoOverload, AmbiguousOverload."""
     found: list[tuple[int, Any, list[Any], list[Any]]] = []
     for body in bodies(fn):
         try:
