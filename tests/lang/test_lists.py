@@ -417,3 +417,26 @@ def fails_on_the_way(n: int, at: int) -> int:
 def test_nothing_is_left_when_an_exception_passes():
     for at in (-1, 0, 3, 9):
         agree(fails_on_the_way, 8, at)
+
+
+@fn
+def learns_in_a_comprehension(n: int) -> list[int]:
+    seen = []
+    keys = {}
+    found = set()
+
+    def note(i: int) -> int:
+        seen.append(i * 3)
+        keys[i] = i
+        found.add(i)
+        return -i
+
+    ys = [note(i) for i in range(n)]
+    d = {note(i): i for i in range(n)}
+    s = {note(i) for i in range(n)}
+    seen.sort(key=note)
+    return [*ys, len(seen), sum(keys), len(found), *d.values(), len(s), sum(seen)]
+
+
+def test_containers_made_before_a_comprehension_learn_in_it():
+    agree(learns_in_a_comprehension, 4)

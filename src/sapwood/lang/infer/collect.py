@@ -56,7 +56,7 @@ def list_of(w: Walker, it: Iteration, loc: Loc) -> Value:
             raise BadConversion(loc, found=found, expected=describe(known_element(site)), hint=hint) from None
 
     if site.spec is None:
-        foresee(w, lambda: each(w, it, [], lambda item, _: learn(item)))
+        foresee(w, lambda: each(w, it, [], lambda item, _: learn(item)), site)
     elem = known_element(site)
     stored = ty.Stored(elem)
     xs = new_list(w, elem, Known(0) if n is None else n)

@@ -77,7 +77,7 @@ def dict_here(w: Any, teach: Callable[[Callable[[Value, Value], None]], None] | 
         learn(w, value, v, "dict's values")
 
     if teach is not None and key.spec is None:
-        foresee(w, lambda: teach(both))
+        foresee(w, lambda: teach(both), key, value)
     return new_dict(w, known_element(key), known_element(value), default)
 
 

@@ -271,7 +271,7 @@ def _key_spec(w: Any, xs: Var, key: Value) -> Spec:
             x = layout.read(w.b, place, ty.Stored(element_spec(xs)))
             site.learn(storable(spec_of(w.call(key, [x], {}, w.b.loc))))
 
-        foresee(w, look)
+        foresee(w, look, site)
     found = known_element(site)
     return found if found.kind != "never" else Spec("leaf", I64)
 

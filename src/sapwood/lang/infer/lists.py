@@ -83,7 +83,7 @@ def _make_starred(w: Any, items: list[Value]) -> Value:
                 learn(w, site, item, "list")
 
     if site.spec is None:
-        foresee(w, teach)
+        foresee(w, teach, site)
     xs = new_list(w, known_element(site), Known(len(items)))
     for item in items:
         w.b.loc = loc
@@ -212,8 +212,9 @@ def add_element(w: Any, xs: Var, value: Value) -> None:
 # -- lists of what an iterable gives ----------------------------------------------------------------
 
 
-def foresee(w: Any, make: Callable[[], None]) -> None:
-    """Walk something for what it teaches about elements, and forget the code."""
+def foresee(w: Any, make: Callable[[], None], *sites: Site) -> None:
+    """Walk something for what it teaches about the elements of containers that are still to be made, and forget the
+    code. What it teaches about others counts: they have been made already."""
     from sapwood.lang.errors import CompileError
 
     before, interp = dict(w.vars), w.interp
@@ -228,7 +229,7 @@ def foresee(w: Any, make: Callable[[], None]) -> None:
         w.vars = before
         for e, n in marks:
             del e[n:]
-        del interp.changes[told:]
+        interp.changes[told:] = [c for c in interp.changes[told:] if not any(c is s for s in sites)]
 
 
 def collect(w: Any, iterable: Value, elem: Spec | None = None) -> Var:

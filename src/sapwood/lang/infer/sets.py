@@ -70,7 +70,7 @@ def set_here(w: Any, every: Callable[[Callable[[Value], None]], None] | None, fr
     """A new set at this place of the source, with what `every` gives."""
     site = w.interp.site(w.b.loc, "set")
     if every is not None and site.spec is None:
-        foresee(w, lambda: every(lambda x: learn(w, site, x, "set")))
+        foresee(w, lambda: every(lambda x: learn(w, site, x, "set")), site)
     s = new_set(w, known_element(site), frozen)
     if every is not None:
         every(lambda x: put(w, s, x))
