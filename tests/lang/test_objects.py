@@ -339,6 +339,25 @@ def through_a_call(xs: list[int], n: int) -> int:
 
 
 @fn
+def values_of_a_dict(d: dict[str, list[int]], n: int) -> int:
+    for xs in d.values():
+        xs.append(n)
+    return n
+
+
+@fn
+def inside_a_tuple(t: tuple[list[int], int], n: int) -> int:
+    t[0][0] = n
+    return n
+
+
+@fn
+def of_bytes(b: bytearray, n: int) -> int:
+    b[0] = n
+    return n
+
+
+@fn
 def changes_a_copy(xs: list[int], n: int) -> list[int]:
     ys = []
     for x in xs:
@@ -348,7 +367,14 @@ def changes_a_copy(xs: list[int], n: int) -> list[int]:
 
 
 def test_changing_a_copy_is_a_mistake():
-    for f, args in ((appends, ([1], 2)), (sets_inside, ([[1]], 2)), (through_a_call, ([1], 2))):
+    for f, args in (
+        (appends, ([1], 2)),
+        (sets_inside, ([[1]], 2)),
+        (through_a_call, ([1], 2)),
+        (values_of_a_dict, ({"a": [1]}, 2)),
+        (inside_a_tuple, (([1], 2), 2)),
+        (of_bytes, (bytearray(b"a"), 2)),
+    ):
         with pytest.raises(CompileError, match="the change would be lost"):
             f(*args)
     assert changes_a_copy([1, 2], 9) == [9, 2]

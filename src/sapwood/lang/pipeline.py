@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sapwood import config
-from sapwood.lang.boundary import AddressParam, ObjectArg, ResultShape, field_shape, result_shape
+from sapwood.lang.boundary import AddressParam, ObjectArg, ResultShape, TupleArg, field_shape, result_shape
 from sapwood.lang.errors import CompileError, KernelResult, MutatedCopy
 from sapwood.lang.front.dump import dump
 from sapwood.lang.infer.builder import Builder
@@ -29,7 +29,7 @@ from sapwood.lang.passes.legality import check_legality
 from sapwood.lang.passes.uniformity import mark_uniform
 from sapwood.lang.passes.verify import verify
 from sapwood.lang.passes.written import written_parameters
-from sapwood.lang.values import Known, Spec, Value, describe, leaves_of
+from sapwood.lang.values import Agg, Known, Spec, Value, describe, leaves_of
 from sapwood.runtime.dtypes import DTYPES
 from sapwood.runtime.entry import EntrySignature, ObjectParam, ScalarParam, TensorParam, emit_entry
 
@@ -137,8 +137,7 @@ def _walk_entry(
     places = spread(code.params, fn.state.star, len(values))
     copied = {
         leaf: MutatedCopy(p.loc, name=p.name, function=code.name, type=leaf.type)
-        for a, p, v in zip(arguments, places, values, strict=True) if isinstance(a, ObjectArg)
-        for leaf in leaves_of(v)
+        for a, p, v in zip(arguments, places, values, strict=True) for leaf in _copies(a, v)
     }
     entry = Function(symbol, tuple(params), (), body, "kernel" if interpreter.kernel else "host", code.loc)
     entry.attrs["copied"] = copied
@@ -180,6 +179,15 @@ def _walk_entry(
     if not interpreter.changes:  # else it is walked again
         finish(functions)
     return Program(entry, functions, interpreter.links, interpreter.target), shape, mutated
+
+
+def _copies(argument: Any, value: Value) -> list[Var]:
+    """The references of an argument that are copies of what Python has, and not written back."""
+    if isinstance(argument, ObjectArg):
+        return leaves_of(value)
+    if isinstance(argument, TupleArg) and isinstance(value, Agg):
+        return [v for a, item in zip(argument.items, value.items, strict=True) for v in _copies(a, item)]
+    return []
 
 
 def _restricted(fn: Any, arguments: list[Any]) -> frozenset[int]:

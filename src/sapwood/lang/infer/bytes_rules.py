@@ -347,9 +347,12 @@ class ByteArrayRules(_BytesLike):
         return api(w.b, "PyByteArray_FromStringAndSize", (p, _length(w, x)))
 
     def misfit(self, target: Any, x: Any) -> str | None:
-        return "pass a Tensor[u8, 1] to write to the caller's bytearray, or bytes" if isinstance(x, bytearray) else (
-            "a bytearray is made in compiled code; pass bytes, or a Tensor[u8, 1]"
-        )
+        return None if isinstance(x, bytearray) else "pass a bytearray"
+
+    def from_object(self, w: Any, x: Var, target: Any) -> Var:
+        demand(w, is_of_type(w.b, x, "PyByteArray_Type", exact=False), x, "bytearray")
+        p = api(w.b, "PyByteArray_AsString", (x,), ty.Ptr(ty.U8))
+        return call(w, library().array_new, p, api(w.b, "PyByteArray_Size", (x,), I64, "negative"))
 
 
 ARRAY_METHODS: dict[str, Callable[..., Value]] = {}

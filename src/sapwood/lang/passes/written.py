@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sapwood.lang.ir.ssa import Function, Op, Program, Region, Var
-from sapwood.lang.types import Object, Ptr, Ref, Str
+from sapwood.lang.types import Bytes, Object, Ptr, Ref, Str
 
 ATOMICS = tuple(f"atomic_{n}" for n in ("add", "sub", "and", "or", "xor", "min", "max", "exchange", "cas", "store"))
 STORES = frozenset({"store", *ATOMICS})
@@ -80,7 +80,7 @@ def _parameters(function: Function, seen: set[Var]) -> frozenset[int]:
 
 def _shared(v: Var) -> bool:
     """Whether what others change is seen through it: pointers, and references to what can change."""
-    return isinstance(v.type, Ptr) or isinstance(v.type, Ref) and not isinstance(v.type.target, Str | Object)
+    return isinstance(v.type, Ptr) or isinstance(v.type, Ref) and not isinstance(v.type.target, Str | Bytes | Object)
 
 
 def _collect(region: Region, out: _Pointers, loops: dict[object, Op]) -> _Pointers:
@@ -124,8 +124,9 @@ def _collect(region: Region, out: _Pointers, loops: dict[object, Op]) -> _Pointe
             out.returns.append(op)
         if name == "pointer_at":  # an address that came as an int
             out.flows.append((op.operands[0], op.results[0]))
-        if name != "load" or getattr(op.operands[0].type, "alias", ""):  # of an array of pointers, what they lead to
+        inside = name == "load" and getattr(op.operands[0].type, "alias", "")
+        if name != "load" or inside:  # of an array of pointers, what they lead to
             for v in op.results:
-                if _shared(v):
+                if _shared(v) or inside:  # objects keep addresses of their memory as ints
                     out.flows.extend((s, v) for s in op.operands if _shared(s))
     return out
