@@ -46,7 +46,7 @@ def two_hundred_lines(salt: int) -> str:
     """Twenty functions of ten lines, each calling the one before it or two."""
     parts: list[str] = []
     for k in range(20):
-        inner = f"step{k - 1}(i, x)" if k else "float(i)"
+        inner = f"step{k - 1}(n - 1, x)" if k else "float(n)"
         parts.append(
             f"@fn\ndef step{k}(n: int, x: float) -> float:\n    low, high = 0.0, x + {salt}\n    for i in range(n):\n"
             f"        if i % {k + 2} == 0:\n            low += {inner if k % 4 == 0 else 'high * 0.5'}\n"
