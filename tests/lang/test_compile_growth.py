@@ -32,10 +32,7 @@ def work(text: str) -> tuple[int, int]:
     return len(llvm.splitlines()), calls
 
 
-LINEAR = [s for s in compile_time.SHAPES if s.__name__ not in ("tuple_literal", "nested_list_literal")]
-
-
-@pytest.mark.parametrize("shape", LINEAR, ids=lambda shape: shape.__name__)
+@pytest.mark.parametrize("shape", compile_time.SHAPES, ids=lambda shape: shape.__name__)
 def test_linear(shape):
     work(shape(12))  # what is done once
     small, large = work(shape(32)), work(shape(128))
