@@ -202,7 +202,7 @@ ALLOCATIONS = '''
 import resource
 from sapwood import fn
 from sapwood.runtime.heap import live_objects
-resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 
 @fn
 def repeated(n: int) -> int:
