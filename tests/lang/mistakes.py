@@ -11,13 +11,13 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from sapwood import (
-    comptime,
     SIMD,
     Const,
     Ptr,
     StackArray,
     Tensor,
     bf16,
+    comptime,
     f16,
     f32,
     f64,

@@ -1,6 +1,6 @@
 """Comprehensions, generator expressions and unpacking, against CPython."""
 
-# ruff: noqa: B905, C410, C416, C417, E501
+# ruff: noqa: C410, E501
 
 from __future__ import annotations
 

@@ -17,8 +17,12 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
         + chain
         + "@fn\ndef total(x: int) -> int:\n    return " + " + ".join(["x"] * 600) + "\n"
         + "@fn\ndef nested(x: int) -> int:\n    return " + "(" * 90 + "x" + " + 1)" * 90 + "\n"
-        + "@fn\ndef rows(x: int) -> int:\n    xs = [" + ", ".join(f"[{i}, x]" for i in range(40)) + "]\n    return len(xs)\n"
-        + "@fn\ndef few(x: int) -> int:\n    xs = [" + ", ".join(f"[{i}, x]" for i in range(10)) + "]\n    return len(xs)\n"
+        + "".join(
+            f"@fn\ndef {name}(x: int) -> int:\n    xs = ["
+            + ", ".join(f"[{i}, x]" for i in range(n))
+            + "]\n    return len(xs)\n"
+            for name, n in (("rows", 40), ("few", 10))
+        )
     )  # fmt: skip
     path = tmp_path_factory.mktemp("deep") / "deep.py"
     path.write_text(source)

@@ -1,6 +1,6 @@
 """Iteration: what loops and built-in functions run over, against CPython."""
 
-# ruff: noqa: B905, C417, E501
+# ruff: noqa: E501
 
 from __future__ import annotations
 

@@ -134,3 +134,11 @@ def test_making_and_keeping():
         fill([1], 2)
     with pytest.raises(TypeError):
         List([])
+
+
+def test_the_evaluator_takes_native_containers_of_numbers():
+    xs = List([7])
+    assert fill.reference(xs, 3) == 4
+    assert list(xs) == [7, 0, 1, 4]
+    with pytest.raises(TypeError, match="of numbers only"):
+        count.reference(Dict({"a": 1}), "a b")

@@ -106,19 +106,24 @@ deep = []
 for _ in range(3000): deep = [deep]
 VALUES = [
     0, 1, -1, 2**31, 2**63 - 1, -2**63, 2**63, 2**64, -2**200, 10**400, True, False, None, ..., NotImplemented,
-    0.0, -0.0, 1e308, float("inf"), float("nan"), 1j, "", "text", "\\ud800", "\\x00", "a" * 10000, b"", b"bytes", bytearray(8),
-    released, memoryview(b"abc"), [], [1], [1.5, 2], [None], [1, None, "x"], [[(1, 2.0)]], [[(1, None)]], [[(1, "a")]],
-    circular, deep, (), (1,), (1, [2.0]), (1, [2.0, "x"]), {}, {1: 2}, {1, 2}, frozenset("ab"), range(5), slice(1), iter([1]),
-    np.zeros(3), np.zeros((2, 2), np.float32), np.zeros(3, "f2"), np.zeros(3, "M8[s]"), np.zeros(3, object), np.float64(1.5),
-    np.int8(5), np.bool_(True), np.zeros((2,) * 20), np.ones(10)[::-2], np.zeros((3, 0)), empty, ro, np.array("text"),
+    0.0, -0.0, 1e308, float("inf"), float("nan"), 1j, "", "text", "\\ud800", "\\x00", "a" * 10000, b"", b"bytes",
+    bytearray(8), released, memoryview(b"abc"), [], [1], [1.5, 2], [None], [1, None, "x"], [[(1, 2.0)]], [[(1, None)]],
+    [[(1, "a")]],
+    circular, deep, (), (1,), (1, [2.0]), (1, [2.0, "x"]), {}, {1: 2}, {1, 2}, frozenset("ab"), range(5), slice(1),
+    iter([1]), np.zeros(3), np.zeros((2, 2), np.float32), np.zeros(3, "f2"), np.zeros(3, "M8[s]"), np.zeros(3, object),
+    np.float64(1.5), np.int8(5), np.bool_(True), np.zeros((2,) * 20), np.ones(10)[::-2], np.zeros((3, 0)), empty, ro,
+    np.array("text"),
     np.zeros(3, dtype=[("x", "f8"), ("y", "i8")]), np.broadcast_to(np.float32(1), (4, 4)),
     np.frombuffer(b"12345678xyz", dtype="u1")[1:9].view("f8"), np.zeros(4, ">f8"),
     Array.zeros((3,), "f64"), Array.zeros((2, 2), "f32"), Array.zeros((4,), "bf16"),
-    Point(1.0, 2), Point(None, 2), Point("x", "y"), Counter(1), Counter("x"), Counter(2**70), object(), Liar(), BadInt(5),
-    BadList([1, 2, 3]), BadFloat(2.0), type, int, len, lambda x: x, print, sys, Exception("e"), CompileError(),
-    number, array, super, property(), staticmethod(len), (i for i in [1]), random.Random(1),
+    Point(1.0, 2), Point(None, 2), Point("x", "y"), Counter(1), Counter("x"), Counter(2**70), object(), Liar(),
+    BadInt(5),
+    BadList([1, 2, 3]), BadFloat(2.0), type, int, len, lambda x: x, print, sys, Exception("e"),
+    CompileError(), number, array, super, property(), staticmethod(len), (i for i in [1]), random.Random(1),
 ]
-FUNCTIONS = [number, small, wide, real, truth, array, matrix, writes, ints, nested, maybe, point, counter, pair, anything, thing]
+FUNCTIONS = [
+    number, small, wide, real, truth, array, matrix, writes, ints, nested, maybe, point, counter, pair, anything, thing
+]
 tried = 0
 for _ in range(2):
     for f in FUNCTIONS:
@@ -230,7 +235,8 @@ def caught(n: int) -> int:
     except MemoryError:
         return -1
 
-for f, args in ((repeated, 2**40), (repeated, 2**61), (repeated, 2**62), (repeated, 2**63 - 1), (grows, 1), (keeps, 10**6)):
+sizes = (2**40, 2**61, 2**62, 2**63 - 1)
+for f, args in (*((repeated, n) for n in sizes), (grows, 1), (keeps, 10**6)):
     try:
         print(f(args))
     except (MemoryError, OverflowError) as error:
@@ -351,5 +357,6 @@ def test_threads_and_forks(tmp_path):
 
 @pytest.mark.nightly
 def test_arguments_again_in_other_orders(tmp_path):
-    source = ARGUMENTS.replace("for _ in range(2):", "for round in range(12):\n    random.Random(round).shuffle(VALUES)")
+    shuffled = "for round in range(12):\n    random.Random(round).shuffle(VALUES)"
+    source = ARGUMENTS.replace("for _ in range(2):", shuffled)
     assert "tried" in survives(source, tmp_path, 1200)

@@ -1,9 +1,9 @@
 """Compile every @fn and @kernel under a path before it is called, and print what is wrong with them.
 
 Files are imported, as Python would. What annotations leave open (a parameter without one, a type variable, a function
-as argument) can be compiled only when it is called; of such functions only the syntax is checked. Compiled code goes into
-the cache, where the first call finds it. With --json the output is a list of objects for editors: file, line, column,
-end_line, end_column (from 1; ends exclusive), severity (error, note), code, message, help, related.
+as argument) can be compiled only when it is called; of such functions only the syntax is checked. Compiled code goes
+into the cache, where the first call finds it. With --json the output is a list of objects for editors: file, line,
+column, end_line, end_column (from 1; ends exclusive), severity (error, note), code, message, help, related.
 """
 
 from __future__ import annotations

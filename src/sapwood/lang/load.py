@@ -105,7 +105,8 @@ _heads: dict[str, WeakKeyDictionary[Any, int]] = {}  # target -> function -> hea
 
 @lru_cache(maxsize=1)
 def compiler_key() -> str:
-    """Changes whenever the compiler does: version, sources of this ring, LLVM, Python (Unicode tables, texts of exceptions)."""
+    """Changes whenever the compiler does: version, sources of this ring, LLVM, Python (Unicode tables, texts of
+    exceptions)."""
     import llvmlite
 
     root = Path(sapwood.__file__).parent

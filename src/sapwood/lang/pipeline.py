@@ -23,8 +23,8 @@ from sapwood.lang.ir.printer import format_program
 from sapwood.lang.ir.ssa import Function, Program, Region, Var
 from sapwood.lang.lower.emitter import lower_program
 from sapwood.lang.ops import control, objects
-from sapwood.lang.parameters import spread, spread_names
 from sapwood.lang.ops.heap_struct import give_away
+from sapwood.lang.parameters import spread, spread_names
 from sapwood.lang.passes.legality import check_legality
 from sapwood.lang.passes.uniformity import mark_uniform
 from sapwood.lang.passes.verify import verify

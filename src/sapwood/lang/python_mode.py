@@ -46,6 +46,7 @@ from sapwood.lang.python_builtins import BUILTINS, is_math, math_function
 from sapwood.lang.python_memory import PythonPointer, PythonTensor
 from sapwood.lang.recursion import deeply
 from sapwood.lang.types import I64, Ref
+from sapwood.lang.values import Spec
 from sapwood.runtime.array import Array
 
 # -- CPython -------------------------------------------------------------------------------------------

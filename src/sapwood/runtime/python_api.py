@@ -13,9 +13,9 @@ from typing import Any
 from sapwood.runtime.jit import load_object, register_provider, register_symbol
 
 FUNCTIONS = (
-    "PyBool_FromLong", "PyByteArray_AsString", "PyByteArray_FromStringAndSize", "PyByteArray_Size", "PyBytes_AsString", "PyBytes_FromStringAndSize",
-    "PyBytes_Size", "PyComplex_FromDoubles", "PyComplex_ImagAsDouble", "PyComplex_RealAsDouble", "PyDict_Items",
-    "PyDict_New", "PyDict_Next", "PyDict_SetItem", "PyDict_Size",
+    "PyBool_FromLong", "PyByteArray_AsString", "PyByteArray_FromStringAndSize", "PyByteArray_Size", "PyBytes_AsString",
+    "PyBytes_FromStringAndSize", "PyBytes_Size", "PyComplex_FromDoubles", "PyComplex_ImagAsDouble",
+    "PyComplex_RealAsDouble", "PyDict_Items", "PyDict_New", "PyDict_Next", "PyDict_SetItem", "PyDict_Size",
     "PyErr_Clear", "PyErr_ExceptionMatches", "PyErr_Format", "PyErr_GivenExceptionMatches", "PyErr_Occurred",
     "PyErr_SetString", "PyFloat_AsDouble", "PyFloat_FromDouble", "PyFrozenSet_New", "PyGILState_Check", "PyIter_Next",
     "PyList_Append", "PyList_GetItem", "PyList_New", "PyList_SetItem", "PyList_Size", "PyLong_AsLong",
@@ -29,10 +29,10 @@ FUNCTIONS = (
     "PyNumber_Subtract", "PyNumber_TrueDivide", "PyNumber_Xor", "PyObject_CallNoArgs", "PyObject_CallOneArg",
     "PyObject_DelItem", "PyObject_GetAttr", "PyObject_GetItem", "PyObject_GetIter", "PyObject_Hash",
     "PyObject_IsInstance", "PyObject_IsSubclass", "PyObject_IsTrue", "PyObject_Repr", "PyObject_RichCompare",
-    "PyObject_SetAttr",
-    "PyObject_SetItem", "PyObject_Size", "PyObject_Str", "PyObject_Vectorcall", "PySequence_Contains", "PySequence_List", "PySet_Add",
-    "PySet_New", "PySet_Size", "PySlice_New", "PyTuple_GetItem", "PyTuple_New", "PyTuple_SetItem", "PyTuple_Size",
-    "PyType_IsSubtype", "PyUnicode_AsUTF8AndSize", "PyUnicode_DecodeUTF8", "Py_DecRef", "Py_IncRef",
+    "PyObject_SetAttr", "PyObject_SetItem", "PyObject_Size", "PyObject_Str", "PyObject_Vectorcall",
+    "PySequence_Contains", "PySequence_List", "PySet_Add", "PySet_New", "PySet_Size", "PySlice_New", "PyTuple_GetItem",
+    "PyTuple_New", "PyTuple_SetItem", "PyTuple_Size", "PyType_IsSubtype", "PyUnicode_AsUTF8AndSize",
+    "PyUnicode_DecodeUTF8", "Py_DecRef", "Py_IncRef",
 )  # fmt: skip
 TYPES: dict[str, type] = {
     "PyBool_Type": bool, "PyBytes_Type": bytes, "PyByteArray_Type": bytearray, "PyComplex_Type": complex,

@@ -1,4 +1,4 @@
-"""How far the native stack of the running thread may grow: compiled recursion ends with RecursionError before it does."""
+"""How far the native stack of the running thread may grow: compiled recursion ends with RecursionError before."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def as_bytes(w: Any, v: Value, function: str) -> Var:
         hint = "convert it with bytes(x), or encode a str"
         raise BadOperand(w.b.loc, function=function, detail=f"an argument is {describe(v)}, not bytes", hint=hint)
     x = w.b.materialize(v)
-    return call(w, library().array_bytes, x) if x.type == BYTEARRAY else x
+    return w.b.materialize(call(w, library().array_bytes, x)) if x.type == BYTEARRAY else x
 
 
 def _as_text(w: Any, x: Var) -> Var:

@@ -27,7 +27,8 @@ def python_api_call() -> None:
 
     `failed` says what its result is when an exception is set: "null", "negative", "minus one" (which may be a value,
     too: the exception is asked for), "null or nothing" (null may mean that there is nothing), or None for functions
-    that cannot fail. `steals`: positions of operands that it takes over. `borrowed`: its result is not ours. `last`: a C int that comes after the operands.
+    that cannot fail. `steals`: positions of operands that it takes over. `borrowed`: its result is not ours.
+    `last`: a C int that comes after the operands.
     """
 
 
