@@ -97,7 +97,15 @@ def missing(n: int) -> int:
     return xs[0]
 
 
+@fn
+def or_none(s: str | None, a: int | None) -> str:
+    return (s or "nothing") + str(a or 5)
+
+
 def test_none():
+    for s in ("a", "", None):
+        for a in (0, 3, None):
+            both(or_none, s, a)
     both(best_half, 0)
     both(best_half, 5)
     for n in (1, 4, 9):

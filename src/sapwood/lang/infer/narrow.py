@@ -40,7 +40,8 @@ class NarrowMixin:
                     return self.narrowings(a)[0] | self.narrowings(b)[0], {}
                 return {}, self.narrowings(a)[1] | self.narrowings(c)[1]  # a or c
             case hir.Name(name=name) if name in self.conditions:
-                return self.narrowings(self.conditions[name])
+                yes, no = self.narrowings(self.conditions[name])
+                return {name: False} | yes, no  # the name of the condition is true, too: `s or "none"` is a str
             case hir.Name(name=name):  # a true value is not None
                 return {name: False}, {}
         return {}, {}
