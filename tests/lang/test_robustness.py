@@ -360,3 +360,47 @@ def test_arguments_again_in_other_orders(tmp_path):
     shuffled = "for round in range(12):\n    random.Random(round).shuffle(VALUES)"
     source = ARGUMENTS.replace("for _ in range(2):", shuffled)
     assert "tried" in survives(source, tmp_path, 1200)
+
+
+FULL_TABLES = '''
+import resource
+from sapwood import fn
+from sapwood.runtime.heap import live_objects
+
+@fn
+def fills(n: int, limit: object) -> int:
+    s = {0}
+    d = {0: 0}
+    for i in range(n):
+        s.add(i)
+        d[i] = i
+    failures = 0
+    limit(True)
+    for i in range(n, 3 * n):
+        try:
+            s.add(i)
+            d[i] = i
+        except MemoryError:
+            failures += 1
+    limit(False)
+    for i in range(n, n + 10):
+        s.add(i)
+        d[i] = i
+    missing = 0
+    for i in range(-5, n + 10):
+        if i not in s or i not in d:
+            missing += 1
+    return failures if missing == 5 else -missing
+
+def limit(on):
+    now = 1 if on else resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_AS, (now, resource.RLIM_INFINITY))
+
+for n in (90_000, 120_000):
+    print(fills(n, limit) > 0, live_objects())
+'''
+
+
+def test_tables_that_cannot_grow(tmp_path):
+    """Adding to a set whose table is full and cannot grow raises, again and again, and nothing hangs."""
+    assert survives(FULL_TABLES, tmp_path) == "True 0\n" * 2

@@ -170,8 +170,15 @@ def set_add(s, stored, x, h: int) -> None:
 
 @fn(unchecked=True)
 def set_grow_with(s, stored, x, h: int, at: int) -> None:
-    """Add an element at a free slot of a table that is to grow."""
+    """Add an element at a free slot of a table that is to grow.
+
+    CPython grows afterwards, and so the order is its order; but slots have to stay unused, or looking for one would
+    take long and at last never end. Where growing has failed so often that few are left, it comes first.
+    """
     w = words(s)
+    if w[FILL] * 8 >= w[MASK] * 7:
+        set_resize(s, stored, roomy(w[LENGTH] + 1))
+        at = -1 - set_find(s, stored, x, h)
     p = slots(s, stored)
     write_item(p, at, 0, h)
     write_item(p, at, 1, x)
