@@ -128,16 +128,6 @@ def recursion_changes_shared_type(n: int) -> int:
     return n
 
 
-@call(3)
-@fn
-def shares_name_with_comprehension(n: int) -> int:
-    def scaled(v: int) -> int:
-        return v * k
-
-    k = n
-    return sum(k for k in range(n)) + scaled(k)
-
-
 @call(1)
 @fn
 def deleted_name(n: int) -> int:

@@ -161,3 +161,35 @@ def wrong(s: bytes, i: int) -> int:
 @pytest.mark.parametrize("i", [0, 2, -3, -4, 3])
 def test_items(i):
     agree(wrong, b"abc", i)
+
+
+@fn
+def stepped(n: int, step: int, part: bytes) -> bytearray:
+    x = bytearray(n)
+    x[1::2] = b"\1" * (n // 2)
+    x[::-3] = bytes(range(5))
+    x[::step] = part
+    return x
+
+
+@pytest.mark.parametrize("args", [(14, 5, b"abc"), (15, -5, b"abc"), (13, 5, b"ab"), (14, 1, b"abc"), (10, 5, b"")])
+def test_assignment_with_a_step(args):
+    agree(stepped, *args)
+
+
+@fn
+def only_their_memory(n: int) -> tuple[int, int, bytearray]:
+    """What is read last of an object is behind a pointer in it: the object must live so long."""
+    a, b = bytearray([n, 2])
+    c, *d = bytearray([n, 2, 3])
+    x = a + b + c + sum(d) + sum(x for x in bytearray([n, n]))
+    for _ in range(n):
+        x += bytearray([n, 2, 3, 4])[-1] + bytearray(b"abc").pop()
+    y = bytearray(40)
+    y[0] = n
+    return x, bytearray([n, 2])[0], y
+
+
+def test_a_bytearray_lives_while_its_memory_is_read():
+    for _ in range(20):
+        agree(only_their_memory, 100)

@@ -281,3 +281,29 @@ def test_lists_of_iterables(n):
         return total + sum(d) + sum(e) + len(list(reversed(a)))
 
     alike(lists, n)
+
+
+@fn
+def names_of_nested_functions(n: int) -> int:
+    def scaled(v: int) -> int:
+        return v * k
+
+    k = n
+    t = sum(k for k in range(k)) + scaled(k)
+    for k in range(3):
+        t += sum(scaled(k) + (lambda k: k + 1)(k) for k in range(k) if all(k < 9 for k in range(k)))
+    return t + k
+
+
+@fn
+def pivots(rows: list[list[float]]) -> list[int]:
+    out = []
+    for i in range(2):
+        out.append(max(range(i, len(rows)), key=lambda r: abs(rows[r][i])))
+        out += [i for i in range(i + 1)]
+    return out
+
+
+def test_a_variable_of_a_comprehension_has_the_name_of_one_that_a_nested_function_knows():
+    alike(names_of_nested_functions, 5)
+    alike(pivots, [[1.0, 5.0], [-3.0, 2.0]])

@@ -378,3 +378,41 @@ def test_changing_a_copy_is_a_mistake():
         with pytest.raises(CompileError, match="the change would be lost"):
             f(*args)
     assert changes_a_copy([1, 2], 9) == [9, 2]
+
+
+@fn
+def shown(o: object) -> str:
+    return f"{o:>8}|{o!r}|{o!a:.3}|{abs(o)}|{divmod(o, 3)}|{round(o)}|{round(o, 1)}|{o:.2f}|{o!s}"
+
+
+@fn
+def messages(n: int) -> list[str]:
+    out = []
+    for k in range(3):
+        try:
+            if k == n:
+                raise KeyError("a", k)
+            if n > 5:
+                raise ValueError("b\u00e4")
+        except KeyError as e:
+            out.append(f"{e}|{e!r}|{e!s:>20}")
+        except ValueError as e:
+            out.append(str(e) + repr(e) + ascii(e))
+            print(e)
+    return out
+
+
+def test_text_of_objects(capsys):
+    for o in (7.25, -9, True):
+        assert shown(o) == shown.__wrapped__(o)
+    with pytest.raises(ValueError, match="Unknown format code 'f'"):
+        shown_fixed("a")
+    for n in (1, 9):
+        assert messages(n) == messages.__wrapped__(n)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == ["b\u00e4"] * 6
+
+
+@fn
+def shown_fixed(o: object) -> str:
+    return f"{o:.2f}"

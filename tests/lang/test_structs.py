@@ -411,3 +411,31 @@ def hashed(n: int) -> tuple[int, int, int]:
 
 def test_hashes_are_those_of_python():
     agree(hashed, 7, plain=True)
+
+
+@struct(frozen=True)
+class Amount:
+    x: float
+
+    def __divmod__(self, other: Amount) -> tuple[Amount, Amount]:
+        return Amount(self.x // other.x), Amount(self.x % other.x)
+
+    def __rdivmod__(self, other: float) -> float:
+        return other / self.x
+
+    def __pow__(self, n: int) -> Amount:
+        return Amount(self.x**n)
+
+    def __round__(self, n: int = 0) -> Amount:
+        return Amount(round(self.x, n))
+
+
+@fn
+def built_in_functions(x: float) -> str:
+    v = Amount(x)
+    p, q = divmod(v, Amount(2.0))
+    return f"{p} {q} {divmod(3.0, v)} {pow(v, 2)} {round(v, 1)} {round(v)}"
+
+
+def test_divmod_pow_and_round_ask_the_class():
+    assert built_in_functions(7.26) == built_in_functions.__wrapped__(7.26)

@@ -231,3 +231,25 @@ def evaluated(s: str) -> str:
 def test_the_evaluator_says_the_same():
     for s in ("", "ab cab ß中", "  x\t" * 3):
         assert evaluated.reference(s) == evaluated(s) == evaluated.__wrapped__(s)
+
+
+@fn
+def backwards(s: str) -> str:
+    out = ""
+    it = reversed(s)
+    first = next(it, "?")
+    for i, c in enumerate(it):
+        out += c + str(i)
+    return first + out + "".join(reversed("xyz")) + "".join(list(reversed(s)))
+
+
+@fn
+def bases(n: int) -> str:
+    return hex(n) + oct(n) + bin(n) + hex(255) + bin(n > 0)
+
+
+def test_reversed_text_and_numbers_in_other_bases():
+    for s in ("a\u00e9\u20acz", "a", ""):
+        assert backwards(s) == backwards.__wrapped__(s)
+    for n in (0, -300, 2**63 - 1, -(2**63)):
+        assert bases(n) == bases.__wrapped__(n)

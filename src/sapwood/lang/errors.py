@@ -184,12 +184,6 @@ class GlobalAssignment(SyntaxMistake):
     help = "return the new value, or write it into a Tensor that is passed in"
 
 
-class LateCapture(SyntaxMistake):
-    code = "S005"
-    message = "'{name}' is shared with a nested function and is the name of a comprehension's own variable, too"
-    help = "give the variable of the comprehension another name"
-
-
 class BadDecorator(SyntaxMistake):
     code = "S006"
     message = "{detail}"

@@ -27,7 +27,7 @@ FUNCTIONS = (
     "PyNumber_Invert", "PyNumber_Long", "PyNumber_Lshift", "PyNumber_MatrixMultiply", "PyNumber_Multiply",
     "PyNumber_Negative", "PyNumber_Or", "PyNumber_Positive", "PyNumber_Remainder", "PyNumber_Rshift",
     "PyNumber_Subtract", "PyNumber_TrueDivide", "PyNumber_Xor", "PyObject_CallNoArgs", "PyObject_CallOneArg",
-    "PyObject_DelItem", "PyObject_GetAttr", "PyObject_GetItem", "PyObject_GetIter", "PyObject_Hash",
+    "PyObject_ASCII", "PyObject_DelItem", "PyObject_Format", "PyObject_GetAttr", "PyObject_GetItem", "PyObject_GetIter", "PyObject_Hash",
     "PyObject_IsInstance", "PyObject_IsSubclass", "PyObject_IsTrue", "PyObject_Repr", "PyObject_RichCompare",
     "PyObject_SetAttr", "PyObject_SetItem", "PyObject_Size", "PyObject_Str", "PyObject_Vectorcall",
     "PySequence_Contains", "PySequence_List", "PySet_Add", "PySet_New", "PySet_Size", "PySlice_New", "PyTuple_GetItem",

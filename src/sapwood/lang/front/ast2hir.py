@@ -62,7 +62,10 @@ class Lowering(StatementMixin, ExpressionMixin, ComprehensionMixin, PatternMixin
         outer = nonlocal_names(body)
         own = (assigned(body) | {p.name for p in params}) - outer
         read = names_read(body)
-        shared, written = shared_names(body, own)
+        shared, written, hidden = shared_names(body, own)
+        if hidden - self.renamed:
+            self.renamed |= hidden
+            return self.function(node, name)
         return hir.FunctionDef(
             name, params, body, loc, frozenset(own), frozenset((read | outer) - own), returns,
             writes=frozenset((outer | inner_writes(body)) - own), shared=frozenset(shared), written=frozenset(written),

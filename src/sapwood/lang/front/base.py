@@ -17,6 +17,7 @@ class LoweringBase:
         self.scope = scope
         self.qualname = function
         self.temporaries = 0
+        self.renamed: set[str] = set()  # variables of comprehensions that nested functions know under the same name
 
     if TYPE_CHECKING:
 

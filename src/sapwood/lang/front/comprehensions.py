@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 
 from sapwood.lang.front import hir
 from sapwood.lang.front.base import LoweringBase
@@ -10,9 +11,13 @@ from sapwood.lang.front.names import assigned, children, target_names
 
 _KINDS = {ast.ListComp: "list", ast.SetComp: "set", ast.DictComp: "dict", ast.GeneratorExp: "generator"}
 
+_Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+
 
 class ComprehensionMixin(LoweringBase):
-    def comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> hir.Expr:
+    def comprehension(self, node: _Comprehension) -> hir.Expr:
+        if self.renamed:
+            node = _rename(node, self.renamed)
         clauses: list[hir.Clause] = []
         names: set[str] = set()
         for g in node.generators:
@@ -37,3 +42,19 @@ def _conjuncts(test: ast.expr) -> list[ast.expr]:
     if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
         return [part for value in test.values for part in _conjuncts(value)]
     return [test]
+
+
+def _rename(node: _Comprehension, names: set[str]) -> _Comprehension:
+    """The comprehension with other names for its own variables that are among `names`. Whatever is inside of it and
+    has such a name is in its scope, or hides it; only the first iterable is outside."""
+    own = {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)} & names
+    if not own:
+        return node
+    first, node = node.generators[0].iter, copy.deepcopy(node)
+    for n in ast.walk(node):
+        if isinstance(n, ast.Name) and n.id in own:
+            n.id += "'"
+        elif isinstance(n, ast.arg) and n.arg in own:
+            n.arg += "'"
+    node.generators[0].iter = first
+    return node

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sapwood.lang.errors import LateCapture, Loc
 from sapwood.lang.front import hir
 from sapwood.lang.front.names import children, target_names, walk_statements
 
@@ -36,18 +35,15 @@ def inner_writes(nodes: list[Any]) -> set[str]:
     return out
 
 
-def shared_names(body: list[hir.Stmt], own: set[str]) -> tuple[set[str], set[str]]:
-    """The own names that nested functions see as they are when these run, and those of them that these assign."""
-    captured: dict[str, Loc] = {}
+def shared_names(body: list[hir.Stmt], own: set[str]) -> tuple[set[str], set[str], set[str]]:
+    """The own names that nested functions see as they are when these run, those of them that these assign, and those
+    that comprehensions have for variables of their own, too."""
+    captured: set[str] = set()
     shared: set[str] = set()
     hidden: set[str] = set()  # names that comprehensions use for themselves
 
     def assign(names: set[str]) -> None:
-        shared.update(names & captured.keys())
-
-    def capture(function: hir.FunctionDef, loc: Loc, itself: str) -> None:
-        for name in function.free - {itself}:
-            captured.setdefault(name, loc)
+        shared.update(names & captured)
 
     stack: list[Any] = list(reversed(body))
     while stack:  # in the order of the source
@@ -57,12 +53,11 @@ def shared_names(body: list[hir.Stmt], own: set[str]) -> tuple[set[str], set[str
                 assign(node.names)
                 continue
             case hir.Lambda():
-                capture(node.function, node.loc, "")
+                captured |= node.function.free
             case hir.Define():
-                capture(node.function, node.loc, node.name)
+                captured |= node.function.free - {node.name}
                 assign({node.name})
-                if node.name in node.function.free:  # another function of this name may follow
-                    captured.setdefault(node.name, node.loc)
+                captured |= node.function.free  # another function of this name may follow
             case hir.NamedExpr() | hir.Delete():
                 stack.append(_Assigned({node.name}))
             case hir.Assign() | hir.For() | hir.With() if node.target is not None:
@@ -78,6 +73,4 @@ def shared_names(body: list[hir.Stmt], own: set[str]) -> tuple[set[str], set[str
         stack += reversed(children(node))
     written = inner_writes(body) & own
     shared = (shared & own) | written
-    for name in sorted(shared & hidden & captured.keys()):
-        raise LateCapture(captured[name], name=name)
-    return shared, written
+    return shared, written, shared & hidden & captured

@@ -68,6 +68,18 @@ def _unroll(walker: Walker, items: Value) -> Value:
     raise NotConstant(walker.b.loc, what="what unroll repeats over", found=describe(items))
 
 
+def _has_object(*values: Value) -> bool:
+    return any(isinstance(v, Var) and v.type == ty.Ref(ty.Object()) for v in values)
+
+
+def _as_python(walker: Walker, function: Any, *args: Value) -> Value:
+    """The call of a built-in function of Python's on objects."""
+    from sapwood.lang.infer.python_objects import call_object
+    from sapwood.lang.ops.objects import constant_object
+
+    return call_object(walker, constant_object(walker.b, function), list(args), {})
+
+
 @builtin(builtins.len)
 def _len(walker: Walker, x: Value) -> Value:
     from sapwood.lang.infer.objects import length
@@ -79,12 +91,21 @@ def _len(walker: Walker, x: Value) -> Value:
 @builtin(builtins.abs)
 def _abs(walker: Walker, x: Value) -> Value:
     method = walker.method_of(x, "__abs__")
-    return walker.call(method, [], {}, walker.b.loc) if method else magnitude(walker.b, x)
+    if method:
+        return walker.call(method, [], {}, walker.b.loc)
+    return _as_python(walker, builtins.abs, x) if _has_object(x) else magnitude(walker.b, x)
 
 
 @builtin(builtins.divmod)
 def _divmod(walker: Walker, x: Value, y: Value) -> Value:
+    from sapwood.lang.infer.struct_operators import operator_method
+
     b = walker.b
+    if _has_object(x, y):
+        return _as_python(walker, builtins.divmod, x, y)
+    found = operator_method(walker, builtins.divmod, ("__divmod__", "__rdivmod__"), x, y, b.loc)
+    if found is not None:
+        return found
     types = [v.type if isinstance(v, Var) else default_leaf(v.value) if isinstance(v, Known) else None for v in (x, y)]
     if F64 in types and all(isinstance(t, ty.Scalar) for t in types):
         check_zero(b, b.convert(b.materialize(y), F64), F64, python_text(divmod, 1.0, 0.0))
@@ -95,7 +116,7 @@ def _divmod(walker: Walker, x: Value, y: Value) -> Value:
 def _pow(walker: Walker, x: Value, y: Value, modulus: Value = Known(None)) -> Value:
     b = walker.b
     if modulus == Known(None):
-        return binary(b, operator.pow, x, y)
+        return walker.operate(operator.pow, x, y)
     from sapwood.lang.library import integer_math
 
     values = [b.materialize(require_index(b, v, "an argument of pow with a modulus")) for v in (x, y, modulus)]
@@ -107,6 +128,12 @@ def _round(walker: Walker, x: Value, ndigits: Value = Known(None)) -> Value:
     from sapwood.lang.infer.construct import convert_number
 
     b = walker.b
+    digits = [] if ndigits == Known(None) else [ndigits]
+    method = walker.method_of(x, "__round__")
+    if method:
+        return walker.call(method, digits, {}, b.loc)
+    if _has_object(x):
+        return _as_python(walker, builtins.round, x, *digits)
     if isinstance(x, Known) and isinstance(ndigits, Known):
         return Known(round(x.value, ndigits.value))
     v = b.materialize(x)

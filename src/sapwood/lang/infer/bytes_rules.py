@@ -316,10 +316,13 @@ class ByteArrayRules(_BytesLike):
     def set_item(self, w: Any, x: Var, index: Value, value: Value) -> None:
         if isinstance(index, Agg) and index.items[:1] == (Known(slice),):
             start, stop, step = index.items[1:]
-            if step not in (Known(None), Known(1)):
-                hint = "assign byte by byte"
-                raise BadOperand(w.b.loc, function="assignment", detail="a slice with a step", hint=hint)
             new = as_bytes(w, value, "assignment")
+            if step not in (Known(None), Known(1)):
+                from sapwood.lang.infer.slices import slice_bounds
+
+                bounds = (w.b.materialize(v) for v in slice_bounds(w, index, _length(w, x)))
+                call(w, library().array_replace_stepped, x, *bounds, new)
+                return
             call(w, library().array_replace, x, as_index(w, start, 0), as_index(w, stop, ALL), new)
             return
         number = w.b.materialize(require_index(w.b, value, "a byte"))

@@ -6,7 +6,7 @@ import operator
 from typing import Any
 
 from sapwood.lang import types as ty
-from sapwood.lang.infer.border import box, get_attr
+from sapwood.lang.infer.border import box, get_attr, unbox
 from sapwood.lang.infer.heap import HeapRules
 from sapwood.lang.infer.iteration import Iteration, Sink, iterates
 from sapwood.lang.infer.narrow import is_none, some
@@ -15,7 +15,7 @@ from sapwood.lang.ops import objects
 from sapwood.lang.ops.objects import OBJECT, api
 from sapwood.lang.ops.operators import logical_not
 from sapwood.lang.types import BOOL, I64
-from sapwood.lang.values import Agg, Known, Value
+from sapwood.lang.values import Agg, Known, Spec, Value
 
 _BINARY = {
     operator.add: "Add", operator.sub: "Subtract", operator.mul: "Multiply", operator.truediv: "TrueDivide",
@@ -30,6 +30,7 @@ _INPLACE = {
     operator.ixor: "Xor",
 }  # fmt: skip
 _COMPARE = {operator.lt: 0, operator.le: 1, operator.eq: 2, operator.ne: 3, operator.gt: 4, operator.ge: 5}
+_TEXT = {"str": "PyObject_Str", "repr": "PyObject_Repr", "ascii": "PyObject_ASCII"}
 _UNARY = {operator.neg: "PyNumber_Negative", operator.pos: "PyNumber_Positive", operator.invert: "PyNumber_Invert"}
 
 
@@ -79,6 +80,9 @@ class ObjectRules(HeapRules):
 
     def unary(self, w: Any, fn: Any, x: Var) -> Value | None:
         return api(w.b, _UNARY[fn], (x,)) if fn in _UNARY else None
+
+    def text(self, w: Any, x: Var, how: str) -> list[Value] | None:
+        return [unbox(w, api(w.b, _TEXT[how], (x,)), Spec("leaf", ty.Ref(ty.Str())))]
 
     def call(self, w: Any, x: Var, args: list[Value], kwargs: dict[str, Value]) -> Value | None:
         return call_object(w, x, args, kwargs)

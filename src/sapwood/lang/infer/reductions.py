@@ -51,8 +51,11 @@ def _enumerate(walker: Walker, iterable: Value, start: Value = Known(0)) -> Valu
 
 @builtin(builtins.reversed)
 def _reversed(walker: Walker, sequence: Value) -> Value:
-    value = lazy("reversed", sequence)
-    return _checked(walker, value)
+    if isinstance(sequence, Var) and sequence.type == ty.Ref(ty.Str()):
+        from sapwood.lang.infer.text import slice_text
+
+        return lazy("iter", slice_text(walker, sequence, (Known(None), Known(None), Known(-1))))
+    return _checked(walker, lazy("reversed", sequence))
 
 
 @builtin(builtins.map)

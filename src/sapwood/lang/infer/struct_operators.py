@@ -73,7 +73,7 @@ def _present(w: Walker, fn: Any, v: Value, other: Value) -> Value:
 
     if not _may_be_none(v):
         return v
-    text = f"unsupported operand type(s) for {SYMBOLS[fn]}: 'NoneType' and '{describe(other)}'"
+    text = f"unsupported operand type(s) for {SYMBOLS.get(fn, 'divmod()')}: 'NoneType' and '{describe(other)}'"
     return require_some(w, v, TypeError, text)
 
 
@@ -104,7 +104,7 @@ def _no_operator(fn: Any, name: str, x: Value, y: Value, loc: Loc) -> None:
         hint = f"write @struct(order=True), or define {name} in {owner}"
         raise NoOrder(loc, op=SYMBOLS[fn], left=left, right=right, hint=hint)
     method = name if is_struct_value(x) else f"__r{name[2:]}"
-    raise NoOperator(loc, left=left, op=SYMBOLS[fn], right=right, hint=f"define {method} in {owner}")
+    raise NoOperator(loc, left=left, op=SYMBOLS.get(fn, fn.__name__), right=right, hint=f"define {method} in {owner}")
 
 
 def _overrides(y: Value, x: Value, name: str) -> bool:

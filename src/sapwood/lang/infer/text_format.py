@@ -21,7 +21,7 @@ from sapwood.lang.infer.text import TEXT, as_text, call, is_text
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.types import BOOL, F64, I64, U64
-from sapwood.lang.values import Agg, Known, Value, describe
+from sapwood.lang.values import Agg, Known, Spec, Value, describe
 
 
 def fields_text(x: Any) -> str:
@@ -211,6 +211,11 @@ def format_pieces(w: Any, x: Value, spec: Value) -> Pieces:
         found = w.method_of(x, "__format__")
         if found is not None:
             return [as_text(w, w.call(found, [spec], {}, w.b.loc), "__format__", "the result")]
+        if isinstance(x, Var) and x.type.target == ty.Object():
+            from sapwood.lang.infer.border import box, unbox
+            from sapwood.lang.ops.objects import api
+
+            return [unbox(w, api(w.b, "PyObject_Format", (x, box(w, spec))), Spec("leaf", TEXT))]
     if spec == Known(""):
         return pieces_of(w, x, "str")
     if isinstance(x, Known) and isinstance(spec, Known) and isinstance(x.value, str | int | float | complex):
@@ -342,6 +347,19 @@ def _chr(w: Any, x: Value) -> Value:
     if isinstance(code, Known) and 0 <= code.value < 0x110000:
         return Known(chr(code.value))
     return call(w, text_chr, w.b.materialize(code))
+
+
+def _with_prefix(function: Any, spec: str) -> None:
+    @builtin(function)
+    def rule(w: Any, x: Value) -> Value:
+        from sapwood.lang.ops.operators import require_index
+
+        number = require_index(w.b, x, f"an argument of {function.__name__}")
+        return join_pieces(w, format_pieces(w, number, Known(spec)))
+
+
+for _function, _spec in ((builtins.hex, "#x"), (builtins.oct, "#o"), (builtins.bin, "#b")):
+    _with_prefix(_function, _spec)
 
 
 @builtin(builtins.int)

@@ -536,6 +536,20 @@ def array_replace(x: bytearray, start: int, stop: int, s: bytes) -> None:
 
 
 @fn(unchecked=True, unit=True)
+def array_replace_stepped(x: bytearray, start: int, step: int, count: int, s: bytes) -> None:
+    """The bytes at start, start + step, ... are those of s."""
+    m = text_size(s)
+    if step == 1:
+        array_replace(x, start, start + count, s)
+        return
+    if m != count:
+        raise ValueError(f"attempt to assign bytes of size {m} to extended slice of size {count}")
+    p, q = array_data(x), text_data(s)
+    for i in range(count):
+        p[start + i * step] = q[i]
+
+
+@fn(unchecked=True, unit=True)
 def array_pop(x: bytearray, index: int) -> int:
     n = words(x)[LENGTH]
     if n == 0:

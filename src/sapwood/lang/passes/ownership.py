@@ -20,7 +20,7 @@ from sapwood.lang.errors import NOWHERE, CountedInParallel
 from sapwood.lang.ir.ssa import Function, Op, Region, Var
 from sapwood.lang.ops import heap
 from sapwood.lang.passes.verify import TERMINATORS, never_ends
-from sapwood.lang.types import Ptr, Ref
+from sapwood.lang.types import I64, Ptr, Ref
 
 
 def insert_ownership(functions: list[Function]) -> None:
@@ -70,7 +70,7 @@ class _Ownership:
             for v in (*op.operands, *op.edge):
                 if isinstance(v.type, Ref):
                     mine.add(v)
-                elif v in self.roots:
+                elif isinstance(v.type, Ptr) and v in self.roots:
                     mine |= self.roots[v]
             for inner in op.regions:
                 mine |= self._collect(inner)
@@ -233,6 +233,12 @@ def _pointer_roots(function: Function) -> dict[Var, frozenset[Var]]:
     def link(sources: tuple[Var, ...], targets: tuple[Var, ...]) -> None:
         flows.extend((s, t) for s, t in zip(sources, targets, strict=True) if isinstance(t.type, Ptr))
 
+    def point(op: Op, numbers: bool = False) -> None:
+        """What an operation makes of pointers; also, of an address that an object holds, and may be a pointer soon."""
+        for t in op.results:
+            if isinstance(t.type, Ptr) or numbers and t.type == I64:
+                flows.extend((s, t) for s in op.operands if s.type != I64)
+
     for op in function.body.walk():
         match op.name:
             case "loop":
@@ -248,10 +254,10 @@ def _pointer_roots(function: Function) -> dict[Var, frozenset[Var]]:
                 for region in op.regions:
                     if region.ops and region.ops[-1].name == "yield":
                         link(region.ops[-1].operands, op.results)
-            case "call" | "call_unit":  # a pointer that a function gives may lead into any argument
-                flows.extend((s, t) for t in op.results if isinstance(t.type, Ptr) for s in op.operands)
-            case _:
-                flows.extend((s, t) for t in op.results if isinstance(t.type, Ptr) for s in op.operands)
+            case "pointer_at":
+                flows.append((op.operands[0], op.results[0]))
+            case _:  # a pointer that a function gives may lead into any argument
+                point(op, numbers=op.name == "load")
         if op.handler is not None:
             link(op.edge, tries[op.handler].regions[1].params)
     roots: dict[Var, frozenset[Var]] = {}
