@@ -559,7 +559,10 @@ def _any(
     if isinstance(x, str | list | dict | set | frozenset):
         spec = spec_of_object(x)
         if spec is None or object_misfit(spec, x) is not None:
-            raise fail("all elements must have one type; annotate the parameter, for example list[int]")
+            raise BadArgument(
+                None, function=function, name=name, expected=f"a {type(x).__name__} of items of one type",
+                found=_describe(x), hint="convert the items, or annotate the parameter, for example list[int | None]",
+            )  # fmt: skip
         exact = not widens(spec, x)  # else only the slow path can tell that an argument is of this kind
         return ObjectArg(spec, exact, exact)
     if hasattr(type(x), "__sapwood_struct__"):

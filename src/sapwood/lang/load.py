@@ -495,6 +495,7 @@ class Unit:
         self.uses_pool = any(op.name == "parallel_for" for op in compiled.program.walk()) or any(
             u.uses_pool for u in links.values()
         )
+        self.needs_gil: bool = compiled.program.needs_gil
         self.program = compiled.program
         self._obj = obj
 
@@ -518,6 +519,7 @@ class StoredUnit:
         self.may_raise: bool = record["may_raise"]
         self.written: frozenset[int] = frozenset(record["written"])
         self.uses_pool: bool = record["uses_pool"]
+        self.needs_gil: bool = record["needs_gil"]
         self.result = result
         self.link_records: list[dict[str, Any]] = record["links"]
         self._store = store
@@ -573,7 +575,10 @@ def unit_for(fn: Any, arguments: tuple[Any, ...], interpreter: Any) -> Unit | St
                 obj = _background.submit(_object_of, compiled, default_store(), content, target)
                 unit = Unit(compiled, content, obj, dict(compiled.links))
                 if result == unit.result and store is not None and not unit.functions and not unit.constants:
-                    facts = {"may_raise": unit.may_raise, "written": sorted(unit.written), "uses_pool": unit.uses_pool}
+                    facts = {
+                        "may_raise": unit.may_raise, "written": sorted(unit.written), "uses_pool": unit.uses_pool,
+                        "needs_gil": unit.needs_gil,
+                    }  # fmt: skip
                     store.put_manifest(record_key, json.dumps({**_link_record(unit), **facts}).encode())
             units[key] = unit
         return unit

@@ -14,7 +14,7 @@ from typing import Any
 
 from sapwood import config
 from sapwood.lang.boundary import AddressParam, ObjectArg, ResultShape, TupleArg, field_shape, result_shape
-from sapwood.lang.errors import CompileError, KernelResult, MutatedCopy
+from sapwood.lang.errors import CompileError, CountedInParallel, KernelResult, MutatedCopy
 from sapwood.lang.front.dump import dump
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.heap import Dead
@@ -224,9 +224,11 @@ def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultSha
     )
     result = shape.entry_result() if shape.simple else _flat_result(program)
     may_raise = program.entry.may_raise or fn.options.kernel  # threads can wait for each other for ever
-    release = fn.options.nogil or uses_pool or fn.options.kernel
-    if program.has_references:  # their counts belong to whoever holds the GIL
-        release = False
+    release = (fn.options.nogil or uses_pool or fn.options.kernel) and not program.needs_gil
+    if fn.options.nogil and not release:
+        found = program.counted()
+        loc, kind = (None, "a heap object") if found is None else (found[0].loc, found[1].type)
+        raise CountedInParallel(loc, type=kind)
     recursive = bool(program.links) or any(op.name == "check_stack" for op in program.walk())
     return EntrySignature(tuple(params), result, release, may_raise, recursive)
 

@@ -150,9 +150,17 @@ class Program:
     target: Any = None
 
     @property
-    def has_references(self) -> bool:
-        """Whether it touches heap objects, and so needs the GIL."""
-        return any(isinstance(v.type, Ref) for op in self.walk() for v in (*op.operands, *op.results))
+    def needs_gil(self) -> bool:
+        """Whether it touches heap objects, whose counts belong to whoever holds the GIL, or links to what does."""
+        return self.counted() is not None or any(getattr(u, "needs_gil", False) for u in self.links.values())
+
+    def counted(self) -> tuple[Op, Var] | None:
+        """The first operation on a heap object, and the reference."""
+        for op in self.walk():
+            for v in (*op.operands, *op.results):
+                if isinstance(v.type, Ref):
+                    return op, v
+        return None
 
     def walk(self) -> Iterator[Op]:
         for function in self.functions:
