@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if "SAPWOOD_CACHE_DIR" not in os.environ:  # worker processes of one run share the directory of the first
     os.environ["SAPWOOD_CACHE_DIR"] = tempfile.mkdtemp(prefix="sapwood-test-cache-")
@@ -21,7 +21,12 @@ for name in ("lang", "conformance", "fuzz", "engine", "graph", "kernels", "model
     if directory not in sys.path:
         sys.path.insert(0, directory)
 
-settings.register_profile("nightly", max_examples=5000, deadline=None)
+# no test fails because the machine is busy; a test that needs a number of examples of its own says so
+for profile, examples in (("default", 25), ("nightly", 5000)):
+    settings.register_profile(
+        profile, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+settings.load_profile("default")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

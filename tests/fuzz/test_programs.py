@@ -221,7 +221,7 @@ def check(random: Random) -> None:
             raise
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+@settings(max_examples=25, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 @given(st.randoms(use_true_random=False))
 def test_programs_agree(random):
     check(random)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracles import outcome, same
 
@@ -45,7 +45,6 @@ def methods(s: bytes, t: bytes, n: int) -> list[bytes]:
 
 
 @given(DATA, SHORT, st.integers(-1, 4))
-@settings(deadline=None)
 def test_methods(s, t, n):
     agree(methods, s, t, n)
 
@@ -63,7 +62,6 @@ def questions(s: bytes, t: bytes, i: int, j: int) -> str:
 
 
 @given(DATA, SHORT, POSITIONS, POSITIONS)
-@settings(deadline=None)
 def test_questions(s, t, i, j):
     agree(questions, s, t, i, j)
 
@@ -89,7 +87,6 @@ def edited(s: bytes, t: bytes, i: int, j: int, x: int) -> tuple[bytes, str]:
 
 
 @given(DATA, SHORT, POSITIONS, POSITIONS, st.integers(-1, 256))
-@settings(deadline=None)
 def test_bytearray(s, t, i, j, x):
     agree(edited, s, t, i, j, x)
 
@@ -111,13 +108,11 @@ def encoded(s: str, how: int) -> bytes:
 
 
 @given(st.one_of(DATA, st.text(max_size=9).map(str.encode), st.binary(max_size=4)), st.integers(0, 3))
-@settings(deadline=None)
 def test_decode(s, how):
     agree(decoded, s, how)
 
 
 @given(st.text(max_size=9), st.integers(0, 2))
-@settings(deadline=None)
 def test_encode(s, how):
     agree(encoded, s, how)
 
@@ -132,7 +127,6 @@ def numbers(x: int, length: int, s: bytes) -> tuple[bytes, bytes, int, int]:
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-1, 10), st.binary(max_size=7))
-@settings(deadline=None)
 def test_ints(x, length, s):
     agree(numbers, x, length, s)
 

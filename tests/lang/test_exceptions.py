@@ -21,7 +21,7 @@ from exceptions_kit import (
     without_notes,
 )
 from helper_module import asserts
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracles import Raised, agree
 
@@ -323,7 +323,6 @@ def test_finally_and_else() -> None:
     agree(return_value_comes_first, 3, plain=True)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10), st.integers(-1, 10), st.integers(0, 5))
 def test_leaving_loops(n: int, k: int, what: int) -> None:
     agree(loop_exits, n, k, what, log(), plain=True)

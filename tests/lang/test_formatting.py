@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracles import outcome, same
 
@@ -41,7 +41,6 @@ def of_int(x: int) -> str:
 
 
 @given(INTS)
-@settings(deadline=None)
 def test_ints(x):
     agree(of_int, x)
 
@@ -54,7 +53,6 @@ def of_float(x: float) -> str:
 
 
 @given(FLOATS)
-@settings(deadline=None)
 def test_floats(x):
     agree(of_float, x)
 
@@ -65,7 +63,6 @@ def of_text(s: str, n: int) -> str:
 
 
 @given(st.text(max_size=12), st.integers(-3, 9))
-@settings(deadline=None)
 def test_texts(s, n):
     agree(of_text, s, n)
 
@@ -88,7 +85,6 @@ SPECS = st.one_of(
 
 
 @given(st.integers(-200, 10**6), FLOATS, st.text(max_size=5), SPECS)
-@settings(deadline=None, max_examples=150)
 def test_computed_specifiers(x, y, s, spec):
     agree(computed, x, y, s, spec)
     agree(computed_text, s, spec)
@@ -121,7 +117,6 @@ def of_others(x: float, n: int, s: str) -> str:
 
 
 @given(FLOATS, st.integers(0, 10**6), st.text(max_size=5))
-@settings(deadline=None)
 def test_structs_and_tuples(x, n, s):
     agree(of_others, x, n, s)
 
@@ -170,7 +165,6 @@ LITERALS = st.lists(st.sampled_from(PIECES), max_size=5).map("".join)
 
 
 @given(LITERALS, st.sampled_from([0, 2, 8, 10, 16, 36, 37, 1]))
-@settings(deadline=None, max_examples=200)
 def test_int_of_text(s, base):
     expected, _ = outcome(parsed_int.__wrapped__, (s, base))
     if isinstance(expected, int) and not -(2**63) <= expected < 2**63:
@@ -181,7 +175,6 @@ def test_int_of_text(s, base):
 
 
 @given(st.one_of(LITERALS, FLOATS.map(repr), FLOATS.map(lambda x: f"{x:.3f}")))
-@settings(deadline=None, max_examples=200)
 def test_float_of_text(s):
     agree(parsed_float, s)
 
@@ -213,6 +206,5 @@ def templates(x: int, y: float, s: str) -> str:
 
 
 @given(st.integers(-1000, 1000), st.floats(-1e6, 1e6), st.text(max_size=6))
-@settings(deadline=None)
 def test_constant_templates(x, y, s):
     agree(templates, x, y, s)

@@ -122,7 +122,7 @@ def test_int_widths(dtype):
     info = np.iinfo(numpy)
     numbers = st.integers(int(info.min), int(info.max)) | st.sampled_from([0, 1, int(info.min), int(info.max)])
 
-    @settings(max_examples=100, deadline=None, derandomize=True)
+    @settings(derandomize=True)
     @given(numbers, numbers)
     def check(a: int, b: int) -> None:
         p, q = numpy(a), numpy(b)
@@ -145,7 +145,7 @@ def test_int_widths(dtype):
 def test_float_widths(dtype, numpy):
     width = 32 if numpy is np.float32 else 64
 
-    @settings(max_examples=100, deadline=None, derandomize=True)
+    @settings(derandomize=True)
     @given(st.floats(width=width), st.floats(width=width))
     def check(a: float, b: float) -> None:
         p, q = numpy(a), numpy(b)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sapwood import fn
@@ -42,7 +42,6 @@ def expected_changes(s: str) -> str:
 
 
 @given(TEXTS)
-@settings(deadline=None)
 def test_methods_that_change(s):
     assert changed(s) == expected_changes(s)
 
@@ -58,7 +57,6 @@ def kinds(s: str) -> int:
 
 
 @given(st.one_of(TEXTS, st.text(CHARACTERS, max_size=2)))
-@settings(deadline=None)
 def test_kinds_of_characters(s):
     tests = ("alpha", "alnum", "decimal", "digit", "numeric", "space", "upper", "lower", "title", "ascii", "printable",
              "identifier")  # fmt: skip
@@ -74,7 +72,6 @@ def searched(s: str, t: str, i: int, j: int) -> str:
 
 
 @given(st.text(st.sampled_from("abß中"), max_size=30), SHORT, POSITIONS, POSITIONS)
-@settings(deadline=None)
 def test_searching(s, t, i, j):
     assert searched(s, t, i, j) == _searched(s, t, i, j)
 
@@ -93,7 +90,6 @@ def cut(s: str, i: int, j: int, k: int) -> str:
 
 
 @given(TEXTS, POSITIONS, POSITIONS, st.integers(-4, 4).filter(bool))
-@settings(deadline=None)
 def test_slices(s, i, j, k):
     parts = [s[i:j], s[i:], s[:j], s[i:j:k], s[::k], s[i::k], s[:j:k], s[::-1], s * (k & 3)]
     assert cut(s, i, j, k) == "|".join(parts)
@@ -114,7 +110,6 @@ def divided(s: str, t: str, n: int) -> str:
 
 
 @given(st.one_of(TEXTS, st.text(st.sampled_from("abß中 \n\r"), max_size=40)), SHORT, st.integers(-1, 5))
-@settings(deadline=None)
 def test_dividing(s, t, n):
     r = "|".join(s.split()) + "!" + "|".join(s.split(None, n)) + "!" + "|".join(s.rsplit(None, n)) + "!"
     r += "|".join(s.splitlines()) + "!" + "|".join(s.splitlines(True)) + "!" + s.replace(t, "<ü>") + "!"
@@ -143,7 +138,6 @@ def characters(s: str) -> str:
 
 
 @given(TEXTS.filter(lambda s: all(ord(c) < 0xD7FE or ord(c) > 0xDFFF for c in s)))
-@settings(deadline=None)
 def test_characters(s):
     r = s[::-1] + "".join(chr(ord(c) ^ 1) for c in s) + "".join(s[i] + s[-1 - i] for i in range(len(s)))
     assert characters(s) == r + "CONSTANT SS"
