@@ -390,11 +390,21 @@ def classify(declared: Declared, x: Any, name: str, function: str, wrap: Callabl
     if spec is not None:
         if getattr(type(x), "__sapwood_native__", False) and x.spec == spec:
             return NativeArg(x.spec)
+        if declared.kind == "heap" and isinstance(declared.args[0], ty.MemoryView):
+            spec = _view_spec(x) or spec
         misfit = object_misfit(spec, x)
         if misfit is None:
             return ObjectArg(spec)
         raise fail(misfit)
     raise fail("this type exists in compiled code only")
+
+
+def _view_spec(x: Any) -> Spec | None:
+    """The spec of a memoryview of x; None when there is none."""
+    from sapwood.lang.infer.memory_views import elem_of_object
+
+    elem = elem_of_object(x)
+    return None if isinstance(elem, str) else Spec("leaf", ty.Ref(ty.MemoryView(elem)))
 
 
 def _describe(x: Any) -> str:
@@ -414,7 +424,7 @@ def _dtype_text(x: Any) -> str:
 
 
 def _is_array(x: Any) -> bool:
-    return isinstance(x, Array) or (hasattr(x, "ndim") and hasattr(x, "dtype") and hasattr(x, "shape"))
+    return isinstance(x, Array) or (hasattr(x, "dtype") and hasattr(x, "ndim") and hasattr(x, "shape"))
 
 
 def _scalar(scalar: ty.Scalar, x: Any, fail: Fail) -> ScalarArg:
@@ -565,6 +575,10 @@ def _any(
             )  # fmt: skip
         exact = not widens(spec, x)  # else only the slow path can tell that an argument is of this kind
         return ObjectArg(spec, exact, exact)
+    if isinstance(x, memoryview):
+        spec = _view_spec(x)
+        if spec is not None:
+            return ObjectArg(spec, True)
     if hasattr(type(x), "__sapwood_struct__"):
         return _struct(type(x), x, name, function, wrap)
     if isinstance(x, tuple):

@@ -29,6 +29,7 @@ from sapwood.lang.passes.legality import check_legality
 from sapwood.lang.passes.uniformity import mark_uniform
 from sapwood.lang.passes.verify import verify
 from sapwood.lang.passes.written import written_parameters
+from sapwood.lang.types import MemoryView
 from sapwood.lang.values import Agg, Known, Spec, Value, describe, leaves_of
 from sapwood.runtime.dtypes import DTYPES
 from sapwood.runtime.entry import EntrySignature, ObjectParam, ScalarParam, TensorParam, emit_entry
@@ -182,9 +183,10 @@ def _walk_entry(
 
 
 def _copies(argument: Any, value: Value) -> list[Var]:
-    """The references of an argument that are copies of what Python has, and not written back."""
+    """The references of an argument that are copies of what Python has, and not written back. A memoryview looks at
+    the caller's memory."""
     if isinstance(argument, ObjectArg):
-        return leaves_of(value)
+        return [v for v in leaves_of(value) if not isinstance(getattr(v.type, "target", None), MemoryView)]
     if isinstance(argument, TupleArg) and isinstance(value, Agg):
         return [v for a, item in zip(argument.items, value.items, strict=True) for v in _copies(a, item)]
     return []

@@ -203,6 +203,24 @@ class ByteArray(HeapType):
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryView(HeapType):
+    """`memoryview` of one axis: words in library/memory_view.py. `elem` is what its format says."""
+
+    elem: Any
+
+    def __str__(self) -> str:
+        return "memoryview" if self.elem == U8 else f"memoryview of {self.elem}"
+
+
+@dataclass(frozen=True, slots=True)
+class PythonBuffer(HeapType):
+    """The memory of a Python object that a memoryview looks at: a Py_buffer."""
+
+    def __str__(self) -> str:
+        return "buffer"
+
+
+@dataclass(frozen=True, slots=True)
 class HeapStruct(HeapType):
     """An object of a @struct class on the heap: its fields follow the header, laid out as C does."""
 

@@ -13,7 +13,8 @@ from typing import Any
 from sapwood.runtime.jit import load_object, register_provider, register_symbol
 
 FUNCTIONS = (
-    "PyBool_FromLong", "PyByteArray_AsString", "PyByteArray_FromStringAndSize", "PyByteArray_Size", "PyBytes_AsString",
+    "PyBool_FromLong", "PyBuffer_Release", "PyMemoryView_FromObject", "PyObject_GetBuffer",
+    "PyByteArray_AsString", "PyByteArray_FromStringAndSize", "PyByteArray_Size", "PyBytes_AsString",
     "PyBytes_FromStringAndSize", "PyBytes_Size", "PyComplex_FromDoubles", "PyComplex_ImagAsDouble",
     "PyComplex_RealAsDouble", "PyDict_Items", "PyDict_New", "PyDict_Next", "PyDict_SetItem", "PyDict_Size",
     "PyErr_Clear", "PyErr_ExceptionMatches", "PyErr_Format", "PyErr_GivenExceptionMatches", "PyErr_Occurred",

@@ -13,8 +13,8 @@ from sapwood.lang.errors import BadOperand
 from sapwood.lang.infer import text
 from sapwood.lang.infer.border import demand
 from sapwood.lang.infer.builtins import builtin
-from sapwood.lang.infer.heap import HeapRules
-from sapwood.lang.infer.iteration import Indexed
+from sapwood.lang.infer.heap import HeapRules, is_reference
+from sapwood.lang.infer.iteration import Indexed, is_iterable
 from sapwood.lang.infer.text import ALL, as_index, call
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, heap, memory
@@ -39,8 +39,20 @@ def is_bytes(v: Value) -> bool:
     return isinstance(v, Var) and v.type in (BYTES, BYTEARRAY) or isinstance(v, Known) and isinstance(v.value, bytes)
 
 
+def _is_view(v: Value) -> bool:
+    return isinstance(v, Var) and isinstance(v.type, ty.Ref) and isinstance(v.type.target, ty.MemoryView)
+
+
+def is_bytes_like(v: Value) -> bool:
+    return is_bytes(v) or _is_view(v)
+
+
 def as_bytes(w: Any, v: Value, function: str) -> Var:
-    """A bytes-like value as a bytes object; a bytearray is copied."""
+    """A bytes-like value as a bytes object; a bytearray and a memoryview are copied."""
+    if _is_view(v):
+        from sapwood.lang.infer.memory_views import view_bytes
+
+        return view_bytes(w, v)  # type: ignore[arg-type]
     if not is_bytes(v):
         hint = "convert it with bytes(x), or encode a str"
         raise BadOperand(w.b.loc, function=function, detail=f"an argument is {describe(v)}, not bytes", hint=hint)
@@ -67,7 +79,7 @@ def _from_text(w: Any, x: Value) -> Value:
 METHODS: dict[str, Callable[..., Value]] = {}
 _AS_TEXT = (
     "find", "rfind", "count", "startswith", "endswith", "replace", "partition", "rpartition", "removeprefix",
-    "removesuffix", "zfill", "join", "lower", "upper", "title", "capitalize", "swapcase", "expandtabs",
+    "removesuffix", "zfill", "lower", "upper", "title", "capitalize", "swapcase", "expandtabs",
 )  # fmt: skip
 
 
@@ -92,7 +104,7 @@ def _method(name: str, rule: Callable[..., Value]) -> Callable[..., Value]:
 
 
 def _argument(w: Any, v: Value, name: str) -> Value:
-    if is_bytes(v):
+    if is_bytes_like(v):
         return _as_text(w, as_bytes(w, v, name))
     if isinstance(v, Agg) and isinstance(v.type, ty.Tuple):
         return Agg(v.type, tuple(_argument(w, i, name) for i in v.items))
@@ -109,11 +121,28 @@ def _argument(w: Any, v: Value, name: str) -> Value:
 @method(*_AS_TEXT)
 def _shared(w: Any, name: str, s: Var, *args: Value, **kwargs: Value) -> Value:
     first = args[:1]
-    if name in ("find", "rfind", "count") and first and not is_bytes(first[0]):
+    if name in ("find", "rfind", "count") and first and not is_bytes_like(first[0]):
         first = (call(w, library().byte_bytes, w.b.materialize(require_index(w.b, first[0], "a byte"))),)
     values = [_argument(w, a, name) for a in (*first, *args[1:])]
     named = {k: _argument(w, v, name) for k, v in kwargs.items()}
     return _from_text(w, text.METHODS[name](w, _as_text(w, s), *values, **named))
+
+
+@method("join")
+def _join(w: Any, name: str, s: Var, items: Value) -> Value:
+    if is_iterable(items) and not (isinstance(items, Agg) and isinstance(items.type, ty.Tuple)):
+        from sapwood.lang.infer.lists import collect
+
+        found = items if is_reference(items) and isinstance(items.type.target, ty.List) else collect(w, items)  # type: ignore[union-attr]
+        elem = found.type.target.elem  # type: ignore[union-attr]
+        if elem.kind == "never":
+            return Known(b"")
+        if isinstance(getattr(elem.data, "target", None), ty.ByteArray | ty.MemoryView):
+            from sapwood.lang.library.bytes_iterable import bytes_of_each
+
+            found = call(w, bytes_of_each, found)
+        items = found
+    return _shared(w, name, s, items)
 
 
 @method("index", "rindex")
@@ -237,20 +266,24 @@ class _BytesLike(HeapRules):
 
     def contains(self, w: Any, x: Var, item: Value) -> Value | None:
         s = as_bytes(w, x, "in")
-        if not is_bytes(item):
+        if not is_bytes_like(item):
             item = call(w, library().byte_bytes, w.b.materialize(require_index(w.b, item, "a byte")))
         from sapwood.lang.library.text_search import text_contains
 
         return call(w, text_contains, _as_text(w, s), _as_text(w, as_bytes(w, item, "in")))
 
     def binary(self, w: Any, fn: Any, x: Value, y: Value) -> Value | None:
+        if _is_view(y) and fn in (operator.eq, operator.ne):
+            from sapwood.lang.infer.memory_views import MemoryViewRules
+
+            return MemoryViewRules().binary(w, fn, x, y)
         if fn in COMPARISONS:
             if not (is_bytes(x) and is_bytes(y)):
                 return Known(fn is operator.ne) if fn in (operator.eq, operator.ne) else None
             p, q = (_as_text(w, as_bytes(w, v, "comparison")) for v in (x, y))
             return text.compare_texts(w, fn, p, q)
         array = isinstance(x, Var) and x.type == BYTEARRAY
-        if fn is operator.add and is_bytes(x) and is_bytes(y):
+        if fn is operator.add and is_bytes(x) and is_bytes_like(y):
             p, q = (_as_text(w, as_bytes(w, v, "+")) for v in (x, y))
             return _made(w, _from_text(w, text.add_texts(w, p, q)), array)
         if fn is operator.mul:
@@ -381,7 +414,7 @@ def _append(w: Any, x: Var, value: Value) -> Value:
 
 @_array("extend")
 def _extend(w: Any, x: Var, values: Value) -> Value:
-    new = values if is_bytes(values) else _from_iterable(w, values)
+    new = values if is_bytes_like(values) else _from_iterable(w, values)
     call(w, library().array_extend, x, as_bytes(w, new, "extend"))
     return Known(None)
 
@@ -430,7 +463,7 @@ def _bytes(w: Any, x: Value = Known(b""), encoding: Value | None = None, errors:
             hint = 'write bytes(s, "utf-8") or s.encode()'
             raise BadOperand(w.b.loc, function="bytes", detail="string argument without an encoding", hint=hint)
         return encode(w, x, encoding, errors)
-    if is_bytes(x):
+    if is_bytes_like(x):
         return x if isinstance(x, Known) else as_bytes(w, x, "bytes")
     if isinstance(x, Known) and isinstance(x.value, int) or isinstance(x, Var) and isinstance(x.type, ty.Scalar):
         return call(w, library().bytes_zeros, w.b.materialize(require_index(w.b, x, "a number of bytes")))
@@ -440,6 +473,13 @@ def _bytes(w: Any, x: Value = Known(b""), encoding: Value | None = None, errors:
 @builtin(builtins.bytearray)
 def _bytearray(w: Any, *args: Value) -> Value:
     return _made(w, w.b.materialize(_bytes(w, *args)), True)
+
+
+@builtin(builtins.memoryview)
+def _memoryview(w: Any, object: Value) -> Value:
+    from sapwood.lang.infer.memory_views import new_view
+
+    return new_view(w, object)
 
 
 def _order(w: Any, byteorder: Value) -> Value:

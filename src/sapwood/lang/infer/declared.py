@@ -91,7 +91,7 @@ def annotation_hint(a: Any) -> str:
     cls = typing.get_origin(a) or a
     if not isinstance(cls, type):
         return TYPES
-    if cls.__module__.partition(".")[0] in ("numpy", "torch", "array") or cls is memoryview:
+    if cls.__module__.partition(".")[0] in ("numpy", "torch", "array"):
         return "write Tensor[dtype, rank], for example Tensor[f64, 1]; NumPy arrays fit it"
     if cls is list:
         return "say what it holds: list[float]; or Tensor[f64, 1], for a NumPy array"
@@ -132,6 +132,8 @@ def _declare(a: Any, name: str, loc: Loc | None) -> Declared | None:
         return Declared("heap", (ty.Bytes() if a is bytes else ty.ByteArray(),))
     if a is object:
         return Declared("heap", (ty.Object(),))
+    if a is memoryview:
+        return Declared("heap", (ty.MemoryView(ty.U8),))  # of other items, too: see fit and boundary.classify
     if isinstance(a, TypeVar) or a is typing.Self:
         return Declared("typevar", (a,))
     if a is Any:
@@ -306,6 +308,8 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
                 if len(items) == len(declared.args):
                     parts = (fit(b, d, v, bindings) for d, v in zip(declared.args, items, strict=True))
                     return Agg(ty.Tuple(len(items)), tuple(parts))
+        case "heap" if isinstance(declared.args[0], ty.MemoryView) and _is_view(value):
+            return value
         case "heap" | "list" | "dict" | "set" | "frozenset" | "native" | "optional" | "spec" | "complex":
             return _fit_spec(b, declared, value, bindings)
     raise Misfit
@@ -313,6 +317,10 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
 
 def _is_object(value: Value) -> TypeGuard[Var]:
     return isinstance(value, Var) and isinstance(value.type, ty.Ref) and isinstance(value.type.target, ty.Object)
+
+
+def _is_view(value: Value) -> bool:
+    return isinstance(value, Var) and isinstance(value.type, ty.Ref) and isinstance(value.type.target, ty.MemoryView)
 
 
 def _fit_spec(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:

@@ -52,6 +52,8 @@ def comparable(x: Value, y: Value) -> bool:
                 return "number"
             case Known(value=str()):
                 return ty.Str
+            case Known(value=bytes()):
+                return ty.Bytes
             case Known(value=tuple()):
                 return ty.Tuple
             case Known(value=value):
@@ -65,7 +67,7 @@ def comparable(x: Value, y: Value) -> bool:
     a, b = kind(x), kind(y)
     sets = {"Set", "FrozenSet"}
     names = {getattr(a, "__name__", ""), getattr(b, "__name__", "")}
-    return a == b or "own" in (a, b) or "object" in (a, b) or names <= sets or names <= {"Bytes", "ByteArray"}
+    return a == b or "own" in (a, b) or "object" in (a, b) or names <= sets or names <= {"Bytes", "ByteArray", "MemoryView"}
 
 
 def _equal_items(w: Any, xs: tuple[Value, ...], ys: tuple[Value, ...]) -> Value:

@@ -72,6 +72,10 @@ class HeapRules:
         """`x(...)`; None when it cannot be called."""
         return None
 
+    def context_method(self, x: Var, name: str) -> Value | None:
+        """`__enter__` and `__exit__`, as a library function bound to x."""
+        return None
+
     def unary(self, w: Any, fn: Any, x: Var) -> Value | None:
         return None
 
@@ -110,6 +114,8 @@ _MODULES: dict[type, tuple[str, str]] = {  # loaded when a program first has suc
     ty.Str: ("sapwood.lang.infer.text", "TextRules"),
     ty.Bytes: ("sapwood.lang.infer.bytes_rules", "BytesRules"),
     ty.ByteArray: ("sapwood.lang.infer.bytes_rules", "ByteArrayRules"),
+    ty.MemoryView: ("sapwood.lang.infer.memory_views", "MemoryViewRules"),
+    ty.PythonBuffer: ("sapwood.lang.infer.memory_views", "PythonBufferRules"),
 }
 _RULES: dict[type, HeapRules] = {}
 

@@ -333,6 +333,16 @@ def _bytes(w: Walker, value: Var) -> Iteration:
     return Numbers(found)
 
 
+@iterates(ty.MemoryView)
+def _view(w: Walker, value: Var) -> Iteration:
+    from sapwood.lang.infer.heap import require_some
+    from sapwood.lang.infer.memory_views import ViewItems
+
+    found = require_some(w, value, TypeError, "'NoneType' object is not iterable")
+    assert isinstance(found, Var)
+    return ViewItems(found)
+
+
 class ListItems(Indexed):
     """A list, by number, as long as there is such an item: it may change while it is iterated."""
 

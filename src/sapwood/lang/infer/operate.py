@@ -133,7 +133,11 @@ class OperatorMixin:
         return value
 
     def method_of(self, value: Value, name: str) -> Value | None:
-        """A method that a @struct defines itself."""
+        """A method that a @struct defines itself; `with` also finds those of a memoryview."""
+        if name in ("__enter__", "__exit__") and is_reference(value):
+            found = rules_of(value).context_method(value, name)
+            if found is not None:
+                return found
         return find_method(lift(self.b, value), name)
 
 

@@ -17,3 +17,9 @@ def bytes_of(values) -> bytes:
             raise ValueError("bytes must be in range(0, 256)")
         array_append(x, v)
     return array_bytes(x)
+
+
+@fn
+def bytes_of_each(xs):
+    """A list of the bytes of each of them."""
+    return [bytes(x) for x in xs]

@@ -1,7 +1,7 @@
 """bytes and bytearray. A bytes object is laid out as a str with as many code points as bytes, so that what searches,
 cuts and joins texts does it for bytes, too; here is what differs.
 
-Words of a bytearray: 2 length, 3 capacity, 4 address of the bytes.
+Words of a bytearray: 2 length, 3 capacity, 4 address of the bytes, 5 how many memoryviews look at it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sapwood.lang.values import Spec
 BYTES, BYTEARRAY = ty.Bytes(), ty.ByteArray()
 ITEM = Spec("leaf", ty.Ref(ty.Bytes()))
 ITEMS, STORED = ty.List(ITEM), ty.Stored(ITEM)
-LENGTH, CAPACITY, DATA = 2, 3, 4
+LENGTH, CAPACITY, DATA, EXPORTS = 2, 3, 4, 5
 HEX = b"0123456789abcdef"
 
 
@@ -442,8 +442,9 @@ def int_from_bytes(s: bytes, big: bool, signed: bool) -> int:
 @fn(unchecked=True, unit=True)
 def array_new(p: Ptr[u8], n: int) -> bytearray:
     """A new bytearray with a copy of n bytes."""
-    x = new_object(BYTEARRAY, 40)
+    x = new_object(BYTEARRAY, 48)
     w = words(x)
+    w[EXPORTS] = 0
     w[LENGTH] = 0
     w[CAPACITY] = 0
     data = allocate(n)
@@ -466,6 +467,12 @@ def array_data(x) -> Ptr[u8]:
     return Ptr[u8](words(x)[DATA])
 
 
+@fn(unchecked=True, inline=True)
+def _may_resize(x) -> None:
+    if words(x)[EXPORTS] > 0:
+        raise BufferError("Existing exports of data: object cannot be re-sized")
+
+
 @fn(unchecked=True, unit=True)
 def array_reserve(x: bytearray, n: int) -> None:
     """Room for n bytes at least."""
@@ -480,6 +487,7 @@ def array_reserve(x: bytearray, n: int) -> None:
 def array_append(x, value: int) -> None:
     if value < 0 or value > 255:
         raise ValueError("byte must be in range(0, 256)")
+    _may_resize(x)
     n = words(x)[LENGTH]
     if n == words(x)[CAPACITY]:
         array_reserve(x, n + 1)
@@ -490,6 +498,8 @@ def array_append(x, value: int) -> None:
 @fn(unchecked=True, unit=True)
 def array_extend(x: bytearray, s: bytes) -> None:
     n, m = words(x)[LENGTH], text_size(s)
+    if m > 0:
+        _may_resize(x)
     array_reserve(x, n + m)
     move(array_data(x) + n, text_data(s), m)
     words(x)[LENGTH] = n + m
@@ -525,6 +535,8 @@ def array_replace(x: bytearray, start: int, stop: int, s: bytes) -> None:
     first = clip(start, n)
     last = max(clip(stop, n), first)
     size = n - (last - first) + m
+    if size != n:
+        _may_resize(x)
     array_reserve(x, size)
     p = array_data(x)
     if m > last - first:
@@ -557,6 +569,7 @@ def array_pop(x: bytearray, index: int) -> int:
     i = index + n if index < 0 else index
     if i < 0 or i >= n:
         raise IndexError("pop index out of range")
+    _may_resize(x)
     p = array_data(x)
     value = int(p[i])
     move_down(p + i, p + (i + 1), n - i - 1)
@@ -568,6 +581,7 @@ def array_pop(x: bytearray, index: int) -> int:
 def array_insert(x: bytearray, index: int, value: int) -> None:
     if value < 0 or value > 255:
         raise ValueError("byte must be in range(0, 256)")
+    _may_resize(x)
     n = words(x)[LENGTH]
     i = clip(index, n)
     array_reserve(x, n + 1)

@@ -1,0 +1,37 @@
+"""Mistakes with text and bytes; see mistakes.py."""
+
+from __future__ import annotations
+
+import numpy as np
+from mistakes import call
+
+from sapwood import Tensor, fn
+
+
+@call(np.zeros(3))
+@fn
+def view_of_a_tensor(x: Tensor[float, 1]) -> float:
+    m = memoryview(x)
+    return m[0]
+
+
+@call(b"abc")
+@fn
+def view_deleted(s: bytes) -> int:
+    m = memoryview(bytearray(s))
+    del m[0]
+    return len(m)
+
+
+@call(b"abc")
+@fn
+def view_item_is_text(s: bytes) -> int:
+    m = memoryview(bytearray(s))
+    m[0] = "a"
+    return m[0]
+
+
+@call(np.zeros((3, 3)))
+@fn
+def view_of_two_axes(m: memoryview) -> float:
+    return m[0]
