@@ -21,7 +21,14 @@ from sapwood.lang.ops.simd import iota
 from sapwood.targets.x86 import LEVELS, level, make
 
 TARGETS = {t.key: (name, t) for name in LEVELS for t in [make(level(name))]}  # the different ones of this machine
-EACH_TARGET = pytest.mark.parametrize("target", [t for _, t in TARGETS.values()], ids=[n for n, _ in TARGETS.values()])
+ENDS = [*TARGETS.values()][:: max(len(TARGETS) - 1, 1)]  # those between them are for the nightly run
+EACH_TARGET = pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param(t, id=n, marks=() if (n, t) in ENDS else pytest.mark.nightly)
+        for n, t in TARGETS.values()
+    ],
+)
 T = TypeVar("T")
 INF, NAN = libm.inf, libm.nan
 
