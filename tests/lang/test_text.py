@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sapwood import fn
@@ -247,3 +247,21 @@ def test_reversed_text_and_numbers_in_other_bases():
         assert backwards(s) == backwards.__wrapped__(s)
     for n in (0, -300, 2**63 - 1, -(2**63)):
         assert bases(n) == bases.__wrapped__(n)
+
+
+@fn
+def looked_up(s: str, places: list[int]) -> str:
+    out, text = "", s
+    for i in places:
+        out += text[i] + text[i : i + 3] + str(text.find("é", i))
+        if i % 3 == 0:
+            text = text[1:] + out[i % len(out)]  # another object, perhaps where an old one was
+        if i % 5 == 0:
+            out += out[i // 2 % len(out)]
+    return out
+
+
+@given(st.text("aé漢😀", min_size=70, max_size=200), st.lists(st.integers(0, 60), max_size=20))
+@settings(deadline=None, max_examples=60)
+def test_places_are_remembered_for_the_right_text(s, places):
+    assert looked_up(s * 2, places) == looked_up.__wrapped__(s * 2, places)

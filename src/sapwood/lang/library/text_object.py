@@ -16,10 +16,13 @@ from sapwood.lang.library.text_utf8 import (
     decode_at,
     encode_at,
     skip_points,
+    skip_points_back,
     width_at,
     width_of,
 )
 from sapwood.lang.ops.heap import free_object, new_object, words
+from sapwood.lang.ops.heap_struct import heap_state
+from sapwood.lang.ops.memory import address
 from sapwood.lang.ops.text_objects import ascii_character, text_data, text_grow
 
 STR = ty.Str()
@@ -42,7 +45,39 @@ def new_text(size: int, points: int):
 
 @fn(unchecked=True)
 def text_drop(w: Ptr[i64]) -> None:
+    forget_place(w)
     free_object(w)
+
+
+# Words of the shared state: the text that was last indexed and is not ASCII, a code point of it and its byte. So a loop
+# over its indices takes linear time. The object's address is no longer its own once it ends or grows.
+PLACE_TEXT, PLACE_POINT, PLACE_BYTE = 4, 5, 6
+WORTH = 64  # code points of a text for which a place is remembered
+
+
+@fn(unchecked=True, inline=True)
+def forget_place(w: Ptr[i64]) -> None:
+    if heap_state()[PLACE_TEXT] == address(w):
+        heap_state()[PLACE_TEXT] = 0
+
+
+@fn(unchecked=True, unit=True)
+def text_place(s: str, index: int) -> int:
+    """The byte where code point `index` (0 to points) begins: from the nearest of both ends and the last place."""
+    n, points, p = text_size(s), text_points(s), text_data(s)
+    if points < WORTH or n == points:
+        return byte_of_point(p, n, points, index)
+    state, me = heap_state(), address(words(s))
+    gap = index - state[PLACE_POINT]
+    if state[PLACE_TEXT] == me and abs(gap) < min(index, points - index):
+        last = state[PLACE_BYTE]
+        at = skip_points(p, last, n, gap) if gap >= 0 else skip_points_back(p, last, -gap)
+    else:
+        at = byte_of_point(p, n, points, index)
+    state[PLACE_TEXT] = me
+    state[PLACE_POINT] = index
+    state[PLACE_BYTE] = at
+    return at
 
 
 @fn(unchecked=True, inline=True)
@@ -137,6 +172,7 @@ def text_put(s: str, t: str) -> None:
 @fn(unchecked=True, inline=True)
 def text_add(s, t):
     """s + t. If nobody else refers to s, it grows in place, so that adding in a loop takes linear time."""
+    forget_place(words(s))
     grown = text_grow(s, text_size(t))
     text_put(grown, t)
     return grown
@@ -181,7 +217,7 @@ def text_item(s: str, index: int) -> str:
     p = text_data(s)
     if n == points:
         return text_character(int(p[i]))
-    return text_character(decode_at(p, byte_of_point(p, n, points, i)))
+    return text_character(decode_at(p, text_place(s, i)))
 
 
 @fn(unchecked=True, unit=True)
@@ -239,11 +275,11 @@ def text_slice(s: str, start: int, stop: int) -> str:
     p = text_data(s)
     if n == points:
         return text_from(p + first, last - first, last - first)
-    begin = byte_of_point(p, n, points, first)
+    begin = text_place(s, first)
     if last - first < (points >> 2):
         end = skip_points(p, begin, n, last - first)
     else:
-        end = byte_of_point(p, n, points, last)
+        end = text_place(s, last)
     return text_from(p + begin, end - begin, last - first)
 
 
@@ -272,7 +308,7 @@ def text_slice_step(s: str, start: int, stop: int, step: int, has_start: bool, h
         for k in range(count):
             q[k] = p[first + k * step]
         return out
-    i = byte_of_point(p, n, points, first)
+    i = text_place(s, first)
     start_byte, size = i, 0
     for k in range(count):
         size += width_at(p[i])

@@ -6,9 +6,9 @@ from sapwood.lang.api.annotations import Const, Ptr
 from sapwood.lang.api.dtypes import u8
 from sapwood.lang.function import fn
 from sapwood.lang.library.text_memory import count, equal, find, find_last, move
-from sapwood.lang.library.text_object import clip, new_text, text_part, text_points, text_size
+from sapwood.lang.library.text_object import clip, new_text, text_part, text_place, text_points, text_size
 from sapwood.lang.library.text_unicode import is_space
-from sapwood.lang.library.text_utf8 import before, byte_of_point, count_points, decode_at, width_at
+from sapwood.lang.library.text_utf8 import before, count_points, decode_at, width_at
 from sapwood.lang.ops.text_objects import text_data
 
 
@@ -22,10 +22,7 @@ def _bounds(s, start: int, end: int) -> tuple[int, int, int]:
     last = clip(end, points)
     if n == points or first > last:
         return first, last, first
-    p = text_data(s)
-    a = byte_of_point(p, n, points, first)
-    b = byte_of_point(p, n, points, last)
-    return a, b, first
+    return text_place(s, first), text_place(s, last), first
 
 
 @fn(unchecked=True, inline=True)
