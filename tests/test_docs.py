@@ -62,7 +62,7 @@ def test_programs_print_what_the_page_says(page, number, tmp_path, request):
         source = source.replace(ADDRESS, request.getfixturevalue("server"))
     (tmp_path / "example.py").write_text(source)
     done = subprocess.run(
-        [sys.executable, "example.py"], capture_output=True, text=True, timeout=120, cwd=tmp_path,
+        [sys.executable, "example.py"], capture_output=True, text=True, timeout=400, cwd=tmp_path,
         env=ENVIRONMENT, check=False,
     )  # fmt: skip
     said = done.stdout + done.stderr.replace(f"{tmp_path}{os.sep}", "")
@@ -99,7 +99,7 @@ def test_programs_of_the_book(page, tmp_path):
         file.write_text(source)
     command = [sys.executable, "-c", RUNNER, *map(str, files)]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=240, cwd=tmp_path, env=ENVIRONMENT, check=False
+        command, capture_output=True, text=True, timeout=400, cwd=tmp_path, env=ENVIRONMENT, check=False
     )
     assert done.returncode == 0, done.stderr
     for (source, expected), said in zip(parts, json.loads(done.stdout.splitlines()[-1]), strict=True):
@@ -116,7 +116,7 @@ def test_curl_is_answered(page, server):
     text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", "")
     (command,) = re.findall(r"^(?:\$ )?(curl .*)$", text, re.MULTILINE)
     command = command.replace(ADDRESS, server)
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=400, check=True)
     assert json.loads(done.stdout)["choices"][0]["text"]
 
 

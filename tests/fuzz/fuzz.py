@@ -117,6 +117,9 @@ class Child:
                     found.append(json.loads(line[11:]))
         except BrokenPipeError:
             pass
+        except BaseException:  # a test that was stopped: its answer must not be taken for that of the next module
+            self.stop()
+            raise
         finally:
             timer.cancel()
         self.errors.seek(0)

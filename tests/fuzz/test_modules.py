@@ -58,6 +58,18 @@ def test_a_crash_and_a_hang_are_told(monkeypatch):
     assert fuzz.run(crash) == ([], "")
 
 
+def test_an_interrupted_run_leaves_no_answer_behind(monkeypatch):
+    def interrupted(text):
+        raise KeyboardInterrupt
+
+    source = "from conformance import case, fn\n\n@case(1)\n@fn\ndef p0(n: int) -> int:\n    return n.nothing\n"
+    with monkeypatch.context() as patch:
+        patch.setattr(fuzz.json, "loads", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fuzz.run(source)
+    assert fuzz.run(source.replace(".nothing", "")) == ([], "")
+
+
 @pytest.mark.nightly
 @pytest.mark.timeout(36_000)
 def test_two_hundred_thousand(tmp_path):

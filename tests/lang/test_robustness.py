@@ -17,7 +17,7 @@ import sapwood
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(sapwood.__file__).parents[1])}
 
 
-def survives(source: str, tmp_path: Path, timeout: float = 120) -> str:
+def survives(source: str, tmp_path: Path, timeout: float = 400) -> str:
     """Run a program in a process of its own; what it printed. It must come to its end by itself."""
     file = tmp_path / "program.py"
     file.write_text(source)
@@ -141,7 +141,7 @@ print("tried", tried)
 
 
 def test_arguments_of_every_kind(tmp_path):
-    assert "tried" in survives(ARGUMENTS, tmp_path, 300)
+    assert "tried" in survives(ARGUMENTS, tmp_path, 500)
 
 
 RECURSION = '''

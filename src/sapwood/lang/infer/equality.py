@@ -65,9 +65,9 @@ def comparable(x: Value, y: Value) -> bool:
         return None
 
     a, b = kind(x), kind(y)
-    sets = {"Set", "FrozenSet"}
+    sets, octets = {"Set", "FrozenSet"}, {"Bytes", "ByteArray", "MemoryView"}
     names = {getattr(a, "__name__", ""), getattr(b, "__name__", "")}
-    return a == b or "own" in (a, b) or "object" in (a, b) or names <= sets or names <= {"Bytes", "ByteArray", "MemoryView"}
+    return a == b or "own" in (a, b) or "object" in (a, b) or names <= sets or names <= octets
 
 
 def _equal_items(w: Any, xs: tuple[Value, ...], ys: tuple[Value, ...]) -> Value:
