@@ -89,7 +89,7 @@ def inputs(directory: Path) -> dict[str, Path]:
         "fasta": "".join(f">{k} bases\n{lines(letters('ACGTacgtNRY', 1_000_001))}" for k in range(4)),
         "bases": letters("acgt", 250_000),
         "words": letters("abcd", 4_000) + "\n" + letters("abcd", 4_000),
-        "json": json.dumps(records, indent=1),
+        "json": json.dumps(records * 8, indent=1),
         "text": lines(" ".join(random.choices(words, weights, k=500_000)).replace("\n", " ")),
     }
     paths: dict[str, Path] = {}

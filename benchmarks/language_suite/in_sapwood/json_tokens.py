@@ -1,10 +1,10 @@
-from sapwood import fn
+from sapwood import List, fn
 
 PUNCTUATION, STRING, NUMBER, WORD = range(4)
 
 
 @fn
-def tokens(text: str) -> list[tuple[int, int, int]]:
+def tokens(text: str) -> List[tuple[int, int, int]]:
     found: list[tuple[int, int, int]] = []
     i = 0
     n = len(text)
@@ -37,11 +37,12 @@ def prepare(n: int, data: bytes) -> str:
     return data.decode()
 
 
-def run(text: str, threads: int) -> list[tuple[int, int, int]]:
+def run(text: str, threads: int) -> List[tuple[int, int, int]]:
     return tokens(text)
 
 
-def report(found: list[tuple[int, int, int]]) -> str:
+@fn
+def report(found: List[tuple[int, int, int]]) -> str:
     kinds, total = [0] * 4, 0
     for kind, start, end in found:
         kinds[kind] += 1

@@ -699,6 +699,9 @@ def restore(
 
 def result_shape(b: Any, value: Any) -> tuple[ResultShape, list[Var]]:
     """The shape of a result and its leaves; tensors and structs are opened up."""
+    from sapwood.lang.infer.characters import is_character
+
+    value = b.materialize(value) if is_character(value) else value
     match value:
         case Var(type=ty.Ref(target=target)) if holds_structs(target):
             return ResultShape("heap", describe_target(target)), [b.apply(give_away, value)]

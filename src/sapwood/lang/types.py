@@ -370,6 +370,14 @@ class BoundMethod(Type):
 
 
 @dataclass(frozen=True, slots=True)
+class Character(Type):
+    """A str of one code point that needs no object: one item, the code point (infer/characters.py)."""
+
+    def __str__(self) -> str:
+        return "str"
+
+
+@dataclass(frozen=True, slots=True)
 class Optional(Type):
     """A value or None, where the value is no single reference: items are a flag (is it there?) and the value."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadConversion
+from sapwood.lang.infer.characters import is_character
 from sapwood.lang.infer.heap import rules_of
 from sapwood.lang.infer.join import present
 from sapwood.lang.infer.narrow import is_none, is_optional, some
@@ -32,6 +33,8 @@ def box(w: Any, value: Value) -> Var:
         )
         assert isinstance(found, Var)
         return found
+    if is_character(value):
+        value = b.materialize(value)
     match value:
         case Var(type=ty.Ref(target=ty.Object())):
             return value

@@ -8,7 +8,7 @@ from sapwood.lang.errors import NOWHERE, BadConversion, LiteralOverflow, Loc, No
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops.base import Operation
 from sapwood.lang.ops.numeric import int_range, round_float
-from sapwood.lang.types import BOOL, F64, I64, Bytes, Leaf, Ref, Scalar, Simd, Str, elem_of, like
+from sapwood.lang.types import BOOL, F64, I64, Bytes, Character, Leaf, Ref, Scalar, Simd, Str, elem_of, like
 from sapwood.lang.values import Agg, Known, Value, describe, type_name
 
 if TYPE_CHECKING:
@@ -103,6 +103,10 @@ class Builder:
                 from sapwood.lang.ops.text_objects import bytes_constant
 
                 return self.emit1(bytes_constant, (), Ref(Bytes()), data=v)
+            case Agg(type=Character(), items=(code,)):
+                from sapwood.lang.library.text_object import text_character
+
+                return self.interpreter.call_function(text_character, (code,))  # type: ignore[return-value]
         raise BadConversion(
             self.loc, found=describe(value), expected="a number", hint=f"{what} must be a number here"
         )

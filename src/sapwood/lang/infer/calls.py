@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_origin
 
@@ -39,6 +40,7 @@ from sapwood.lang.infer import (  # noqa: F401  (they enter their rules)
 )
 from sapwood.lang.infer.builder import Builder
 from sapwood.lang.infer.builtins import BUILTINS
+from sapwood.lang.infer.characters import plain
 from sapwood.lang.infer.complex_numbers import construct as construct_complex
 from sapwood.lang.infer.construct import construct_parameterised, convert_number
 from sapwood.lang.infer.declared import ANY, Bindings, declare, fit_parameter, struct_type
@@ -47,7 +49,7 @@ from sapwood.lang.infer.generics import bind_type_variables, declared_of, fill_i
 from sapwood.lang.infer.heap import Dead, rules_of
 from sapwood.lang.infer.heap_structs import is_heap
 from sapwood.lang.infer.interpreter import declared_parameters
-from sapwood.lang.infer.operate import OPERATORS, UNARY
+from sapwood.lang.infer.operate import CHARACTERS_WELCOME, OPERATORS, UNARY
 from sapwood.lang.infer.structs import construct_struct, find_method
 from sapwood.lang.ir.ssa import Region, Var
 from sapwood.lang.ops import control
@@ -88,6 +90,9 @@ class CallMixin:
         def apply_operator(self, callee: Any, args: list[Value], loc: Loc) -> Value: ...
 
     def call(self, target: Value, args: list[Value], kwargs: dict[str, Value], loc: Loc) -> Value:
+        if not _takes_characters(target):
+            args = [plain(self.b, a) for a in args]
+            kwargs = {k: plain(self.b, a) for k, a in kwargs.items()}
         match target:
             case Agg(type=ty.Closure()):
                 return self.call_closure(target, args, kwargs, loc)
@@ -304,6 +309,18 @@ class CallMixin:
         code, python = self.interp.hir(function), function.__wrapped__
         values = self.bind_arguments(code, python.__name__, [method.items[0]], {}, _defaults(function), loc)
         return self.inline(code, python, [ANY] * len(values), values, {}, function.options.unchecked, loc)
+
+
+def _takes_characters(target: Value) -> bool:
+    """Functions of the program, and what is entered in CHARACTERS_WELCOME; all else gets a str."""
+    match target:
+        case Agg(type=ty.Closure()):
+            return True
+        case Agg(type=ty.BoundMethod(function=function)):
+            return not callable(getattr(function, "rule", None))
+        case Known(value=f):
+            return is_compiled(f) or isinstance(f, Hashable) and f in CHARACTERS_WELCOME
+    return False
 
 
 @lru_cache(maxsize=4096)

@@ -16,6 +16,7 @@ from sapwood.lang import types as ty
 from sapwood.lang.api.annotations import SIMD, Const, Parameterised, Ptr, StackArray, Tensor
 from sapwood.lang.api.dtypes import Number, complex_type, scalar_type
 from sapwood.lang.errors import BadAnnotation, BadConversion, Loc, TypeVarConflict, WrongArgumentType
+from sapwood.lang.infer.characters import is_character
 from sapwood.lang.infer.join import Clash, adapt, complex_spec, join, storable
 from sapwood.lang.values import Agg, Known, Spec, Value, Var, describe, make_tuple, rebuild, spec_of
 
@@ -245,6 +246,9 @@ class Misfit(Exception):
         self.hint = hint
 
 
+_TEXT = Declared("heap", (ty.Str(),))
+
+
 def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
     """The value, converted where conversion is implicit; raises Misfit. An object is asked when it is there."""
     if _is_object(value) and declared.kind not in ("any", "typevar"):
@@ -253,6 +257,10 @@ def fit(b: Any, declared: Declared, value: Value, bindings: Bindings) -> Value:
             from sapwood.lang.infer.border import unbox
 
             return unbox(b.interpreter.frames[-1], value, spec)
+    if is_character(value) and declared.kind != "any":
+        if declared == _TEXT:
+            return value
+        value = b.materialize(value)
     match declared.kind:
         case "any":
             return value

@@ -50,7 +50,7 @@ def comparable(x: Value, y: Value) -> bool:
                 return "object" if isinstance(target, ty.Object) else type(target)
             case Known(value=bool() | int() | float() | complex()):
                 return "number"
-            case Known(value=str()):
+            case Known(value=str()) | Agg(type=ty.Character()):
                 return ty.Str
             case Known(value=bytes()):
                 return ty.Bytes

@@ -50,6 +50,8 @@ def _hash(w: Any, x: Value, exact: bool) -> Value:
         return python_hash(w, v) if exact else table_hash(w, v)
 
     match x:
+        case Agg(type=ty.Character()):
+            return part(w.b.materialize(x))
         case Known(value=None):
             return Known(HASH_OF_NONE)
         case Known(value=bool() | int() | float() | str() | bytes()):
@@ -116,7 +118,7 @@ def require_hash(w: Any, x: Value) -> None:
 
                 for item in hashed_fields(w, x):
                     require_hash(w, item)
-        case Agg(type=ty.Complex()):
+        case Agg(type=ty.Complex() | ty.Character()):
             return
         case Agg():
             raise NotHashable(w.b.loc, type=describe(x), hint=hashable_hint(x))

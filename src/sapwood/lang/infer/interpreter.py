@@ -43,6 +43,7 @@ class Instance:
     key: Any
     result: Spec | None = None  # None while its body is being walked
     endless: bool = False  # it never returns: it raises, or runs for ever
+    plain: bool = False  # its result is what the annotation says, without characters: others than calls ask for it
 
 
 @dataclass
@@ -188,7 +189,7 @@ class Interpreter:
 
     def compile(self, fn: Any, arguments: tuple[Value, ...], name: str) -> Program:
         """The program whose entry is `fn` with these arguments; leaves of them are its parameters."""
-        instance = self.settle(lambda: self.instance(fn, arguments, name))
+        instance = self.settle(lambda: self.instance(fn, arguments, name, plain=True))
         functions = [i.function for i in self.order]
         functions.sort(key=lambda f: f is not instance.function)
         finish(functions)
@@ -196,13 +197,13 @@ class Interpreter:
         program.entry.attrs["result"] = instance.result
         return program
 
-    def instance(self, fn: Any, arguments: tuple[Value, ...], name: str = "") -> Instance:
+    def instance(self, fn: Any, arguments: tuple[Value, ...], name: str = "", plain: bool = False) -> Instance:
         """The instance of `fn` for the specs of the arguments, compiled now if it is new."""
         from sapwood.lang.fingerprint import symbol_name
         from sapwood.lang.infer.walker import FunctionWalker
 
         specs = tuple(spec_of(a) for a in arguments)
-        key = (id(fn), specs)
+        key = (id(fn), specs, plain and not name)
         known = self.instances.get(key)
         if known is not None:
             if known.result is None:
@@ -217,7 +218,7 @@ class Interpreter:
         body = Region()
         hir = self.hir(fn)
         function = Function(name, tuple(params), (), body, "host", hir.loc)
-        instance = Instance(fn, specs, function, key)
+        instance = Instance(fn, specs, function, key, plain=plain)
         self.instances[key] = instance
         self.order.append(instance)
         builder = Builder(self, body)

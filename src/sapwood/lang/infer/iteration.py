@@ -313,6 +313,11 @@ def _constant(w: Walker, value: Known) -> Iteration:
     return Items(tuple(Known(v) for v in value.value))
 
 
+@iterates(ty.Character)
+def _character(w: Walker, value: Value) -> Iteration:
+    return Items((value,))
+
+
 @iterates(ty.Str)
 def _text(w: Walker, value: Var) -> Iteration:
     from sapwood.lang.infer.heap import require_some

@@ -47,6 +47,8 @@ def storable(s: Spec) -> Spec:
         return s if leaf is None else Spec("leaf", leaf)
     if s.kind == "known":
         s = _tuple_spec(s)
+    if _is_character(s):
+        return TEXT
     if s.kind == "agg" and isinstance(s.data, ty.Struct) and not s.data.frozen:
         from sapwood.lang.infer.heap_structs import NeedsHeap
 
@@ -55,6 +57,18 @@ def storable(s: Spec) -> Spec:
 
 
 UNBOUND = Spec("unbound", None)
+TEXT = Spec("leaf", ty.Ref(ty.Str()))
+
+
+def _is_character(s: Spec) -> bool:
+    return s.kind == "agg" and isinstance(s.data, ty.Character)
+
+
+def without_characters(s: Spec) -> Spec:
+    """The spec in which each character is a str: what may leave a function."""
+    if _is_character(s):
+        return TEXT
+    return Spec(s.kind, s.data, tuple(map(without_characters, s.items))) if s.items else s
 
 
 def join(a: Spec, b: Spec) -> Spec:
@@ -72,6 +86,8 @@ def join(a: Spec, b: Spec) -> Spec:
         b = _tuple_spec(b)
     if is_complex(a) or is_complex(b):
         return _join_complex(a, b)
+    if _is_character(a) or _is_character(b):
+        return _join_character(*((a, b) if _is_character(a) else (b, a)))
     if a.kind == "agg" and b.kind == "agg":
         return _join_aggregates(a, b)
     pointer = _function_pointer(a, b)
@@ -120,6 +136,13 @@ def _join_complex(a: Spec, b: Spec) -> Spec:
     if len(elems) > 1 and ty.COMPLEX not in (a.data, b.data):
         raise Clash
     return complex_spec(ty.F64 if not elems or ty.F64 in elems else ty.F32)
+
+
+def _join_character(a: Spec, other: Spec) -> Spec:
+    """A character with a text: only constants of one character are such, too."""
+    if other.kind == "known" and isinstance(other.data.value, str) and len(other.data.value) == 1:
+        return a
+    return join(TEXT, other)
 
 
 def _learn(a: Spec, b: Spec) -> Spec:
@@ -296,6 +319,8 @@ def adapt(b: Any, value: Value, spec: Spec) -> list[Var]:
         from sapwood.lang.infer.complex_numbers import parts
 
         return list(parts(b, value, spec.data.elem))
+    if _is_character(spec) and isinstance(value, Known):
+        return [b.index(ord(value.value))]
     if spec.kind == "agg":
         items: Any = value.items if isinstance(value, Agg) else tuple(Known(v) for v in value.value)  # type: ignore[union-attr]
         return [leaf for item, s in zip(items, spec.items, strict=True) for leaf in adapt(b, item, s)]

@@ -16,6 +16,7 @@ from sapwood.lang.front import hir
 from sapwood.lang.infer import layout
 from sapwood.lang.infer.border import demand
 from sapwood.lang.infer.builtins import builtin
+from sapwood.lang.infer.characters import plain
 from sapwood.lang.infer.equality import ordered
 from sapwood.lang.infer.heap import Dead, HeapRules
 from sapwood.lang.infer.iteration import Indexed, choose, iterate
@@ -176,7 +177,7 @@ def fit_element(w: Any, value: Value, elem: Spec, what: str) -> Value:
     found = storable(spec_of(value))
     try:
         if join(elem, found) == elem or unify(elem, found):
-            return value
+            return plain(w.b, value)
     except Clash:
         pass
     raise misfit(w, value, elem, what)

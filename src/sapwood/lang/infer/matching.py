@@ -27,7 +27,7 @@ def kind_of(x: Value) -> str:
             return "none"
         case Known(value=bool() | int() | float() | complex()) | Var(type=ty.Scalar()):
             return "number"
-        case Known(value=str()):
+        case Known(value=str()) | Agg(type=ty.Character()):
             return "str"
         case Known(value=bytes()):
             return "bytes"

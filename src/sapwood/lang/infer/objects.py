@@ -18,7 +18,8 @@ from sapwood.lang.errors import (
     NotIndexable,
     TooManyIndices,
 )
-from sapwood.lang.infer import layout
+from sapwood.lang.infer import characters, layout
+from sapwood.lang.infer.characters import is_character, plain
 from sapwood.lang.infer.heap import require_some, rules_of
 from sapwood.lang.infer.heap_structs import struct_of
 from sapwood.lang.infer.number_methods import FLOAT_METHODS, INT_METHODS, methods_of, number_attribute
@@ -179,6 +180,11 @@ def bound(methods: dict[str, Any], name: str, receiver: Value) -> Value | None:
 def get_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value:
     found: Value | None = None
     x = require_some(w, x, AttributeError, f"'NoneType' object has no attribute '{name}'")
+    if is_character(x):
+        found = bound(characters.METHODS, name, x)
+        if found is not None:
+            return found
+        x = w.b.materialize(x)
     match x:
         case Var(type=ty.Ref()):
             found = rules_of(x).attribute(w, x, name)
@@ -317,6 +323,7 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
 
 def set_attribute(w: Walker, x: Value, name: str, value: Value) -> None:
     x = require_some(w, x, AttributeError, f"'NoneType' object has no attribute '{name}'")
+    value = plain(w.b, value)
     if isinstance(x, Agg) and isinstance(x.type, ty.Record):
         if set_record_field(w.b, x, name, value):
             return
@@ -345,6 +352,7 @@ def _index_items(index: Value) -> tuple[Value, ...]:
 
 def get_item(w: Walker, x: Value, index: Value) -> Value:
     x = require_some(w, x, TypeError, "'NoneType' object is not subscriptable")
+    x, index = plain(w.b, x), plain(w.b, index)
     match x:
         case Var(type=ty.Ref()):
             return rules_of(x).get_item(w, x, index)
@@ -385,6 +393,7 @@ def get_item(w: Walker, x: Value, index: Value) -> Value:
 
 def set_item(w: Walker, x: Value, index: Value, value: Value) -> None:
     x = require_some(w, x, TypeError, "'NoneType' object does not support item assignment")
+    index, value = plain(w.b, index), plain(w.b, value)
     match x:
         case Var(type=ty.Ref()):
             rules_of(x).set_item(w, x, index, value)
@@ -465,8 +474,10 @@ def length(w: Walker, x: Value) -> Value:
             return Known(len(x.items))
         case Var(type=ty.Simd() as t):
             return Known(t.lanes)
-        case Known(value=tuple() | str() as v):
+        case Known(value=tuple() | str() | bytes() as v):
             return Known(len(v))
+        case Agg(type=ty.Character()):
+            return Known(1)
         case Agg(type=ty.Range()) | Known(value=range()):
             return range_length(w, x)
     hint = "make a list of it: len(list(x))" if _is_iterator(x) else "x.shape gives sizes"

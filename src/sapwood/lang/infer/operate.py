@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ from sapwood.lang import types as ty
 from sapwood.lang.errors import ImmutableField, Loc
 from sapwood.lang.errors_iteration import NotIterable
 from sapwood.lang.front import hir
+from sapwood.lang.infer.characters import is_character, is_one_of, plain
+from sapwood.lang.infer.equality import is_tuple
 from sapwood.lang.infer.generators import begin
 from sapwood.lang.infer.heap import is_reference, require_some, rules_of
 from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, set_item
@@ -17,7 +20,7 @@ from sapwood.lang.infer.reductions import found_in
 from sapwood.lang.infer.struct_operators import operator_method
 from sapwood.lang.infer.structs import find_method, lift
 from sapwood.lang.ir.ssa import Var
-from sapwood.lang.ops.operators import METHODS, binary, logical_or, truth, tuple_items, unary
+from sapwood.lang.ops.operators import COMPARISONS, METHODS, binary, logical_or, truth, tuple_items, unary
 from sapwood.lang.values import Agg, Known, Unbound, Value, describe, make_tuple
 
 if TYPE_CHECKING:
@@ -46,6 +49,11 @@ OPERATORS = {
     operator.contains, operator.delitem,
 }  # fmt: skip
 
+CHARACTERS_WELCOME = {  # what knows values of type Character; all others get a str
+    *COMPARISONS, operator.contains, operator.not_, operator.is_, operator.is_not, hir.make_tuple, hir.match_value,
+    getattr, builtins.ord, builtins.len, builtins.bool,
+}  # fmt: skip
+
 
 class OperatorMixin:
     """The operators of a FunctionWalker."""
@@ -57,6 +65,8 @@ class OperatorMixin:
 
     def apply_operator(self, callee: Any, args: list[Value], loc: Loc) -> Value:
         """The call of an operator or marker of the front end."""
+        if callee not in CHARACTERS_WELCOME:
+            args = [plain(self.b, a) for a in args]
         if callee in _INPLACE:
             fn, method = _INPLACE[callee]
             found = self.method_of(args[0], method)
@@ -144,10 +154,18 @@ class OperatorMixin:
 def contains(w: FunctionWalker, container: Value, item: Value) -> Value:
     """`item in container`."""
     if is_reference(container):
+        item = plain(w.b, item)
         container = require_some(w, container, TypeError, "argument of type 'NoneType' is not iterable")
         found = rules_of(container).contains(w, container, item)
         if found is not None:
             return found
+    if is_character(item):
+        if isinstance(container, Known) and isinstance(container.value, str):
+            found = is_one_of(w.b, item, container.value)
+            if found is not None:
+                return found
+        if not is_character(container) and not is_tuple(container):
+            item = w.b.materialize(item)
     match container:
         case Agg(type=ty.Tuple()) | Known(value=tuple()):
             result: Value = Known(False)

@@ -45,7 +45,7 @@ def function_address(b: Any, fn: Any, leaf: ty.FunctionPointer) -> Var:
         raise ClosureEscapes(b.loc, detail="a kernel cannot choose between functions at run time")
     loc, region = b.loc, b.region
     specs = [spec_of_declared(d) for d in leaf.params]
-    instance = interp.instance(fn, tuple(fresh(s)[0] for s in specs))  # type: ignore[arg-type]
+    instance = interp.instance(fn, tuple(fresh(s)[0] for s in specs), plain=True)  # type: ignore[arg-type]
     b.loc, b.region = loc, region
     result = spec_of_declared(leaf.result)
     if instance.result is not None and instance.result != result:

@@ -13,6 +13,7 @@ from typing import Any
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadOperand
 from sapwood.lang.infer.border import demand
+from sapwood.lang.infer.characters import character, is_character
 from sapwood.lang.infer.heap import HeapRules
 from sapwood.lang.infer.iteration import Iteration, is_iterable
 from sapwood.lang.ir.ssa import Var
@@ -36,6 +37,8 @@ def objects() -> Any:
 
 
 def is_text(v: Value) -> bool:
+    if isinstance(v, Agg):
+        return is_character(v)
     return isinstance(v, Var) and v.type == TEXT or isinstance(v, Known) and isinstance(v.value, str)
 
 
@@ -272,7 +275,7 @@ class Characters(Iteration):
         sink.end_unless(b.emit1(arith.compare, (at, size), BOOL, test="lt"))
         code, after = call(w, objects().text_next, self.s, at).items  # type: ignore[union-attr]
         w.vars[slot] = after
-        return call(w, objects().text_character, code)
+        return character(code)
 
 
 # -- the rules -----------------------------------------------------------------------------------------
@@ -291,7 +294,7 @@ class TextRules(HeapRules):
     def get_item(self, w: Any, x: Var, index: Value) -> Value:
         if isinstance(index, Agg) and index.items[:1] == (Known(slice),):
             return slice_text(w, x, index.items[1:])
-        return call(w, objects().text_item, x, as_index(w, index, 0))
+        return character(call(w, objects().text_item, x, as_index(w, index, 0)))
 
     def contains(self, w: Any, x: Var, item: Value) -> Value | None:
         from sapwood.lang.library.text_search import text_contains

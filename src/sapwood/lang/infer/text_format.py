@@ -16,6 +16,7 @@ from sapwood.lang.errors import BadOperand
 from sapwood.lang.errors_text import BadFormat
 from sapwood.lang.front import hir
 from sapwood.lang.infer.builtins import builtin
+from sapwood.lang.infer.characters import character, is_character, plain
 from sapwood.lang.infer.heap import rules_of
 from sapwood.lang.infer.text import TEXT, as_text, call, is_text
 from sapwood.lang.ir.ssa import Var
@@ -79,6 +80,7 @@ def _alone(w: Any, p: Value) -> Value:
 
 def pieces_of(w: Any, x: Value, how: str) -> Pieces:
     """What str(x), repr(x) or ascii(x) is made of; `how` is "str", "repr" or "ascii"."""
+    x = plain(w.b, x)
     match x:
         case Known(value=tuple()):
             from sapwood.lang.ops.operators import tuple_items
@@ -207,6 +209,7 @@ _INTEGER, _FLOAT = "bcdoxXn", "eEfFgG%"
 
 def format_pieces(w: Any, x: Value, spec: Value) -> Pieces:
     """What format(x, spec) is made of."""
+    x, spec = plain(w.b, x), plain(w.b, spec)
     if isinstance(x, Agg) and isinstance(x.type, ty.Struct) or isinstance(x, Var) and isinstance(x.type, ty.Ref):
         found = w.method_of(x, "__format__")
         if found is not None:
@@ -335,6 +338,8 @@ def _ord(w: Any, x: Value) -> Value:
 
     if isinstance(x, Known) and isinstance(x.value, str) and len(x.value) == 1:
         return Known(ord(x.value))
+    if is_character(x):
+        return x.items[0]
     return call(w, text_code, as_text(w, x, "ord"))
 
 
@@ -346,7 +351,7 @@ def _chr(w: Any, x: Value) -> Value:
     code = require_index(w.b, x, "a code point")
     if isinstance(code, Known) and 0 <= code.value < 0x110000:
         return Known(chr(code.value))
-    return call(w, text_chr, w.b.materialize(code))
+    return character(call(w, text_chr, w.b.materialize(code)))
 
 
 def _with_prefix(function: Any, spec: str) -> None:

@@ -43,7 +43,7 @@ from sapwood.lang.infer.generators import begin, comprehension, runs_in
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.heap_structs import NeedsHeap
 from sapwood.lang.infer.interpreter import Instance, Interpreter, evaluate_annotation
-from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
+from sapwood.lang.infer.join import Clash, adapt, fresh, join, same, without_characters
 from sapwood.lang.infer.loops import Loop, LoopMixin, Snapshot
 from sapwood.lang.infer.names import plain_name
 from sapwood.lang.infer.narrow import NarrowMixin
@@ -158,6 +158,8 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
 
     def _finish(self, instance: Instance, spec: Spec) -> None:
         spec = self.interp.settle_result(instance, spec, bool(self.returns))
+        if instance.plain or instance.function.recursive:
+            spec = without_characters(spec)
         for region, value, loc, _ in self.returns:
             with self.at(region, loc):
                 self.b.emit(control.return_, tuple(adapt(self.b, value, spec)))

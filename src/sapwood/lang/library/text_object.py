@@ -208,16 +208,22 @@ def text_repeat(s: str, count: int) -> str:
 
 
 @fn(unchecked=True, unit=True)
-def text_item(s: str, index: int) -> str:
-    """s[index]"""
-    n, points = text_size(s), text_points(s)
+def text_code_at(s: str, i: int) -> int:
+    """The code point number i."""
+    p = text_data(s)
+    return decode_at(p, text_place(s, i))
+
+
+@fn(unchecked=True, inline=True)
+def text_item(s, index: int) -> int:
+    """ord(s[index])"""
+    points = text_points(s)
     i = index + points if index < 0 else index
     if i < 0 or i >= points:
         raise IndexError("string index out of range")
-    p = text_data(s)
-    if n == points:
-        return text_character(int(p[i]))
-    return text_character(decode_at(p, text_place(s, i)))
+    if text_size(s) == points:
+        return int(text_data(s)[i])
+    return text_code_at(s, i)
 
 
 @fn(unchecked=True, unit=True)
@@ -229,12 +235,12 @@ def text_code(s: str) -> int:
     return decode_at(text_data(s), 0)
 
 
-@fn(unchecked=True, unit=True)
-def text_chr(code: int) -> str:
-    """chr(code)"""
+@fn(unchecked=True, inline=True)
+def text_chr(code: int) -> int:
+    """The code point of chr(code)."""
     if code < 0 or code >= 0x110000:
         raise ValueError("chr() arg not in range(0x110000)")
-    return text_character(code)
+    return code
 
 
 @fn(unchecked=True, inline=True)

@@ -21,6 +21,7 @@ from sapwood.lang.types import (
     BOOL,
     F64,
     I64,
+    Character,
     Complex,
     Object,
     Optional,
@@ -162,6 +163,13 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
             return fold(b, fn, x, y)
         if not _complex(x) and not _complex(y):
             x, y = b.materialize(x), b.materialize(y)
+    if any(isinstance(v, Agg) and isinstance(v.type, Character) for v in (x, y)):
+        from sapwood.lang.infer.characters import compare, plain
+
+        result = compare(b, fn, x, y) if fn in COMPARISONS else None
+        if result is not None:
+            return result
+        x, y = plain(b, x), plain(b, y)
     if fn in (operator.is_, operator.is_not):
         return _identity(b, fn, x, y)
     if _complex(x) or _complex(y):
@@ -331,6 +339,8 @@ def truth(b: Any, x: Value) -> Known | Var:
             return x if ty == BOOL else b.convert(x, BOOL)
         case Agg(type=Tuple()):
             return Known(bool(x.items))
+        case Agg(type=Character()):
+            return Known(True)
         case Agg(type=Complex()):
             from sapwood.lang.infer.complex_numbers import truth as complex_truth
 
