@@ -30,7 +30,7 @@ from sapwood.lang.infer.iteration import (
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.operators import binary, truth
-from sapwood.lang.types import BOOL
+from sapwood.lang.types import BOOL, I64
 from sapwood.lang.values import Agg, Known, Value, describe, make_tuple
 
 if TYPE_CHECKING:
@@ -405,7 +405,9 @@ class Enumerate(Transformed):
 
     def transform(self, w: Walker, item: Value, sink: Sink) -> Value:
         number = w.vars[self.state[0]]
-        w.vars[self.state[0]] = binary(w.b, operator.add, number, Known(1))
+        near = isinstance(self.first, Known) and abs(self.first.value) < 1 << 32
+        add = arith.advance if near else arith.add
+        w.vars[self.state[0]] = w.b.emit1(add, (number, w.b.index(1)), I64)
         return pair(number, item)
 
 

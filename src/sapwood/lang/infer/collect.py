@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import operator
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
@@ -15,9 +14,9 @@ from sapwood.lang.infer.generators import COMPREHENSIONS, generator
 from sapwood.lang.infer.iteration import Indexed, Iteration, iterate
 from sapwood.lang.infer.join import Clash, known_element
 from sapwood.lang.infer.reductions import each
-from sapwood.lang.ops import heap
+from sapwood.lang.ops import arith, heap
 from sapwood.lang.ops.memory import offset
-from sapwood.lang.ops.operators import binary
+from sapwood.lang.types import I64
 from sapwood.lang.values import Known, Value, describe, spec_of
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def list_of(w: Walker, it: Iteration, loc: Loc) -> Value:
         if value is not None:
             at = w.vars[count]
             layout.write(w.b, offset(w.b, place, at), stored, value)
-            w.vars[count] = binary(w.b, operator.add, at, Known(1))
+            w.vars[count] = w.b.emit1(arith.advance, (at, w.b.index(1)), I64)
 
     each(w, it, [count], store)
     set_word(w.b, xs, 2, w.b.materialize(w.vars.pop(count)))

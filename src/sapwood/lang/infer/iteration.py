@@ -9,7 +9,6 @@ emit nothing of their own but what they mean: `for i, (a, b) in enumerate(zip(xs
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,7 @@ from sapwood.lang.infer.join import Clash, adapt, fresh, join
 from sapwood.lang.infer.tables import constant_column
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops import arith, control, memory
-from sapwood.lang.ops.operators import binary
-from sapwood.lang.types import BOOL
+from sapwood.lang.types import BOOL, I64
 from sapwood.lang.values import Agg, Known, Spec, Value, describe, spec_of
 
 if TYPE_CHECKING:
@@ -138,7 +136,7 @@ class Indexed(Iteration):
         test = b.emit1(arith.compare, (i, limit), BOOL, test="lt")
         sink.end_unless(test, None if self.fixed else exhausted)
         b.below[i] = {limit} | self.dims()
-        w.vars[slot] = binary(b, operator.add, i, Known(1))
+        w.vars[slot] = b.emit1(arith.advance, (i, b.index(1)), I64)
         return self.at(w, i)
 
     def lay_out(self, w: Walker) -> None:

@@ -243,11 +243,21 @@ def text_chr(code: int) -> int:
     return code
 
 
+@fn(unchecked=True, unit=True)
+def text_wide(p: Ptr[u8]) -> int:
+    """A code point and the bytes that it takes, as one number: code << 3 | width."""
+    return decode_at(p, 0) << 3 | width_at(p[0])
+
+
 @fn(unchecked=True, inline=True)
 def text_next(s, at: int) -> tuple[int, int]:
     """(code point that begins at byte `at`, byte after it)."""
     p = text_data(s)
-    return decode_at(p, at), at + width_at(p[at])
+    a = int(p[at])
+    if a < 0x80:
+        return a, at + 1
+    wide = text_wide(p + at)
+    return wide >> 3, at + (wide & 7)
 
 
 @fn(unchecked=True, inline=True)

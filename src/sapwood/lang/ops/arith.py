@@ -82,6 +82,7 @@ def _fmul(x: Any, y: Any) -> Any:
 
 
 add = _define("add", "x + y; ints wrap.", _fadd, "fadd", "add")
+advance = _define("advance", "x + y, of a position that stays far below where ints wrap.", _fadd, "", "add nsw")
 sub = _define("sub", "x - y; ints wrap.", lambda x, y: x - y, "fsub", "sub")
 mul = _define("mul", "x * y; ints wrap.", _fmul, "fmul", "mul")
 div = _define("div", "x / y on floats, IEEE.", _fdiv, "fdiv", "")
