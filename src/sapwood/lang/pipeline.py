@@ -29,7 +29,7 @@ from sapwood.lang.passes.legality import check_legality
 from sapwood.lang.passes.uniformity import mark_uniform
 from sapwood.lang.passes.verify import verify
 from sapwood.lang.passes.written import written_parameters
-from sapwood.lang.types import MemoryView
+from sapwood.lang.types import Bytes, MemoryView, Ref, Str
 from sapwood.lang.values import Agg, Known, Spec, Value, describe, leaves_of
 from sapwood.runtime.dtypes import DTYPES
 from sapwood.runtime.entry import EntrySignature, ObjectParam, ScalarParam, TensorParam, emit_entry
@@ -186,10 +186,15 @@ def _copies(argument: Any, value: Value) -> list[Var]:
     """The references of an argument that are copies of what Python has, and not written back. A memoryview looks at
     the caller's memory."""
     if isinstance(argument, ObjectArg):
-        return [v for v in leaves_of(value) if not isinstance(getattr(v.type, "target", None), MemoryView)]
+        return [v for v in leaves_of(value) if not _is_written_in_place(v)]
     if isinstance(argument, TupleArg) and isinstance(value, Agg):
         return [v for a, item in zip(argument.items, value.items, strict=True) for v in _copies(a, item)]
     return []
+
+
+def _is_written_in_place(v: Var) -> bool:
+    """Or never: no change of it can be lost."""
+    return isinstance(v.type, Ref) and isinstance(v.type.target, Str | Bytes | MemoryView)
 
 
 def _restricted(fn: Any, arguments: list[Any]) -> frozenset[int]:

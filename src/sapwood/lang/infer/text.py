@@ -344,6 +344,14 @@ def slice_text(w: Any, x: Var, parts: tuple[Value, ...]) -> Value:
     return call(w, objects().text_slice_step, x, *args, *has)
 
 
+def slice_equal(w: Any, x: Value, index: Value, other: Value) -> Value:
+    """x[start:stop] == other, without making the slice."""
+    assert isinstance(index, Agg)
+    start, stop, _ = index.items[1:]
+    ends = as_index(w, start, 0), as_index(w, stop, ALL)
+    return call(w, objects().text_slice_equal, w.b.materialize(x), *ends, w.b.materialize(other))
+
+
 def add_texts(w: Any, x: Value, y: Value) -> Value:
     if x == Known(""):
         return y

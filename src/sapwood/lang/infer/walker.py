@@ -52,7 +52,7 @@ from sapwood.lang.infer.structs import lift
 from sapwood.lang.infer.unpack import unpack
 from sapwood.lang.ir.ssa import Op, Region
 from sapwood.lang.ops import control
-from sapwood.lang.ops.operators import truth
+from sapwood.lang.ops.operators import logical_not, truth
 from sapwood.lang.values import Agg, Known, Spec, Unbound, Value, Var, describe, spec_of
 
 if TYPE_CHECKING:
@@ -160,9 +160,11 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
         spec = self.interp.settle_result(instance, spec, bool(self.returns))
         if instance.plain or instance.function.recursive:
             spec = without_characters(spec)
+        self.interp.frames.append(self)  # conversions may call the library
         for region, value, loc, _ in self.returns:
             with self.at(region, loc):
                 self.b.emit(control.return_, tuple(adapt(self.b, value, spec)))
+        self.interp.frames.pop()
         instance.endless = not self.returns
         instance.function.results = tuple(spec.leaves())
         instance.result = spec
@@ -585,9 +587,44 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
         if callee in (operator.is_, operator.is_not) and self.is_caught(e.args[0]):
             if isinstance(e.args[1], hir.Literal) and e.args[1].value is None:
                 return Known(callee is operator.is_not)
+        if callee in (operator.eq, operator.ne):
+            sliced = self._compare_slice(e)
+            if sliced is not None:
+                return sliced
         args = self.arguments(e.args)
         self.b.loc = e.loc
         return self.apply_operator(callee, args, e.loc)
+
+    def _compare_slice(self, e: hir.Call) -> Value | None:
+        """`s[i:j] == t` of texts, which needs no slice; None if it is something else."""
+        match e.args:
+            case (
+                hir.Call(
+                    callee=hir.Literal(value=operator.getitem),
+                    args=(x, hir.Call(callee=hir.Literal(value=builtins.slice)) as index),
+                ) as first,
+                second,
+            ):
+                pass
+            case _:
+                return None
+        from sapwood.lang.infer.text import is_text, slice_equal
+
+        values = [self.expr(x), self.expr(index)]
+        self.b.loc = first.loc
+        step = values[1].items[3] if isinstance(values[1], Agg) else None
+        if is_text(values[0]) and step == Known(None):
+            other = self.expr(second)
+            self.b.loc = e.loc
+            if is_text(other):
+                same = slice_equal(self, values[0], values[1], other)
+                return same if e.callee.value is operator.eq else logical_not(self.b, same)  # type: ignore[attr-defined]
+            part = self.apply_operator(operator.getitem, values, first.loc)
+        else:
+            part = self.apply_operator(operator.getitem, values, first.loc)
+            other = self.expr(second)
+        self.b.loc = e.loc
+        return self.apply_operator(e.callee.value, [part, other], e.loc)  # type: ignore[attr-defined]
 
     def branch(self, test: Known | Var, then: Callable[[], Value], other: Callable[[], Value]) -> Value:
         """A value that one of two paths computes."""

@@ -300,6 +300,19 @@ def text_slice(s: str, start: int, stop: int) -> str:
 
 
 @fn(unchecked=True, unit=True)
+def text_slice_equal(s: str, start: int, stop: int, t: str) -> bool:
+    """s[start:stop] == t"""
+    n, points = text_size(s), text_points(s)
+    first = clip(start, points)
+    count = max(clip(stop, points) - first, 0)
+    if count != text_points(t):
+        return False
+    m, p = text_size(t), text_data(s)
+    begin = first if n == points else text_place(s, first)
+    return n - begin >= m and equal(p + begin, text_data(t), m)
+
+
+@fn(unchecked=True, unit=True)
 def text_slice_step(s: str, start: int, stop: int, step: int, has_start: bool, has_stop: bool) -> str:
     """s[start:stop:step]"""
     if step == 0:
