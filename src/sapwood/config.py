@@ -41,6 +41,7 @@ VARIABLES = {
         Variable("SAPWOOD_CACHE_MAX_MB", "1024", "a number of at least 1", "size at which old entries are removed"),
         Variable("SAPWOOD_NUM_THREADS", "", "a number from 1 to 1024", "threads; default: affinity and cgroup"),
         Variable("SAPWOOD_DISABLE_FEATURES", "", "comma list of CPU features, LLVM's names", "do not use these"),
+        Variable("SAPWOOD_OPT_LEVEL", "3", "a number from 0 to 3", "how much LLVM optimises: 0 compiles fastest"),
         Variable("SAPWOOD_LOG_LEVEL", "info", ", ".join(LOG_LEVELS), "what `sapwood serve` logs, from this level up"),
         Variable("SAPWOOD_LOG_FORMAT", "text", ", ".join(LOG_FORMATS), "how: key=value text, or JSON"),
         Variable("SAPWOOD_API_KEY", "", "a key", "lets requests into `sapwood serve` that bring it", secret=True),
@@ -115,6 +116,10 @@ def cache_max_bytes() -> int:
 def num_threads() -> int:
     """Threads asked for; 0 when the machine decides."""
     return _number("SAPWOOD_NUM_THREADS", 1, 1024) if _read("SAPWOOD_NUM_THREADS") else 0
+
+
+def opt_level() -> int:
+    return _number("SAPWOOD_OPT_LEVEL", 0, 3)
 
 
 def disable_features() -> list[str]:

@@ -23,6 +23,7 @@ import itertools
 import linecache
 import math
 import sys
+import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
@@ -142,7 +143,7 @@ def agree(a: Outcome, b: Outcome) -> bool:
 
 def bundle(calls: list[Call], choice: bool) -> tuple[Any, list[Any]]:
     """A compiled function that makes all the calls and returns the tuple of their results, and its arguments. With
-    `choice` it makes one of the calls, whose number is its first argument, and returns nothing."""
+    `choice` it makes one of the calls, whose number is its first argument, and returns its result as an object."""
     scope: dict[str, Any] = {"__name__": "bundle"}
     params: list[str] = ["which: int"] if choice else []
     lines: list[str] = []
@@ -157,48 +158,53 @@ def bundle(calls: list[Call], choice: bool) -> tuple[Any, list[Any]]:
             names.append(name)
             values.append(value)
         call = f"f{k}({', '.join(names)})"
-        lines += [f"    if which == {k}:", f"        {call}"] if choice else [f"        {call},"]
-    if not choice:
-        lines = ["    return (", *lines, "    )"]
-    text = "\n".join([f"def bundle({', '.join(params)}):", *lines, ""])
+        lines += [f"    if which == {k}:", f"        return {call}"] if choice else [f"        {call},"]
+    lines = [*lines, "    return None"] if choice else ["    return (", *lines, "    )"]
+    text = "\n".join([f"def bundle({', '.join(params)}){' -> object' if choice else ''}:", *lines, ""])
     name = f"<bundle {next(_serial)}>"
     linecache.cache[name] = (len(text), None, text.splitlines(True), name)
     exec(compile(text, name, "exec"), scope)
     return sapwood.fn(scope["bundle"]), values
 
 
-def results_agree(calls: list[Call]) -> bool:
-    """Whether calls that return, made by one compiled function, do what they should."""
+def differ_together(calls: list[Call]) -> list[Call]:
+    """Which of the calls that return, made by one compiled function, do not do what they should: all or none."""
     before = live_objects()
     function, values = bundle(calls, choice=False)
     found = outcome(function, tuple(values))
     if found.raised is not None or found.printed != "".join(wanted.printed for _, _, wanted in calls):
-        return False
+        return calls
     if not all(same(wanted.value, value) for (_, _, wanted), value in zip(calls, found.value, strict=True)):
-        return False
+        return calls
     del found
-    return live_objects() == before
+    return calls if live_objects() != before else []
 
 
-def exceptions_agree(calls: list[Call]) -> bool:
-    """Whether calls that raise, chosen by number in one compiled function, do what they should."""
+def differ_by_choice(calls: list[Call]) -> list[Call]:
+    """Which of the calls, chosen by number in one compiled function, do not do what they should."""
     function, values = bundle(calls, choice=True)
-    for k, (_, _, wanted) in enumerate(calls):
+    if outcome(function, (-1, *values)).raised is not None:  # it cannot be compiled
+        return calls
+    wrong = []
+    for k, call in enumerate(calls):
         before = live_objects()
-        if not agree(wanted, outcome(function, (k, *values))) or live_objects() != before:
-            return False
-    return True
+        if not agree(call[2], outcome(function, (k, *values))) or live_objects() != before:
+            wrong.append(call)
+    return wrong
 
 
 def differences(programs: list[Program]) -> Iterator[str]:
     """What CPython and compiled code do not agree on, one line for each call."""
     alone: list[Call] = []
     for part in batched([(p, args, outcome(p.plain, args)) for p in programs for args in p.calls]):
-        groups = [[c for c in part if (c[2].raised is None) == returns and bundles(c)] for returns in (True, False)]
         alone += [c for c in part if not bundles(c)]
-        for calls, together in zip(groups, (results_agree, exceptions_agree), strict=True):
-            if calls and not together(calls):
-                alone += calls
+        part = [c for c in part if bundles(c)]
+        groups: dict[bool, list[Call]] = {True: [], False: []}
+        for call in part:
+            groups[call[2].raised is not None or becomes_object(call[0])].append(call)
+        for choice, calls in groups.items():
+            if calls:
+                alone += differ_by_choice(calls) if choice else differ_together(calls)
     for program, args, wanted in alone:
         before = live_objects()
         found = outcome(program.compiled, args)
@@ -232,3 +238,17 @@ def bundles(call: Call) -> bool:
         and not any(map(callable, args))
         and all(t is not None and "Const" not in str(t) for t in declared)
     )
+
+
+def becomes_object(program: Program) -> bool:
+    """Whether the result is of Python's own types, by its annotation."""
+    found = inspect.get_annotations(program.compiled.__wrapped__, eval_str=True).get("return", Any)
+    return found is None or not _own(found)
+
+
+def _own(declared: Any) -> bool:
+    """Whether an annotation names a type of the language (a struct, i32) or anything else that is not Python's."""
+    parts = typing.get_args(declared)
+    if parts:
+        return any(_own(p) for p in parts if p is not Ellipsis)
+    return declared not in (int, float, bool, str, bytes, complex, type(None))

@@ -33,12 +33,18 @@ CHUNK = 50  # programs of a module
 LIMIT = 180  # seconds of a child
 TRIES = 300  # children that shrinking may start for one program
 
+FULL = 10  # every so many modules are optimised as programs of users are; the others hardly
+
 CHILD = """
-import json, sys
+import gc, json, sys
 from pathlib import Path
 import conformance
-for path in sys.stdin:
-    programs = conformance.load(Path(path.strip()))
+from sapwood import config
+gc.set_threshold(200_000)
+for line in sys.stdin:
+    path, level = line.split()
+    config._overrides["SAPWOOD_OPT_LEVEL"] = level
+    programs = conformance.load(Path(path))
     for text in conformance.differences(programs):
         print("DIFFERENCE", json.dumps(text), flush=True)
     print("END", flush=True)
@@ -54,6 +60,7 @@ class Failure:
     kind: str
     text: str
     source: str = ""
+    level: int = 0  # of optimisation
 
 
 class Child:
@@ -88,7 +95,7 @@ class Child:
             self.directory.cleanup()
             self.directory = tempfile.TemporaryDirectory()
 
-    def run(self, source: str, limit: float = LIMIT) -> tuple[list[str], str]:
+    def run(self, source: str, limit: float = LIMIT, level: int = 0) -> tuple[list[str], str]:
         """The differences of a module, and how the process died: "" if it did not."""
         if self.modules >= 40:
             self.stop()
@@ -108,7 +115,7 @@ class Child:
         timer.start()
         found: list[str] = []
         try:
-            process.stdin.write(f"{path}\n")
+            process.stdin.write(f"{path} {level}\n")
             process.stdin.flush()
             for line in process.stdout:
                 if line == "END\n":
@@ -132,11 +139,11 @@ class Child:
 _local = threading.local()
 
 
-def run(source: str, limit: float = LIMIT) -> tuple[list[str], str]:
-    """Runs a module in this thread's child."""
+def run(source: str, limit: float = LIMIT, level: int = 0) -> tuple[list[str], str]:
+    """Runs a module in this thread's child, optimised at a level."""
     if not hasattr(_local, "child"):
         _local.child = Child()
-    return _local.child.run(source, limit)
+    return _local.child.run(source, limit, level)
 
 
 def kind_of(text: str, death: str) -> str:
@@ -173,19 +180,20 @@ def programs_of(source: str) -> dict[str, str]:
 def failures(seed: int, features: frozenset[str], chunk: int = CHUNK) -> list[Failure]:
     """What fails in the module of a seed."""
     source = Writer(Random(seed), features).module(chunk)
-    texts, death = run(source)
+    level = 3 if seed % FULL == 0 else 0
+    texts, death = run(source, level=level)
     alone = programs_of(source)
     found: dict[str, Failure] = {}
     for text in texts:
         name = text.split("(")[0]
-        found.setdefault(name, Failure(seed, name, kind_of(text, ""), text, alone[name]))
+        found.setdefault(name, Failure(seed, name, kind_of(text, ""), text, alone[name], level))
     if death:  # whose fault it was
         for name, program in alone.items():
             if name not in found:
-                texts, death = run(program, 60)
+                texts, death = run(program, 60, level)
                 if death or texts:
                     text = texts[0] if texts else death
-                    found[name] = Failure(seed, name, kind_of(text, death), text, program)
+                    found[name] = Failure(seed, name, kind_of(text, death), text, program, level)
     return list(found.values())
 
 
@@ -287,13 +295,13 @@ def shrink(failure: Failure, seconds: float = 240) -> Failure:
                     compile(source, "candidate", "exec")
                 except (SyntaxError, ValueError):
                     continue
-                texts, death = run(source, 60)
+                texts, death = run(source, 60, failure.level)
                 kinds = [kind_of(text, "") for text in texts] + ([kind_of("", death)] if death else [])
                 if failure.kind in kinds and "NameError" not in str(texts) and "UnboundLocalError" not in str(texts):
                     best, progress = candidate, True
                     text_of = texts[kinds.index(failure.kind)] if not death else death
                     break
-    return Failure(failure.seed, failure.name, failure.kind, text_of, ast.unparse(best) + "\n")
+    return Failure(failure.seed, failure.name, failure.kind, text_of, ast.unparse(best) + "\n", failure.level)
 
 
 def keep(failure: Failure, directory: Path) -> Path:

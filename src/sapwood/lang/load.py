@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -46,13 +47,14 @@ def current_target() -> Target:
     """The target that functions are compiled for now."""
     if _target_override:
         return _target_override[-1]
-    return _default_target(config.target(), tuple(config.disable_features()))
+    return _default_target(config.target(), tuple(config.disable_features()), config.opt_level())
 
 
 @lru_cache(maxsize=32)
-def _default_target(name: str | None, disabled: tuple[str, ...]) -> Target:
+def _default_target(name: str | None, disabled: tuple[str, ...], level: int) -> Target:
     chosen = get_target(name) if name else None
-    return host_target() if chosen is None or chosen.kernel else chosen
+    chosen = host_target() if chosen is None or chosen.kernel else chosen
+    return chosen if chosen.opt_level == level else replace(chosen, opt_level=level)
 
 
 def kernel_target() -> Target:

@@ -25,6 +25,7 @@ class Target:
     gpu: bool = False
     warp_size: int = 0  # threads of a kernel that execute together; 0 without kernels
     shared_bytes: int = 0  # shared memory that one block of a kernel may declare
+    opt_level: int = 3  # how much LLVM optimises, 0 to 3
     options: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def has(self, feature: str) -> bool:
@@ -33,7 +34,7 @@ class Target:
     @property
     def key(self) -> str:
         """What distinguishes the code that is made for it; part of every cache key."""
-        return f"{self.name}:{self.triple}:{self.cpu}:{','.join(sorted(self.features))}"
+        return f"{self.name}:{self.triple}:{self.cpu}:{','.join(sorted(self.features))}:O{self.opt_level}"
 
     @property
     def feature_string(self) -> str:

@@ -41,7 +41,7 @@ def _machine(triple: str, cpu: str, features: str, opt: int) -> Any:
     )
 
 
-def optimise(text: str, target: Target, level: int = 3) -> tuple[Any, Any]:
+def optimise(text: str, target: Target) -> tuple[Any, Any]:
     """(module, machine) after LLVM's pipeline."""
     llvm = _llvm()
     try:
@@ -49,10 +49,9 @@ def optimise(text: str, target: Target, level: int = 3) -> tuple[Any, Any]:
         module.verify()
     except RuntimeError as e:
         raise CodegenError(f"{e}\n{_numbered(text, str(e))}") from None
-    machine = _machine(target.triple, target.cpu, target.feature_string, level)
-    options = llvm.create_pipeline_tuning_options(speed_level=level)
-    options.loop_vectorization = True
-    options.slp_vectorization = True
+    machine = _machine(target.triple, target.cpu, target.feature_string, target.opt_level)
+    options = llvm.create_pipeline_tuning_options(speed_level=target.opt_level)
+    options.loop_vectorization = options.slp_vectorization = target.opt_level >= 2
     builder = llvm.create_pass_builder(machine, options)
     passes = builder.getModulePassManager()
     passes.run(module, builder)

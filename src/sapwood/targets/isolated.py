@@ -27,6 +27,7 @@ def compile_isolated(kind: str, text: str, target: Target) -> bytes:
     header = {
         "kind": kind, "name": target.name, "triple": target.triple, "cpu": target.cpu,
         "features": sorted(target.features), "feature_string": target.feature_string,
+        "opt_level": target.opt_level,
     }  # fmt: skip
     source = Path(__file__).resolve().parent.parent.parent
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(source), *sys.path[1:]])}
@@ -62,10 +63,10 @@ def main() -> int:
         print(f"error: {_with_line(str(e), text)}", file=sys.stderr)
         return 1
     machine = llvm.Target.from_triple(told["triple"]).create_target_machine(
-        cpu=told["cpu"], features=told["feature_string"], opt=3, reloc="pic", codemodel="default"
+        cpu=told["cpu"], features=told["feature_string"], opt=told["opt_level"], reloc="pic", codemodel="default"
     )
-    options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = options.slp_vectorization = True
+    options = llvm.create_pipeline_tuning_options(speed_level=told["opt_level"])
+    options.loop_vectorization = options.slp_vectorization = told["opt_level"] >= 2
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     out = machine.emit_object(module) if told["kind"] == "object" else machine.emit_assembly(module).encode()
