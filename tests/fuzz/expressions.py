@@ -82,7 +82,7 @@ class Expressions:
     def type(self, depth: int) -> Type:
         r = self.random
         kinds = ["int", "int", "float"]
-        kinds += [k for k in ("bool", "str", "str") if self.has(k)]
+        kinds += [k for k in ("bool", "str", "str", "bytes", "complex") if self.has(k)]
         if depth > 0:
             kinds += [k for k in ("tuple", "list", "list", "dict", "set", "struct", "optional") if self.has(k)]
         kind = r.choice(kinds)
@@ -132,7 +132,7 @@ class Expressions:
             name, params, _ = r.choice(calls)
             return f"{name}({', '.join(self.value(p, depth - 1) for p in params)})"
         if isinstance(t, str):
-            return {"float": self.real, "bool": self.condition, "str": self.text}[t](depth)
+            return self.scalar(t, depth)
         match t[0]:
             case "tuple":
                 return "(" + "".join(f"{self.value(part, depth - 1)}, " for part in t[1:]) + ")"
@@ -146,6 +146,24 @@ class Expressions:
                 return "None" if r.random() < 0.4 else self.value(t[1], depth - 1)
         fields = self.structs[t[1]][1]
         return f"{t[1]}({', '.join(self.value(f, depth - 1) for f in fields.values())})"
+
+    def scalar(self, t: str, depth: int) -> str:
+        """An expression of a type without parts that is no int."""
+        return {
+            "float": self.real, "bool": self.condition, "str": self.text, "bytes": self.bytes, "complex": self.complex
+        }[t](depth)  # fmt: skip
+
+    def bytes(self, depth: int) -> str:
+        raise NotImplementedError
+
+    def complex(self, depth: int) -> str:
+        raise NotImplementedError
+
+    def integer_of_more(self, depth: int) -> tuple[str, int] | None:
+        raise NotImplementedError
+
+    def text_of_more(self, depth: int) -> str:
+        raise NotImplementedError
 
     def small(self) -> str:
         """An int in -3 ... 5, mostly."""
@@ -209,6 +227,8 @@ class Expressions:
         """An int that comes from another type."""
         r = self.random
         kind = r.choice(("list", "list", "dict", "set", "str", "tuple", "struct", "helper", "bool"))
+        if r.random() < 0.3:
+            return self.integer_of_more(depth)
         if not self.has(kind):
             return None
         if kind == "str":
@@ -358,6 +378,8 @@ class Expressions:
         r = self.random
         if depth <= 0 or r.random() < 0.25:
             return r.choice((*self.named("str"), "'a'", "''", "'hello'", "'é☃'", "'1,2'", "' b '"))
+        if self.has("text methods") and r.random() < 0.3:
+            return self.text_of_more(depth)
         s, other = self.value("str", depth - 1), self.value("str", depth - 1)
         choices = [
             f"({s} + {other})[:{TEXT}]",

@@ -2,7 +2,7 @@
 
     python tests/fuzz/fuzz.py [--programs N] [--seconds S] [--seed N] [--jobs J] [--features a,b] [--keep DIRECTORY]
 
-A module is CHUNK programs; its seed is printed with every failure. A child has LIMIT seconds, then it hangs. A failing
+A module is CHUNK programs; its seed is printed with every failure. A failing
 program is cut down while it fails in the same way, and is written to DIRECTORY (tests/fuzz/found is what the tests run
 for ever after).
 """
@@ -27,10 +27,11 @@ from random import Random
 
 from expressions import LANDED
 from grammar import Writer
+from more import MORE
 
 HERE = Path(__file__).resolve().parent
 CHUNK = 50  # programs of a module
-LIMIT = 180  # seconds of a child
+LIMIT = 120  # seconds of processor time of a module, then it hangs; of the clock ten times as many
 TRIES = 300  # children that shrinking may start for one program
 
 FULL = 10  # every so many modules are optimised as programs of users are; the others hardly
@@ -105,14 +106,17 @@ class Child:
         assert process.stdin is not None and process.stdout is not None
         path = Path(self.directory.name, f"programs{self.modules}.py")
         path.write_text(source)
-        hung = threading.Event()
+        hung, ended = threading.Event(), threading.Event()
 
-        def end() -> None:
-            hung.set()
-            process.kill()
+        def watch() -> None:
+            begin, used = time.monotonic(), processor_time(process.pid)
+            while not ended.wait(0.5):
+                if processor_time(process.pid) - used > limit or time.monotonic() - begin > 10 * limit:
+                    hung.set()
+                    process.kill()
+                    return
 
-        timer = threading.Timer(limit, end)
-        timer.start()
+        threading.Thread(target=watch).start()
         found: list[str] = []
         try:
             process.stdin.write(f"{path} {level}\n")
@@ -128,12 +132,21 @@ class Child:
             self.stop()
             raise
         finally:
-            timer.cancel()
+            ended.set()
         self.errors.seek(0)
         said = self.errors.read().strip().splitlines()[-1:]
         status = process.wait()
         self.stop()
         return found, "hang" if hung.is_set() else f"exit {status}: {said}"
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that a process has used; the machine may be busy with others."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 _local = threading.local()
@@ -167,7 +180,7 @@ def programs_of(source: str) -> dict[str, str]:
     out: dict[str, str] = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and re.fullmatch(r"p\d+", node.name):
-            own = re.compile(rf"{node.name}(h\d+)?|{node.name.upper()}S\d+")
+            own = re.compile(rf"{node.name}(h\d+)?|{node.name.upper()}[SEM]\d+|twice|collected")
             parts = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and own.fullmatch(n.name)]
             texts = [lines[n.lineno - 1] for n in heads]
             for part in parts:

@@ -8,10 +8,11 @@ What may go wrong is left in: division by zero, wrong indices and keys, empty co
 
 from __future__ import annotations
 
-from expressions import ITEMS, LIMIT, TEXT, Expressions, Type, annotation
+from expressions import ITEMS, LIMIT, TEXT, Type, annotation
+from more import SHARED, More
 
 
-class Writer(Expressions):
+class Writer(More):
     """Writes modules of programs. One writer, one stream of random numbers."""
 
     # -- modules and functions -----------------------------------------------------------------------------
@@ -19,12 +20,15 @@ class Writer(Expressions):
     def module(self, count: int) -> str:
         """A module of `count` programs."""
         self.lines = ["import math", "", "from conformance import case, fn", "from sapwood import struct", ""]
+        if self.has("starred") or self.has("function argument"):
+            self.lines += SHARED.splitlines()
         for k in range(count):
             self.program(f"p{k}")
         return "\n".join(self.lines) + "\n"
 
     def program(self, name: str) -> None:
-        self.structs, self.helpers = {}, []
+        self.structs, self.helpers, self.methods = {}, [], {}
+        self.classes(name.upper())
         if self.has("struct"):
             for k in range(self.random.randint(0, 2)):
                 self.struct(f"{name.upper()}S{k}")
@@ -67,8 +71,12 @@ class Writer(Expressions):
         del self.helpers[known:]  # inner functions
         body, self.lines = self.lines, outer
         arguments = ", ".join(f"{n}: {annotation(t)}" for n, t in params.items())
+        returns = f" -> {annotation(result)}"
+        plain = all(t in ("int", "float", "bool", "str") for t in (*params.values(), result))
+        if self.in_helper and plain and self.has("generic") and r.random() < 0.5:
+            arguments, returns = ", ".join(params), ""
         self.line(0, "@fn")
-        self.line(0, f"def {name}({arguments}) -> {annotation(result)}:")
+        self.line(0, f"def {name}({arguments}){returns}:")
         self.lines += [*body, "", ""]
 
     def holds_struct(self, t: Type) -> bool:
@@ -110,6 +118,8 @@ class Writer(Expressions):
         self.line(0, f"class {name}:")
         for field, t in fields.items():
             self.line(1, f"{field}: {annotation(t)}")
+        if self.has("method") and r.random() < 0.5:
+            self.struct_methods(name, frozen, fields)
         self.lines += ["", ""]
         self.structs[name] = (frozen, fields)
 
@@ -143,6 +153,10 @@ class Writer(Expressions):
         simple = [self.assignment, self.assignment, self.assignment, self.augmented, self.mutation, self.mutation]
         if self.has("print"):
             simple.append(self.output)
+        if self.has("update in place"):
+            simple += [self.update_in_place] * 2
+        if self.has("nonlocal") and self.loops == 0 and r.random() < 0.3:
+            simple.append(self.counter)
         if self.has("raise"):
             simple.append(self.raising)
         if self.has("assert") and r.random() < 0.3:
@@ -154,6 +168,8 @@ class Writer(Expressions):
             compound += [self.range_loop, self.while_loop, self.item_loop]
         if self.has("try"):
             compound += [self.attempt, self.attempt]
+        if self.managers:
+            compound.append(self.with_statement)
         if self.has("match"):
             compound.append(self.matching)
         if depth <= 3 and r.random() < 0.4:
@@ -263,7 +279,7 @@ class Writer(Expressions):
     def raising(self, depth: int) -> None:
         r = self.random
         self.line(depth, f"if {self.condition(1)}:")
-        kind = r.choice(("ValueError", "KeyError", "RuntimeError", "IndexError"))
+        kind = r.choice(("ValueError", "KeyError", "RuntimeError", "IndexError", *self.errors, *self.errors))
         argument = (
             self.value("str", 1) if self.has("str") and r.random() < 0.5 else r.choice(('"e"', self.bounded(1), ""))
         )
@@ -378,6 +394,7 @@ class Writer(Expressions):
                 ("LookupError",),
                 ("Exception",),
                 ("ZeroDivisionError", "Exception"),
+                *((e,) for e in self.errors),
                 (),
             )
         )

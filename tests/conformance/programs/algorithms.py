@@ -192,6 +192,22 @@ def coin_change(coins: list[int], amount: int) -> int:
     return ways[amount]
 
 
+@case([".#.", "###", "..."], 2)
+@fn
+def life(rows: list[str], steps: int) -> list[str]:
+    alive = {(r, c) for r, row in enumerate(rows) for c, x in enumerate(row) if x == "#"}
+    for _ in range(steps):
+        counts: dict[tuple[int, int], int] = {}
+        for r, c in alive:
+            for dr in (-1, 0, 1):
+                for dc in (-1, 0, 1):
+                    if dr or dc:
+                        key = (r + dr, c + dc)
+                        counts[key] = counts.get(key, 0) + 1
+        alive = {key for key, k in counts.items() if k == 3 or (k == 2 and key in alive)}
+    return ["".join("#" if (r, c) in alive else "." for c in range(len(rows[0]))) for r in range(len(rows))]
+
+
 @case([[1, 2], [3, 4]])
 @fn
 def determinant(rows: list[list[int]]) -> int:
@@ -335,6 +351,22 @@ def spiral(n: int) -> list[int]:
 @fn
 def suffixes(text: str) -> list[int]:
     return sorted(range(len(text)), key=lambda i: text[i:])
+
+
+@case(12)
+@fn
+def look_and_say(n: int) -> int:
+    text = "1"
+    for _ in range(n):
+        out, i = [], 0
+        while i < len(text):
+            j = i
+            while j < len(text) and text[j] == text[i]:
+                j += 1
+            out.append(f"{j - i}{text[i]}")
+            i = j
+        text = "".join(out)
+    return len(text)
 
 
 @case("abcabcbb")

@@ -149,6 +149,12 @@ def set_of_lengths(words: list[str]) -> set[int]:
     return {len(w) for w in words}
 
 
+@case(5)
+@fn
+def join_generator(n: int) -> str:
+    return ",".join(str(i) for i in range(n))
+
+
 @case(7)
 @fn
 def count_if(n: int) -> int:

@@ -276,6 +276,13 @@ def boolean_algebra(n: int) -> tuple[bool, bool, bool]:
     return a and not b, a != b, (a | b) & (a ^ b)
 
 
+@case(3, 3)
+@case(3, 4)
+@fn
+def compare_bools(a: int, b: int) -> tuple[bool, bool]:
+    return (a == b) is True, (a == b) == (b == a)
+
+
 @case(12)
 @fn
 def fizz(n: int) -> None:

@@ -252,6 +252,12 @@ def alias(n: int) -> tuple[int, bool]:
     return len(a), a is b
 
 
+@case({"one": 1, "two": 2})
+@fn
+def printed(d: dict[str, int]) -> None:
+    print(d, {}, {1: [1.5]})
+
+
 @case({3: 0, 1: 0, 2: 0})
 @fn
 def sorted_keys(d: dict[int, int]) -> list[int]:
@@ -274,6 +280,12 @@ def best_key(d: dict[str, int]) -> tuple[str, int]:
 @fn
 def from_pairs(pairs: list[tuple[str, int]]) -> dict[str, int]:
     return dict(pairs)
+
+
+@case(3)
+@fn
+def from_keys(n: int) -> dict[int, int]:
+    return dict.fromkeys(range(n), 7)
 
 
 @case(1)
@@ -299,6 +311,13 @@ def memo(n: int) -> int:
 @fn
 def last_wins(n: int) -> dict[int, int]:
     return {1: 1, n: 2, 3: 3}
+
+
+@case(2)
+@fn
+def missing_key_text(n: int) -> int:
+    d = {"a": 1}
+    return d["x" * n]
 
 
 @case(2)
@@ -338,3 +357,11 @@ def raises_with_live_dicts(n: int) -> int:
     d = {1: [1, 2], 2: [3]}
     e = {"k": d}
     return e["k"][n][5]
+
+
+@case({1: 1})
+@fn
+def reversed_keys(d: dict[int, int]) -> list[int]:
+    d2 = dict(d)
+    d2[5] = 2
+    return list(reversed(d2))

@@ -111,6 +111,15 @@ def bare_except(n: int) -> int:
 
 @case(0)
 @fn
+def as_name(n: int) -> str:
+    try:
+        return str(1 // n)
+    except ZeroDivisionError as e:
+        return str(e)
+
+
+@case(0)
+@fn
 def reraises(n: int) -> int:
     try:
         return 1 // n

@@ -153,6 +153,14 @@ def truth(x: float) -> bool:
     return bool(x)
 
 
+@case(2.0)
+@case(2.5)
+@case(INF)
+@fn
+def is_integer(x: float) -> bool:
+    return x.is_integer()
+
+
 @case(10)
 @case(100)
 @fn

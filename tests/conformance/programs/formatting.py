@@ -71,10 +71,28 @@ def nested(x: float, digits: int, width: int) -> str:
     return f"{x:{width}.{digits}f}"
 
 
+@case(1, "b")
+@fn
+def format_method(n: int, s: str) -> str:
+    return "{} and {}; {1} {0}".replace("; {1} {0}", "").format(n, s)
+
+
 @case(3.5)
 @fn
 def format_function(x: float) -> tuple[str, str]:
     return format(x, ".2f"), format(3, "05d")
+
+
+@case(7, "x", 2.5)
+@fn
+def percent_operator(n: int, s: str, x: float) -> str:
+    return "%d %s %.2f %5d %%" % (n, s, x, n)
+
+
+@case([1, 2], (3, "a"))
+@fn
+def containers(values: list[int], pair: tuple[int, str]) -> str:
+    return f"{values} {pair} {values!r}"
 
 
 @case(3)
@@ -90,6 +108,22 @@ def separators(n: int) -> None:
 @fn
 def multi_line(n: int) -> str:
     return f"first {n}\n" f"second {n:3}"
+
+
+@case(255)
+@fn
+def bases(n: int) -> tuple[str, str, str]:
+    return hex(n), bin(n), oct(-n)
+
+
+@case(1.0)
+@case(100000000000000000000.0)
+@case(1.7976931348623157e308)
+@case(5e-324)
+@case(0.30000000000000004)
+@fn
+def repr_floats(x: float) -> str:
+    return f"{x} {x!r} {[x]}"
 
 
 @case(2)

@@ -190,6 +190,15 @@ def count_bits(n: int) -> int:
     return count
 
 
+@case(255)
+@case(0)
+@case(-256)
+@case(1)
+@fn
+def bit_methods(n: int) -> tuple[int, int]:
+    return n.bit_length(), n.bit_count()
+
+
 @case(123456789)
 @case(1000)
 @case(7)
@@ -279,3 +288,9 @@ def literals(n: int) -> int:
 @fn
 def and_or_values(a: int, b: int) -> tuple[int, int]:
     return a and b, a or b
+
+
+@case(5)
+@fn
+def numerator(n: int) -> tuple[int, int, int, int]:
+    return n.numerator, n.denominator, n.real, n.imag

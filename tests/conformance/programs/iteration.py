@@ -44,6 +44,12 @@ def zip_strict(n: int) -> int:
     return total
 
 
+@case(4)
+@fn
+def reversed_range(n: int) -> list[int]:
+    return [i for i in reversed(range(n))]
+
+
 @case([1, 2, 3])
 @fn
 def reversed_list(values: list[int]) -> list[int]:

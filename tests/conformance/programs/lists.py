@@ -376,6 +376,12 @@ def from_range(n: int) -> tuple[list[int], list[int]]:
     return list(range(n)), list(range(n, 0, -2))
 
 
+@case(3)
+@fn
+def printed(n: int) -> None:
+    print([n, 2], [], [1.5], [[1], [2, 3]], [(1, True)])
+
+
 @case(1)
 @fn
 def reassigned_in_loop(n: int) -> list[int]:

@@ -117,6 +117,17 @@ def structs(x: int, y: int) -> int:
     return -1
 
 
+@case(3)
+@case(-3)
+@fn
+def bool_and_none(n: int) -> int:
+    match n > 0:
+        case True:
+            return 1
+        case False:
+            return 2
+
+
 @case(2)
 @fn
 def capture_as(n: int) -> int:

@@ -89,6 +89,13 @@ def text_or_none(s: str) -> str | None:
     return s if len(s) > 1 else None
 
 
+@case("a")
+@case("zz")
+@fn
+def default_of_none(s: str) -> str:
+    return text_or_none(s) or "nothing"
+
+
 @case(True)
 @case(False)
 @fn

@@ -180,6 +180,12 @@ def code_points(s: str) -> tuple[int, str]:
     return ord(s), chr(ord(s) + 1)
 
 
+@case("ab")
+@fn
+def ord_of_two(s: str) -> int:
+    return ord(s)
+
+
 @case(-1)
 @case(1114112)
 @case(65)
@@ -374,10 +380,28 @@ def multiply(s: str) -> tuple[str, str, str]:
     return s * 2, s * 0, s * -1
 
 
+@case("a-b_c")
+@fn
+def translate_by_hand(s: str) -> str:
+    return "".join(" " if c in "-_" else c for c in s)
+
+
+@case("one two")
+@fn
+def reversed_words(s: str) -> str:
+    return " ".join(reversed(s.split()))
+
+
 @case("tab\tx")
 @fn
 def expand(s: str) -> str:
     return s.expandtabs(4)
+
+
+@case("é")
+@fn
+def encode(s: str) -> tuple[bytes, int]:
+    return s.encode(), len(s.encode("utf-8"))
 
 
 @case("x = 1; y = 2")

@@ -329,6 +329,13 @@ def special_methods(n: int) -> tuple[int, bool, int]:
     return m(10), bool(m), m[2]
 
 
+@case(1.5)
+@fn
+def struct_as_key(x: float) -> int:
+    d = {Vec(x, 1.0): 1, Vec(1.0, x): 2}
+    return d[Vec(1.0, 1.5)]
+
+
 @case(2)
 @fn
 def printed_struct(n: int) -> None:
@@ -346,6 +353,16 @@ class Account:
         if amount > self.LIMIT:
             raise ValueError(f"{self.owner}: {amount} is too much")
         self.balance += amount
+
+
+@case("ann", 50.0)
+@case("bob", 200.0)
+@fn
+def account(owner: str, amount: float) -> Account:
+    a = Account(owner)
+    a.deposit(amount)
+    a.deposit(amount / 2)
+    return a
 
 
 @case(2)

@@ -15,11 +15,19 @@ class PatternMixin(LoweringBase):
         loc = self.loc(node.subject)
         subject, end = self.temporary(), self.temporary()
         cases: list[hir.Stmt] = []
+        truths: set[bool] = set()  # bools that earlier cases have taken
         for case in node.cases:
             place = self.loc(case.pattern)
             no = self.temporary()
             captured: dict[str, str] = {}
-            body = self.pattern(case.pattern, subject, no, captured)
+            match case.pattern:
+                case ast.MatchSingleton(value=bool() as truth) if (not truth) in truths:
+                    parts = hir.Literal(place, truth), hir.Literal(place, True)
+                    body = [self._require(place, hir.match_singleton, no, hir.Name(place, subject), *parts)]
+                case _:
+                    body = self.pattern(case.pattern, subject, no, captured)
+            if isinstance(case.pattern, ast.MatchSingleton) and case.guard is None and case.pattern.value is not None:
+                truths.add(case.pattern.value)
             for name, held in captured.items():  # names are assigned when the whole pattern has matched
                 body.append(hir.Assign(place, name, hir.Name(place, held)))
             if case.guard is not None:

@@ -47,10 +47,13 @@ def _value(w: Walker, subject: Value, value: Value) -> Value:
 
 
 @builtin(hir.match_singleton)
-def _singleton(w: Walker, subject: Value, constant: Value) -> Value:
+def _singleton(w: Walker, subject: Value, constant: Value, left: Value = Known(False)) -> Value:
+    """`left`: an earlier case has taken the other bool, so that this is what a bool has left."""
     assert isinstance(constant, Known)
     if isinstance(constant.value, bool):
         if isinstance(subject, Var) and subject.type == ty.BOOL:
+            if left == Known(True):
+                return left
             return w.call(Known(operator.eq), [subject, constant], {}, w.b.loc)
         return Known(isinstance(subject, Known) and subject.value is constant.value)
     return w.call(Known(operator.is_), [subject, constant], {}, w.b.loc)

@@ -93,7 +93,8 @@ class OperatorMixin:
         if callee is hir.make_tuple:
             for a in args:
                 if isinstance(a, Agg) and a.items[:1] == (Known(hir.Starred),):
-                    raise NotIterable(loc, type=describe(a.items[1]))
+                    hint = "the length of a tuple is known when it is compiled; make a list, for example [*values, 1]"
+                    raise NotIterable(loc, type=describe(a.items[1]), hint=hint)
             return begin(self, make_tuple(args))
         if callee is getattr:
             return get_attribute(self, args[0], args[1].value, loc)  # type: ignore[union-attr]

@@ -231,7 +231,7 @@ def text_code(s: str) -> int:
     """ord(s)"""
     points = text_points(s)
     if points != 1:
-        raise TypeError("ord() expected a character")
+        raise TypeError(f"ord() expected a character, but string of length {points} found")
     return decode_at(text_data(s), 0)
 
 

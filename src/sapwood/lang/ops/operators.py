@@ -383,6 +383,10 @@ def _truth_of_reference(b: Any, x: Value) -> Known | Var:
     return b.emit(control.if_, (there,), (BOOL,), regions=regions)[0]
 
 
+def _is_bool(x: Value) -> bool:
+    return isinstance(x.value, bool) if isinstance(x, Known) else isinstance(x, Var) and x.type == BOOL
+
+
 def _identity(b: Any, fn: Any, x: Value, y: Value) -> Value:
     none = Known(None)
     if any(isinstance(v, Var) and v.type == Ref(Object()) for v in (x, y)):
@@ -401,6 +405,9 @@ def _identity(b: Any, fn: Any, x: Value, y: Value) -> Value:
             return missing if fn is operator.is_ else logical_not(b, missing)
         same = x == y
         return Known(same if fn is operator.is_ else not same)
+    if _is_bool(x) or _is_bool(y):  # there are two bools, and nothing else is one of them
+        same = binary(b, operator.eq, x, y) if _is_bool(x) and _is_bool(y) else Known(False)
+        return same if fn is operator.is_ else logical_not(b, same)
     if isinstance(x, Var) and isinstance(y, Var) and isinstance(x.type, Ref) and isinstance(y.type, Ref):
         if not isinstance(x.type.target, Str):
             from sapwood.lang.ops.heap import same_object
