@@ -39,9 +39,6 @@ FEATURES = (
     "assert",
 )
 
-# what the language has so far, of FEATURES
-LANDED = tuple(f for f in FEATURES if f not in ("str", "format", "print", "optional", "heap struct"))
-
 # "int", ("list", T), ("dict", K, V), ("set", T), ("tuple", T, ...), ("struct", name), ("optional", T)
 Type = str | tuple
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from expressions import LANDED
+from expressions import FEATURES
 from grammar import Writer
 from more import MORE
 
@@ -334,7 +334,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop then")
     parser.add_argument("--seed", type=int, default=0, help="of the first module")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--features", default=",".join(LANDED))
+    parser.add_argument("--features", default=",".join(FEATURES + MORE))
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"))
     parser.add_argument("--no-shrink", action="store_true")
     options = parser.parse_args()

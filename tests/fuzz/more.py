@@ -71,7 +71,7 @@ class More(Expressions):
         """Methods and properties at the end of a class."""
         r = self.random
         methods, properties = [], []
-        numbers = {f"self.{f}": t for f, t in fields.items() if t in ("int", "float")}
+        numbers: dict[str, Type] = {f"self.{f}": t for f, t in fields.items() if t in ("int", "float")}
         outer = self.variables, self.fixed, self.helpers
         self.variables, self.fixed, self.helpers = {}, {**numbers, "u": "int"}, []
         if r.random() < 0.7:
@@ -117,7 +117,7 @@ class More(Expressions):
                 chosen = self.some("struct")
                 if chosen is None:
                     return None
-                methods, properties = self.methods.get(chosen[1][1], ([], []))
+                methods, properties = self.methods.get(str(chosen[1][1]), ([], []))
                 choices = [f"{chosen[0]}.{m}({self.bounded(0)})" for m in methods]
                 choices += [f"{chosen[0]}.{p}" for p in properties]
                 return (r.choice(choices), LIMIT) if choices else None
@@ -243,8 +243,8 @@ class More(Expressions):
                 self.line(depth + 1, f"{chosen[0]}[{self.small()}].append({self.value(chosen[1][1][1], 1)})")
             case "dict" if chosen and chosen[1][2] == "int":
                 self.line(depth, f"{chosen[0]}[{self.value(chosen[1][1], 0)}] ^= {self.small()}")
-            case "struct" if chosen and not self.structs[chosen[1][1]][0]:
-                for field, t in self.structs[chosen[1][1]][1].items():
+            case "struct" if chosen and not self.structs[str(chosen[1][1])][0]:
+                for field, t in self.structs[str(chosen[1][1])][1].items():
                     if t == "int":
                         self.line(depth, f"{chosen[0]}.{field} ^= {self.small()}")
                         break

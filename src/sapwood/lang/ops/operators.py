@@ -183,6 +183,11 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
         from sapwood.lang.infer.text_templates import percent
 
         return percent(b.interpreter.frames[-1], x, y)
+    if fn in (operator.eq, operator.ne) and (_is_optional(x, y) or _is_optional(y, x)):
+        from sapwood.lang.infer.equality import equal
+
+        same = equal(b.interpreter.frames[-1], x, y)
+        return same if fn is operator.eq else logical_not(b, same)
     x, y = (b.materialize(v) if isinstance(v, Known) and isinstance(v.value, str | bytes) else v for v in (x, y))
     for side in (x, y):
         if isinstance(side, Var) and isinstance(side.type, Ref):
@@ -381,6 +386,13 @@ def _truth_of_reference(b: Any, x: Value) -> Known | Var:
     b.emit(control.yield_, (b.const(False, BOOL),))
     b.region = saved
     return b.emit(control.if_, (there,), (BOOL,), regions=regions)[0]
+
+
+def _is_optional(x: Value, other: Value) -> bool:
+    """Whether a comparison of `x` with `other` is one with None. A reference compares itself."""
+    if isinstance(other, Var) and isinstance(other.type, Ref):
+        return isinstance(x, Agg) and isinstance(x.type, Optional)
+    return x == Known(None) or isinstance(x, Agg) and isinstance(x.type, Optional)
 
 
 def _is_bool(x: Value) -> bool:
