@@ -282,7 +282,7 @@ class More(Expressions):
             self.line(depth, f"{n} %= {LIMIT - 7}") if n not in (ints[0], ints[-1]) else None
 
 
-SHARED = '''
+SHARED = """
 @fn
 def twice(f, n):
     return f(f(n))
@@ -295,4 +295,4 @@ def collected(*items: int, start: int = 0) -> int:
         total = (total * 3 + item) % 1048573
     return total
 
-'''
+"""
