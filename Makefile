@@ -24,6 +24,7 @@ nightly: $(VENV)/.test  ## the tests and the long runs: fuzzing, random schedule
 lint: $(VENV)/.lint  ## ruff, pyright, and the rings
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pyright --pythonpath $(BIN)/python --project examples
 	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.runtime  ## speed of the engine, as shares of what this machine can do

@@ -8,18 +8,16 @@ that it follows, so that it costs no pass over memory; the program prints the so
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
 from sapwood import fn, graph, nn
 from sapwood.lang.library.math import sigmoid
 
-T = TypeVar("T")
-
 
 @fn(unchecked=True)
-def quick_gelu(x: T) -> T:
+def quick_gelu(x: Any) -> Any:
     """x * sigmoid(1.702 x), the activation of CLIP."""
     return x * sigmoid(1.702 * x)
 
@@ -35,7 +33,7 @@ class Block(nn.Module):
         self.up = nn.Linear(width, inner, bias=True)
         self.down = nn.Linear(inner, width)
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Any:
         return x + self.down(activation(self.up(self.norm(x))))
 
 

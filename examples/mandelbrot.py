@@ -39,11 +39,11 @@ def escape_times(out: Tensor[i64, 2], limit: i64) -> None:
 def escape_times_numpy(out: np.ndarray, limit: int) -> None:
     """The same with NumPy: all pixels at once, those that are done left out of the next step."""
     height, width = out.shape
-    cx = (-2.2 + 3.2 * np.arange(width) / width)[None, :].repeat(height, 0).ravel()
-    cy = (-1.2 + 2.4 * np.arange(height) / height)[:, None].repeat(width, 1).ravel()
+    cx = np.tile(-2.2 + 3.2 * np.arange(width, dtype=np.float64) / width, height)
+    cy = np.repeat(-1.2 + 2.4 * np.arange(height, dtype=np.float64) / height, width)
     x, y = np.zeros_like(cx), np.zeros_like(cy)
     count = np.zeros(height * width, dtype=np.int64)
-    active = np.arange(height * width)
+    active = np.arange(height * width, dtype=np.intp)
     for _ in range(limit):
         count[active] += 1
         x[active], y[active] = x[active] ** 2 - y[active] ** 2 + cx[active], 2.0 * x[active] * y[active] + cy[active]

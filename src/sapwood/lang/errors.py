@@ -175,7 +175,7 @@ class NoSource(SyntaxMistake):
 class StarArguments(SyntaxMistake):
     code = "S003"
     message = "{what} cannot be used in a compiled {where}"
-    help = "name each parameter; use a tuple for a varying number of values"
+    help = "{hint}"
 
 
 class GlobalAssignment(SyntaxMistake):
@@ -220,12 +220,12 @@ class DeletedName(NameMistake):
 class ForeignObject(NameMistake):
     code = "N004"
     message = "'{name}' is a Python {kind}, which compiled code cannot use"
-    help = "pass it as an argument, or make it an int, float, bool, str, tuple, dtype or @fn"
+    help = "{hint}"
 
 
 class ForeignCall(NameMistake):
     code = "N005"
-    message = "'{name}' is an ordinary Python function and cannot be called from compiled code"
+    message = "'{name}' is an ordinary Python {kind} and cannot be called from compiled code"
     help = "{hint}"
 
 

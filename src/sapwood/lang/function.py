@@ -174,7 +174,9 @@ def make_function(python: Callable[..., Any], options: Options) -> Any:
     if isinstance(python, type):
         raise BadDecorator(detail="@fn decorates functions", hint="for classes use @struct")
     if not isinstance(python, FunctionType):
-        raise BadDecorator(detail=f"@fn decorates functions, not {type(python).__name__}", hint="write def")
+        from sapwood.lang.hints import decorated_hint
+
+        raise BadDecorator(detail=f"@fn decorates functions, not {type(python).__name__}", hint=decorated_hint(python))
     if inspect.iscoroutinefunction(python) or inspect.isgeneratorfunction(python):
         kind = "coroutine" if inspect.iscoroutinefunction(python) else "generator"
         raise BadDecorator(detail=f"'{python.__name__}' is a {kind}", hint="compiled functions run to their end")
@@ -306,6 +308,7 @@ class CompiledFunction(Protocol[R_co]):
     NumPy is a Tensor, an int a u8."""
 
     __name__: str
+    __wrapped__: Callable[..., R_co]
     python: Callable[..., R_co]
     reference: Callable[..., R_co]
     inspect: Callable[..., str]

@@ -35,7 +35,7 @@ class Lowering(StatementMixin, ExpressionMixin, ComprehensionMixin, PatternMixin
     def function(self, node: FunctionNode, name: str) -> hir.FunctionDef:
         a = node.args
         if a.kwarg:
-            raise StarArguments(self.loc(a.kwarg), what="**kwargs", where="function")
+            raise StarArguments(self.loc(a.kwarg), what="**kwargs", where="function", hint="name each parameter")
         plain = [*a.posonlyargs, *a.args]
         defaults: list[ast.expr | None] = [None] * (len(plain) - len(a.defaults)) + list(a.defaults)
         params = [self.param(p, d) for p, d in zip(plain, defaults, strict=True)]

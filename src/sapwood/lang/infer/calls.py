@@ -23,6 +23,7 @@ from sapwood.lang.errors import (
 )
 from sapwood.lang.external import External
 from sapwood.lang.front import hir
+from sapwood.lang.hints import call_hint
 from sapwood.lang.infer import (  # noqa: F401  (they enter their rules)
     bytes_rules,
     cmath_module,
@@ -332,12 +333,10 @@ def _foreign(f: Any, loc: Loc) -> ForeignCall:
     owner = getattr(f, "__self__", None)
     module = getattr(f, "__module__", None) or type(owner).__module__
     own = getattr(f, "__name__", None) or type(f).__name__
-    name = own if module in ("builtins", "__main__", loc.function) else f"{module}.{own}"
-    if inspect.isfunction(f):
-        return ForeignCall(loc, name=name, hint=f"decorate '{own}' with @fn, or call it outside and pass the result in")
-    if module.partition(".")[0] == "numpy":
-        return ForeignCall(loc, name=name, hint="write the loop, or call it outside and pass the result in")
-    return ForeignCall(loc, name=name, hint="call it outside and pass the result in")
+    module = module if module == "__main__" else module.removeprefix("_")  # _heapq, _io
+    name = own if module in ("builtins", "__main__") or f is open else f"{module}.{own}"
+    kind = "class" if isinstance(f, type) else "function"
+    return ForeignCall(loc, name=name, kind=kind, hint=call_hint(f, module, name))
 
 
 def _parameter(p: hir.Param) -> str:

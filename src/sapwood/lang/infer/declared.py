@@ -16,6 +16,7 @@ from sapwood.lang import types as ty
 from sapwood.lang.api.annotations import SIMD, Const, Parameterised, Ptr, StackArray, Tensor
 from sapwood.lang.api.dtypes import Number, complex_type, scalar_type
 from sapwood.lang.errors import BadAnnotation, BadConversion, Loc, TypeVarConflict, WrongArgumentType
+from sapwood.lang.hints import annotation_hint
 from sapwood.lang.infer.characters import is_character
 from sapwood.lang.infer.join import Clash, adapt, complex_spec, join, storable
 from sapwood.lang.values import Agg, Known, Spec, Value, Var, describe, make_tuple, rebuild, spec_of
@@ -82,31 +83,6 @@ def declare(annotation: Any, name: str, loc: Loc | None) -> Declared:
         text = str(annotation) if typing.get_origin(annotation) else getattr(annotation, "__name__", None)
         raise BadAnnotation(loc, name=name, found=text or repr(annotation), hint=annotation_hint(annotation))
     return found
-
-
-TYPES = "use int, float, bool, a dtype such as f32, SIMD, Tensor, Ptr, tuple, a @struct, Const or a TypeVar"
-
-
-def annotation_hint(a: Any) -> str:
-    """What to write instead of an annotation that is not a type of the language."""
-    cls = typing.get_origin(a) or a
-    if not isinstance(cls, type):
-        return TYPES
-    if cls.__module__.partition(".")[0] in ("numpy", "torch", "array"):
-        return "write Tensor[dtype, rank], for example Tensor[f64, 1]; NumPy arrays fit it"
-    if cls is list:
-        return "say what it holds: list[float]; or Tensor[f64, 1], for a NumPy array"
-    if cls is Tensor:
-        return "write Tensor[dtype, rank], for example Tensor[f64, 1], and pass a NumPy array"
-    if cls is SIMD:
-        return "write SIMD[dtype, lanes], for example SIMD[f32, 8]"
-    if cls is Ptr:
-        return "write Ptr[dtype], for example Ptr[f32]"
-    if cls in (dict, set, frozenset):
-        return f"say what it holds: {'dict[str, int]' if cls is dict else f'{cls.__name__}[int]'}"
-    if cls.__module__ != "builtins":
-        return f"decorate the class {cls.__name__} with @struct"
-    return TYPES
 
 
 def _item(x: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadOperand, NotIndexable
+from sapwood.lang.hints import unchangeable_hint
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.types import BOOL, I64
@@ -47,7 +48,7 @@ class HeapRules:
         raise NotIndexable(w.b.loc, type=describe(x), detail="", hint="lists, tuples, tensors and text can be")
 
     def set_item(self, w: Any, x: Var, index: Value, value: Value) -> None:
-        raise NotIndexable(w.b.loc, type=describe(x), detail=" for assignment", hint="make a new one")
+        raise NotIndexable(w.b.loc, type=describe(x), detail=" for assignment", hint=unchangeable_hint(describe(x)))
 
     def del_item(self, w: Any, x: Var, index: Value) -> None:
         raise NotIndexable(w.b.loc, type=describe(x), detail=" for deletion", hint="make a new one")

@@ -12,8 +12,9 @@ from typing import Any, Protocol, TypeVar
 from sapwood.lang.errors import CallTooDeep, CompileError, Loc
 from sapwood.lang.front.ast2hir import lower_function
 from sapwood.lang.front.hir import FunctionDef
+from sapwood.lang.hints import TYPES
 from sapwood.lang.infer.builder import Builder
-from sapwood.lang.infer.declared import ANY, TYPES, Declared, declare
+from sapwood.lang.infer.declared import ANY, Declared, declare
 from sapwood.lang.infer.join import Clash, join, storable
 from sapwood.lang.ir.ssa import Function, Op, Program, Region, Var
 from sapwood.lang.passes.borrow import borrow_loads

@@ -383,8 +383,12 @@ def attribute_hint(x: Value, name: str) -> str:
     import difflib
 
     names = [n for n, _ in info_of(x).members() if n[:2] != "__"]
+    if hasattr(info_of(x).cls, name):
+        return f"{name} is no field: give it a type in the class, for example {name}: int = ..."
+    if not names:
+        return f"a struct declares its fields: write {name}: int (or what type it has) in the class"
     close = difflib.get_close_matches(name, names, 1)
-    return f"did you mean '{close[0]}'?" if close else f"it has: {', '.join(names[:12]) or 'no fields'}"
+    return f"did you mean '{close[0]}'?" if close else f"it has: {', '.join(names[:12])}"
 
 
 # -- super, replace ----------------------------------------------------------------------------------

@@ -50,11 +50,11 @@ def as_text(w: Any, v: Value, function: str, what: str = "argument") -> Var:
     return w.b.materialize(v)
 
 
-def as_index(w: Any, v: Value, default: int) -> Value:
+def as_index(w: Any, v: Value, default: int, what: str = "a position in a text") -> Value:
     """A position that may be left out."""
     if v == Known(None):
         return w.b.index(default)
-    return w.b.materialize(require_index(w.b, v, "a position in a text"))
+    return w.b.materialize(require_index(w.b, v, what))
 
 
 def call(w: Any, fn: Any, *args: Value) -> Value:
@@ -325,7 +325,8 @@ class TextRules(HeapRules):
         if fn is operator.mul:
             s, n = (x, y) if is_text(x) else (y, x)
             if isinstance(n, Var | Known) and not is_text(n):
-                return call(w, objects().text_repeat, w.b.materialize(s), as_index(w, n, 0))
+                times = as_index(w, n, 0, "the number of times a text is repeated")
+                return call(w, objects().text_repeat, w.b.materialize(s), times)
         if fn in COMPARISONS:
             return compare_texts(w, fn, x, y)
         if fn is operator.mod and is_text(x):

@@ -34,6 +34,7 @@ from sapwood.lang.errors import (
 )
 from sapwood.lang.errors_iteration import IteratorEscapes
 from sapwood.lang.front import hir
+from sapwood.lang.hints import name_hint, object_hint
 from sapwood.lang.infer.calls import CallMixin
 from sapwood.lang.infer.closures import ClosureMixin, shared_results, with_shared
 from sapwood.lang.infer.comptime import evaluate
@@ -41,7 +42,7 @@ from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit
 from sapwood.lang.infer.exceptions import ExceptionMixin
 from sapwood.lang.infer.generators import begin, comprehension, runs_in
 from sapwood.lang.infer.heap import Dead
-from sapwood.lang.infer.heap_structs import NeedsHeap
+from sapwood.lang.infer.heap_structs import NeedsHeap, struct_of
 from sapwood.lang.infer.interpreter import Instance, Interpreter, evaluate_annotation
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same, without_characters
 from sapwood.lang.infer.loops import Loop, LoopMixin, Snapshot
@@ -503,7 +504,7 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
         out: dict[str, Value] = {}
         for name, value in kwargs:
             if name is None:
-                raise StarArguments(loc, what="**", where="call")
+                raise StarArguments(loc, what="**", where="call", hint="name each parameter")
             out[name] = self.expr(value)
         return out
 
@@ -581,7 +582,11 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
             kwargs = self.keywords(e.kwargs, e.loc)
             for a in args:
                 if isinstance(a, Agg) and a.items[:1] == (Known(hir.Starred),):
-                    raise StarArguments(e.loc, what="* of a value that is no tuple", where="call")
+                    what = f"* of {describe(a.items[1])}, whose length is not known before it runs,"
+                    hint = "pass it as it is, or make it a tuple"
+                    if target == Known(zip):
+                        hint = "for columns of rows write [[row[i] for row in rows] for i in range(len(rows[0]))]"
+                    raise StarArguments(e.loc, what=what, where="call", hint=hint)
             self.b.loc = e.loc
             return self.call(target, args, kwargs, e.loc)
         if callee in (operator.is_, operator.is_not) and self.is_caught(e.args[0]):
@@ -703,18 +708,18 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
         if value is _MISSING:
             value = getattr(builtins, name, _MISSING)
             if value is _MISSING:
-                import difflib
-
+                receiver = self.vars.get("self")
+                if receiver is not None and (t := struct_of(receiver)) and name in t.cls.__sapwood_struct__.fields:
+                    raise UndefinedName(loc, name=name, hint=f"did you mean self.{name}?")
                 pool = [*self.vars, *python.__globals__, *dir(builtins)]
-                close = difflib.get_close_matches(name, [n for n in pool if n[0] != "$"], 1)
-                hint = f"did you mean '{close[0]}'?" if close else "define it before, or import it"
-                raise UndefinedName(loc, name=name, hint=hint)
+                raise UndefinedName(loc, name=name, hint=name_hint(name, pool))
         if isinstance(value, TypeVar):
             return self._typevar(value, loc)
         if isinstance(value, list | dict | set | bytearray):
-            raise ForeignObject(loc, name=name, kind=type(value).__name__)
+            raise ForeignObject(loc, name=name, kind=type(value).__name__, hint=object_hint(name, value))
         if hasattr(type(value), "__sapwood_struct__") and not type(value).__sapwood_struct__.frozen:
-            raise ForeignObject(loc, name=name, kind=f"object of the mutable struct {type(value).__name__}")
+            kind = f"object of the mutable struct {type(value).__name__}"
+            raise ForeignObject(loc, name=name, kind=kind, hint=object_hint(name, value))
         if name not in python.__code__.co_freevars:  # captured cells are part of the fingerprint
             self.interp.depend_on_constant(python.__module__, name, value)
         return lift(self.b, Known(value))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sapwood.lang.errors import BadOperand, LaneMismatch, MixedSigns, NoOperator
+from sapwood.lang.hints import operand_hint
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.types import F64, I64, Scalar, Simd, elem_of, is_numeric, like
 from sapwood.lang.values import Known, Value, describe
@@ -60,10 +61,7 @@ def _no_operator(b: Builder, op: str, values: Sequence[Value]) -> NoOperator | B
         return BadOperand(b.loc, function=op, detail=f"takes numbers, not {describe(wrong)}", hint="pass a number")
     left = describe(values[0])
     right = describe(values[1]) if len(values) > 1 else ""
-    hint = "both operands must be numbers or vectors"
-    if any("SIMD" in t or "Tensor" in t for t in (left, right)):
-        hint = "arithmetic works on numbers and SIMD vectors; index the tensor or load from it first"
-    return NoOperator(b.loc, left=left, op=op, right=right, hint=hint)
+    return NoOperator(b.loc, left=left, op=op, right=right, hint=operand_hint(op, left, right))
 
 
 def _meet(b: Builder, op: str, x: Number, y: Number) -> Number:
