@@ -79,6 +79,7 @@ class Interpreter:
         """Forget a walk, but not what it learned."""
         self.instances: dict[Any, Instance] = {}
         self.order: list[Instance] = []
+        self.made = 0  # instances, for their names
         self.drops: dict[HeapType, Function] = {}
         self.links: dict[str, Any] = {}
         self.inline_depth = 0
@@ -212,7 +213,8 @@ class Interpreter:
             return known
         python = fn.__wrapped__
         if not name:
-            name = f"{symbol_name(python)}.{len(self.instances)}"
+            name = f"{symbol_name(python)}.{self.made}"
+        self.made += 1
         params = [Var(t) for s in specs for t in s.leaves()]
         leaves = iter(params)
         values = [rebuild(s, leaves) for s in specs]
@@ -225,7 +227,12 @@ class Interpreter:
         builder = Builder(self, body)
         builder.unchecked = fn.options.unchecked
         walker = FunctionWalker(self, builder, hir, python, declared_parameters(fn), name=python.__name__)
-        walker.run_instance(instance, values)
+        try:
+            walker.run_instance(instance, values)
+        except BaseException:  # a caller may try again, and must not find one that is half made
+            del self.instances[key]
+            self.order.remove(instance)
+            raise
         return instance
 
     def hir(self, fn: Any) -> FunctionDef:
