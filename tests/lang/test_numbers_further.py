@@ -166,3 +166,16 @@ def test_complex_text():
         agree(shown, z, plain=True)
     z = complex(math.nan, -math.nan)
     assert shown(z) == shown.__wrapped__(z)
+
+
+@fn
+def by_powers_of_two(n: int, m: i8, k: u64) -> list[int]:
+    return [n // 1, n % 1, n // 2, n % 2, n // 4096, n % 4096, n // 2**62, n % 2**62, int(m // 8), int(m % 8),
+            int(k // 16), int(k % 16)]  # fmt: skip
+
+
+def test_division_by_a_power_of_two() -> None:
+    for n in (0, 1, -1, 7, -7, 4095, -4096, -4097, 2**63 - 1, -(2**63), 123456789012345):
+        for m in (-128, -9, -8, -1, 0, 9, 127):
+            expected = [n // 1, n % 1, n // 2, n % 2, n // 4096, n % 4096, n // 2**62, n % 2**62, m // 8, m % 8]
+            assert by_powers_of_two(n, m, 2**63 + 17) == [*expected, (2**63 + 17) // 16, 1]

@@ -480,6 +480,11 @@ def _floor_division(b: Any, fn: Any, x: Value, y: Value, ty: Scalar | Simd) -> V
     p, q = to_type(b, x, ty), to_type(b, y, ty)
     known = isinstance(y, Known) and bool(y.value)
     if not elem_of(ty).is_float:
+        divisor = int(y.value) if isinstance(y, Known) else 0
+        if divisor > 0 and divisor & (divisor - 1) == 0:  # rounding down, a power of two is a shift
+            if fn is operator.mod:
+                return b.emit1(arith.band, (p, b.const(divisor - 1, ty)), ty)
+            return b.emit1(arith.shr, (p, b.const(divisor.bit_length() - 1, ty)), ty)
         if not known:
             check_zero(b, q, ty, python_text(fn, 1, 0))
         return b.emit1(arith.floordiv if fn is operator.floordiv else arith.floormod, (p, q), ty)
