@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001, RUF007, RUF060, B905, FURB171
+# ruff: noqa: RUF001, RUF060, FURB171
 """Single characters of texts, which are code points inside: against CPython, with every kind of character."""
 
 from __future__ import annotations

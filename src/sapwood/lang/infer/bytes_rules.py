@@ -326,7 +326,7 @@ class BytesRules(_BytesLike):
     def from_object(self, w: Any, x: Var, target: Any) -> Var:
         demand(w, is_of_type(w.b, x, "PyBytes_Type", exact=False), x, "bytes")
         p = api(w.b, "PyBytes_AsString", (x,), ty.Ptr(ty.U8))
-        return call(w, library().bytes_from, p, api(w.b, "PyBytes_Size", (x,), I64, "negative"))
+        return w.b.materialize(call(w, library().bytes_from, p, api(w.b, "PyBytes_Size", (x,), I64, "negative")))
 
 
 class ByteArrayRules(_BytesLike):
@@ -388,7 +388,7 @@ class ByteArrayRules(_BytesLike):
     def from_object(self, w: Any, x: Var, target: Any) -> Var:
         demand(w, is_of_type(w.b, x, "PyByteArray_Type", exact=False), x, "bytearray")
         p = api(w.b, "PyByteArray_AsString", (x,), ty.Ptr(ty.U8))
-        return call(w, library().array_new, p, api(w.b, "PyByteArray_Size", (x,), I64, "negative"))
+        return w.b.materialize(call(w, library().array_new, p, api(w.b, "PyByteArray_Size", (x,), I64, "negative")))
 
 
 ARRAY_METHODS: dict[str, Callable[..., Value]] = {}
