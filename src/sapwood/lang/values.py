@@ -12,7 +12,7 @@ it; two values of equal spec differ in their leaves only. Calls, captures, joins
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sapwood.lang.errors import CompileError, Loc
@@ -91,11 +91,13 @@ class Spec:
     """The compile-time part of a value: a leaf type, a `Known`, or an aggregate of specs.
 
     "never" is the element of a container that is still empty; `data` is its Site, which learns what goes in.
+    `site` is that of the place which made the container, if other elements may yet go in.
     """
 
     kind: str  # "leaf" | "known" | "agg" | "unbound" | "never"
     data: Any
     items: tuple[Spec, ...] = ()
+    site: Site | None = field(default=None, compare=False, repr=False)
 
     def leaves(self) -> Iterator[Leaf]:
         if self.kind == "leaf":
@@ -105,15 +107,17 @@ class Spec:
 
 
 class Site:
-    """A place in the source, in one context of calls, that makes an empty container: what goes into it, if known.
+    """A place in the source, in one context of calls, that makes a container: what goes into it, as far as is known.
 
     Inference learns it on the way and walks again: see Interpreter.settle.
     """
 
-    __slots__ = ("changes", "spec")
+    __slots__ = ("asked", "changes", "display", "spec")
 
     def __init__(self, changes: list[Any]) -> None:
         self.spec: Spec | None = None
+        self.display = False  # whether its first items are written out: numbers among them may take any dtype
+        self.asked: dict[Spec, int] = {}  # how often it was to become what it is already
         self.changes = changes  # of the whole compilation: not empty if it must be walked again
 
     def learn(self, spec: Spec) -> Spec:

@@ -59,6 +59,8 @@ match_sequence = Marker("match_sequence", "a sequence pattern", "compare the ite
 """match_sequence(subject): whether it is a tuple or a list."""
 match_mapping = Marker("match_mapping", "a mapping pattern", "use `in` and an index")
 """match_mapping(subject): whether it is a dict."""
+import_module = Marker("import_module", "import inside a function", "import at the top of the module")
+"""import_module(module, name): the module, or what it has under that name, both known at compile time."""
 mapping_rest = Marker("mapping_rest", "`**rest` in a mapping pattern", "copy the dict and delete the keys")
 """mapping_rest(subject, key, ...): a dict of what the keys leave."""
 

@@ -79,11 +79,32 @@ class StatementMixin(LoweringBase):
                 if node.decorator_list:
                     raise self.refuse(node.decorator_list[0], "a decorator on a nested function", "remove it")
                 return [hir.Define(loc, node.name, self.function(node, node.name))]
+            case ast.Import() | ast.ImportFrom():
+                return self.imports(node, loc)
             case ast.Nonlocal():
                 return [hir.Nonlocal(loc, tuple(node.names))]
             case ast.Global():
                 raise GlobalAssignment(loc, name=node.names[0], scope="global")
         raise self.refuse(node)
+
+    def imports(self, node: ast.Import | ast.ImportFrom, loc: Loc) -> list[hir.Stmt]:
+        """Modules are known at compile time: the names are constants, as those of the module around."""
+        out: list[hir.Stmt] = []
+        for alias in node.names:
+            if isinstance(node, ast.Import):
+                module, name = alias.name, None
+                if alias.asname is None:  # `import a.b` names a
+                    module = module.partition(".")[0]
+            elif node.level or alias.name == "*":
+                raise self.refuse(node, "a relative import or `import *` inside a function", "import it at the top")
+            else:
+                module, name = node.module or "", alias.name
+            value = self.call(node, hir.import_module, hir.Literal(loc, module), hir.Literal(loc, name))
+            if isinstance(node, ast.Import) and module != alias.name and alias.asname is None:
+                whole = self.call(node, hir.import_module, hir.Literal(loc, alias.name), hir.Literal(loc, None))
+                out.append(hir.Evaluate(loc, whole))
+            out.append(hir.Assign(loc, alias.asname or alias.name.partition(".")[0], value))
+        return out
 
     def handler(self, node: ast.ExceptHandler) -> hir.Handler:
         kind = None if node.type is None else self.expr(node.type)

@@ -63,8 +63,6 @@ REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.Await: ("await", "compiled code runs to the end without awaiting"),
     ast.Yield: ("yield", "write the values into a Tensor, or take a function as parameter"),
     ast.YieldFrom: ("yield from", "write the values into a Tensor, or take a function as parameter"),
-    ast.Import: ("import inside a function", "import at the top of the module"),
-    ast.ImportFrom: ("import inside a function", "import at the top of the module"),
     ast.ClassDef: ("a class inside a function", "define a @struct at the top of the module"),
     ast.Starred: ("a starred expression", "write the items out"),
 }

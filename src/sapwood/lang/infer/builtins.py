@@ -14,6 +14,7 @@ from sapwood.lang.api.comptime import comptime, simd_width, static_assert, targe
 from sapwood.lang.api.dtypes import scalar_type
 from sapwood.lang.api.objects import as_object
 from sapwood.lang.errors import BadOperand, NotConstant, StaticAssertFailed
+from sapwood.lang.front import hir
 from sapwood.lang.infer.join import default_leaf
 from sapwood.lang.infer.ranges import make_range
 from sapwood.lang.ir.ssa import Var
@@ -197,6 +198,26 @@ def _print(
 def _comptime(walker: Walker, x: Value) -> Value:
     """Of a value that is known already; expressions of any other kind are evaluated by infer/comptime.py."""
     return Known(walker.b.known(x, "the value of comptime"))
+
+
+@builtin(hir.import_module)
+def _import(walker: Walker, module: Value, name: Value) -> Value:
+    """`import module`, or `from module import name`, in a function: done when it is compiled."""
+    import importlib
+
+    from sapwood.lang.infer.structs import lift
+
+    path, what = walker.b.known(module, "the module"), walker.b.known(name, "the name")
+    try:
+        found = importlib.import_module(path)
+        if what is not None:
+            found = getattr(found, what) if hasattr(found, what) else importlib.import_module(f"{path}.{what}")
+    except Exception as e:
+        hint = f"Python says: {type(e).__name__}: {e}"
+        raise BadOperand(walker.b.loc, function="import", detail=f"cannot import {what or path}", hint=hint) from None
+    if what is not None:
+        walker.interp.depend_on_constant(path, what, found)
+    return lift(walker.b, Known(found))
 
 
 @builtin(static_assert)

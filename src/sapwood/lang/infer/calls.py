@@ -50,6 +50,7 @@ from sapwood.lang.infer.generics import bind_type_variables, declared_of, fill_i
 from sapwood.lang.infer.heap import Dead, rules_of
 from sapwood.lang.infer.heap_structs import is_heap
 from sapwood.lang.infer.interpreter import declared_parameters
+from sapwood.lang.infer.join import without_sites
 from sapwood.lang.infer.operate import CHARACTERS_WELCOME, OPERATORS, UNARY
 from sapwood.lang.infer.structs import construct_struct, find_method
 from sapwood.lang.ir.ssa import Region, Var
@@ -249,6 +250,7 @@ class CallMixin:
                 spec = self.interp.expected_result(instance, self, error)
         operands = tuple(leaf for v in fitted for leaf in leaves_of(v))
         self.b.loc = loc
+        spec = without_sites(spec)
         results = self.b.emit(control.call, operands, tuple(spec.leaves()), {"function": instance.function})
         if instance.endless:
             self.b.emit(control.raise_, (), (), {"exception": SystemError, "parts": [{"value": "unreachable"}]})

@@ -12,7 +12,7 @@ from sapwood.lang.infer.adapters import Transformed
 from sapwood.lang.infer.builtins import builtin
 from sapwood.lang.infer.generators import COMPREHENSIONS, generator
 from sapwood.lang.infer.iteration import Indexed, Iteration, iterate
-from sapwood.lang.infer.join import Clash, known_element
+from sapwood.lang.infer.join import Clash, known_element, widen
 from sapwood.lang.infer.reductions import each
 from sapwood.lang.ops import arith, heap
 from sapwood.lang.ops.memory import offset
@@ -50,6 +50,7 @@ def list_of(w: Walker, it: Iteration, loc: Loc) -> Value:
         try:
             site.learn(spec_of(item))
         except Clash:
+            widen(site, spec_of(item))
             hint = "all elements of a list must have one type: convert them, or use tuples"
             found = describe(item)
             raise BadConversion(loc, found=found, expected=describe(known_element(site)), hint=hint) from None

@@ -16,7 +16,7 @@ from sapwood.lang.infer.join import Clash, complex_spec, join
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.types import BOOL, F64
-from sapwood.lang.values import Agg, Known, Value, describe, spec_of
+from sapwood.lang.values import Agg, Known, Spec, Value, describe, spec_of
 
 if TYPE_CHECKING:
     from sapwood.lang.infer.walker import FunctionWalker as Walker
@@ -160,6 +160,12 @@ def construct(w: Walker, f: Any, args: list[Value], kwargs: dict[str, Value]) ->
     given |= kwargs
     if f is complex and all(isinstance(v, Known) for v in given.values()):
         return Known(complex(*(given.get(n, Known(0)).value for n in ("real", "imag")[: max(len(given), 1)])))  # type: ignore[union-attr]
+    if len(given) == 1 and isinstance(text := given.get("real"), Var) and text.type == ty.Ref(ty.Str()):
+        from sapwood.lang.infer.border import box, unbox
+        from sapwood.lang.infer.python_objects import call_object
+
+        found = call_object(w, box(w, Known(complex)), [text], {})
+        return unbox(w, found, Spec("agg", number, (Spec("leaf", number.elem), Spec("leaf", number.elem))))
     pairs = [_number_parts(b, v, number.elem) for v in given.values()]
     if len(pairs) == 1 and "imag" not in given:
         return make(*pairs[0])

@@ -18,7 +18,7 @@ from sapwood.lang.api.dtypes import Number, complex_type, scalar_type
 from sapwood.lang.errors import BadAnnotation, BadConversion, Loc, TypeVarConflict, WrongArgumentType
 from sapwood.lang.hints import annotation_hint
 from sapwood.lang.infer.characters import is_character
-from sapwood.lang.infer.join import Clash, adapt, complex_spec, join, storable
+from sapwood.lang.infer.join import Clash, adapt, complex_spec, join, storable, teach
 from sapwood.lang.values import Agg, Known, Spec, Value, Var, describe, make_tuple, rebuild, spec_of
 
 
@@ -321,6 +321,7 @@ def _fit_spec(b: Any, declared: Declared, value: Value, bindings: Bindings) -> V
             return rebuild(spec, iter(adapt(b, value, spec)))
     except Clash:
         pass
+    teach(spec_of(value), spec)
     raise Misfit
 
 

@@ -20,7 +20,17 @@ from sapwood.lang.infer.hashing import require_hash
 from sapwood.lang.infer.heap import Dead, HeapRules, require_some
 from sapwood.lang.infer.iteration import Iteration, Sink, choose, iterate, iterates
 from sapwood.lang.infer.join import adapt, known_element
-from sapwood.lang.infer.lists import LENGTH, fit_element, foresee, is_starred, learn, raise_now, show_function, word
+from sapwood.lang.infer.lists import (
+    LENGTH,
+    fit_element,
+    foresee,
+    is_starred,
+    learn,
+    made,
+    raise_now,
+    show_function,
+    word,
+)
 from sapwood.lang.infer.unpack import unpack
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.object_types import elements_misfit
@@ -65,7 +75,8 @@ def is_empty(d: Var) -> bool:
 def new_dict(w: Any, key: Spec, value: Spec, default: Any = None) -> Var:
     from sapwood.lang.library.dict import dict_new
 
-    return w.call_compiled(dict_new, [Known(ty.Dict(key, value, default))], {})
+    kind = ty.Dict(key, value, default)
+    return made(w.call_compiled(dict_new, [Known(kind)], {}), kind)
 
 
 def dict_here(w: Any, teach: Callable[[Callable[[Value, Value], None]], None] | None, default: Any = None) -> Var:

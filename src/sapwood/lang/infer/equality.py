@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from sapwood.lang import types as ty
 from sapwood.lang.infer.iteration import choose
 from sapwood.lang.infer.narrow import is_none, is_optional, some
 from sapwood.lang.ops import arith
+from sapwood.lang.ops.objects import OBJECT
 from sapwood.lang.ops.operators import logical_and, logical_not, truth, tuple_items
 from sapwood.lang.types import BOOL
 from sapwood.lang.values import Agg, Known, Value, Var
@@ -39,35 +41,56 @@ def is_tuple(x: Value) -> bool:
     return isinstance(x, Agg) and isinstance(x.type, ty.Tuple)
 
 
+def unlike_equality(w: Any, fn: Any, x: Value, y: Value) -> Value | None:
+    """`x == y` or `x != y` where None may be among them, or where the kinds of both say that they are never equal.
+
+    None: both are of one kind, whose own rules compare them.
+    """
+    if isinstance(x, Known) and isinstance(y, Known) or any(isinstance(v, Var) and v.type == OBJECT for v in (x, y)):
+        return None
+    if not (is_optional(x) or is_optional(y) or Known(None) in (x, y)) and comparable(x, y):
+        return None
+    same = equal(w, x, y)
+    return same if fn is operator.eq else logical_not(w.b, same)
+
+
+def _kind(v: Value) -> Any:
+    """What values can only be equal to others of; None: unknown, they are compared."""
+    match v:
+        case Var(type=ty.Scalar()) | Known(value=bool() | int() | float() | complex()) | Agg(type=ty.Complex()):
+            return "number"
+        case Var(type=ty.Ref(target=target)):
+            if isinstance(target, ty.HeapStruct):
+                return _kind_of_class(target.struct.cls)
+            return _KINDS.get(type(target))
+        case Known(value=tuple()) | Agg(type=ty.Tuple()):
+            return tuple
+        case Known(value=range()) | Agg(type=ty.Range()):
+            return range
+        case Agg(type=ty.Character()):
+            return str
+        case Known(value=str() | bytes() | None as value):
+            return type(value)
+        case Agg(type=ty.Struct(cls=cls)):
+            return _kind_of_class(cls)
+        case Known(value=value) if isinstance(value, enum.Enum):
+            return type(value)
+    return None
+
+
+_KINDS: dict[type, Any] = {
+    ty.List: list, ty.Dict: dict, ty.Set: set, ty.Str: str, ty.Bytes: bytes, ty.ByteArray: bytes,
+}  # fmt: skip
+
+
+def _kind_of_class(cls: Any) -> Any:
+    return None if "__eq__" in cls.__sapwood_struct__.methods else cls
+
+
 def comparable(x: Value, y: Value) -> bool:
     """Whether equality of such values can ever hold; else it is False without looking."""
-
-    def kind(v: Value) -> Any:
-        match v:
-            case Var(type=ty.Scalar()):
-                return "number"
-            case Var(type=ty.Ref(target=target)):
-                return "object" if isinstance(target, ty.Object) else type(target)
-            case Known(value=bool() | int() | float() | complex()):
-                return "number"
-            case Known(value=str()) | Agg(type=ty.Character()):
-                return ty.Str
-            case Known(value=bytes()):
-                return ty.Bytes
-            case Known(value=tuple()):
-                return ty.Tuple
-            case Known(value=value):
-                return type(value)
-            case Agg(type=ty.Struct(cls=cls)):
-                return "own" if "__eq__" in cls.__sapwood_struct__.methods else cls
-            case Agg(type=t):
-                return "number" if type(t).__name__ == "Complex" else type(t)
-        return None
-
-    a, b = kind(x), kind(y)
-    sets, octets = {"Set", "FrozenSet"}, {"Bytes", "ByteArray", "MemoryView"}
-    names = {getattr(a, "__name__", ""), getattr(b, "__name__", "")}
-    return a == b or "own" in (a, b) or "object" in (a, b) or names <= sets or names <= octets
+    a, b = _kind(x), _kind(y)
+    return a == b or a is None or b is None
 
 
 def _equal_items(w: Any, xs: tuple[Value, ...], ys: tuple[Value, ...]) -> Value:

@@ -303,6 +303,10 @@ def python_class(value: Value) -> type | None:
             return tuple
         case Agg(type=ty.Complex()):
             return complex
+        case Agg(type=ty.Range()):
+            return range
+        case Var(type=ty.Ref(target=ty.Set(frozen=True))):
+            return frozenset
     if isinstance(value, Var):
         target = getattr(value.type, "target", None)
         import builtins

@@ -53,7 +53,7 @@ def storable(s: Spec) -> Spec:
         from sapwood.lang.infer.heap_structs import NeedsHeap
 
         raise NeedsHeap(s.data.cls)
-    return Spec(s.kind, s.data, tuple(map(storable, s.items)))
+    return Spec(s.kind, s.data, tuple(map(storable, s.items)), s.site)
 
 
 UNBOUND = Spec("unbound", None)
@@ -247,7 +247,7 @@ def _meet_heap(p: ty.HeapType, q: ty.HeapType) -> ty.HeapType:
 
 def known_element(site: Site) -> Spec:
     """What goes into the container of a site, as far as it is known."""
-    return Spec("never", site) if site.spec is None else resolve(site.spec)
+    return Spec("never", site) if site.spec is None else dataclasses.replace(resolve(site.spec), site=site)
 
 
 def resolve(s: Spec) -> Spec:
@@ -258,8 +258,8 @@ def resolve(s: Spec) -> Spec:
         target = s.data.target
         names = [f.name for f in dataclasses.fields(target)]  # type: ignore[arg-type]
         new = {n: resolve(v) for n in names if isinstance(v := getattr(target, n), Spec)}
-        return Spec("leaf", ty.Ref(dataclasses.replace(target, **new), s.data.nullable)) if new else s
-    return Spec(s.kind, s.data, tuple(map(resolve, s.items)))
+        return Spec("leaf", ty.Ref(dataclasses.replace(target, **new), s.data.nullable), (), s.site) if new else s
+    return Spec(s.kind, s.data, tuple(map(resolve, s.items)), s.site)
 
 
 def unify(a: Spec, b: Spec) -> bool:
@@ -269,9 +269,131 @@ def unify(a: Spec, b: Spec) -> bool:
     if a.kind == "never" or b.kind == "never":
         _learn(a, b)
         return True
+    _meet_optional(a, b)
     if a.kind == "leaf" and b.kind == "leaf" and isinstance(a.data, ty.Ref) and isinstance(b.data, ty.Ref):
         return a.data.nullable == b.data.nullable and _heap_unify(a.data.target, b.data.target)
     return a.kind == b.kind == "agg" and a.data == b.data and all(map(unify, a.items, b.items))
+
+
+def _meet_optional(a: Spec, b: Spec) -> None:
+    """Of two elements, one of which may be None: the containers learn it that know where they were made."""
+    if a != NONE and b != NONE and _is_optional(a) == _is_optional(b):
+        return
+    try:
+        both = join(a, b)
+    except Clash:
+        return
+    for s in (a, b):
+        if s.site is not None and s != both:
+            widen(s.site, both)
+
+
+def _is_optional(s: Spec) -> bool:
+    return _optional(s) or s.kind == "leaf" and isinstance(s.data, ty.Ref) and s.data.nullable
+
+
+def widen(site: Site, spec: Spec) -> None:
+    """Note that a container must hold elements of `spec`, too, if it can."""
+    before = storable(spec) if site.spec is None else site.spec
+    both = common(before, storable(spec))
+    if both is None:
+        return
+    if both != before and _becomes(before, both, site):
+        _note(site, both)
+    teach(before, both)
+    teach(spec, both)
+
+
+def common(a: Spec, b: Spec) -> Spec | None:
+    """What two elements could both be, had their containers been made so."""
+    try:
+        return join(a, b)
+    except Clash:
+        pass
+    if a.kind == "leaf" == b.kind and isinstance(a.data, ty.Ref) and isinstance(b.data, ty.Ref):
+        p, q = a.data.target, b.data.target
+        names = [f.name for f in dataclasses.fields(p)] if type(p) is type(q) else []  # type: ignore[arg-type]
+        new = {}
+        for n in names:
+            x, y = getattr(p, n), getattr(q, n)
+            new[n] = common(x, y) if isinstance(x, Spec) and isinstance(y, Spec) else x if x == y else None
+        if not new or any(v is None and getattr(p, n) is not None for n, v in new.items()):
+            return None
+        return Spec("leaf", ty.Ref(dataclasses.replace(p, **new), a.data.nullable or b.data.nullable))
+    if a.kind == "agg" == b.kind and a.data == b.data and len(a.items) == len(b.items):
+        items = tuple(common(x, y) for x, y in zip(a.items, b.items, strict=True))
+        return None if None in items else Spec("agg", a.data, items)  # type: ignore[arg-type]
+    return None
+
+
+def _is_number(s: Spec) -> bool:
+    return s.kind == "leaf" and isinstance(s.data, ty.Scalar) and s.data != ty.BOOL
+
+
+def teach(have: Spec, want: Spec) -> None:
+    """Containers that were made for other elements than is declared learn it, if they know where they were made."""
+    if have == want:
+        return
+    if want.kind == "leaf" == have.kind and isinstance(want.data, ty.Ref) and isinstance(have.data, ty.Ref):
+        for x, y in _elements(have.data.target, want.data.target):
+            if x != y and x.site is not None and _becomes(x, y, x.site):
+                _note(x.site, y)
+            teach(x, y)
+    elif _optional(want) and not _optional(have):
+        teach(have, want.items[1])
+    elif want.kind == "agg" and have.kind == "agg" and len(want.items) == len(have.items):
+        for x, y in zip(have.items, want.items, strict=True):
+            teach(x, y)
+
+
+def _elements(p: ty.HeapType, q: ty.HeapType) -> list[tuple[Spec, Spec]]:
+    """What two containers of one kind hold."""
+    names = [f.name for f in dataclasses.fields(p)] if type(p) is type(q) else []  # type: ignore[arg-type]
+    pairs = [(getattr(p, n), getattr(q, n)) for n in names]
+    return [(x, y) for x, y in pairs if isinstance(x, Spec) and isinstance(y, Spec)]
+
+
+def _becomes(have: Spec, want: Spec, site: Site | None) -> bool:
+    """Whether elements that are made at `site` can be made as `want`."""
+    if have == want or have.kind == "never":
+        return True
+    if site is None:
+        return False
+    try:
+        if join(want, storable(have)) == want:
+            return True
+    except Clash:
+        pass
+    if _is_number(want) and _is_number(have):
+        return site.display
+    if _optional(want):
+        return _becomes(have, want.items[1], site)
+    if want.kind == "leaf" == have.kind and isinstance(want.data, ty.Ref) and isinstance(have.data, ty.Ref):
+        pairs = _elements(have.data.target, want.data.target)
+        return bool(pairs) and all(_becomes(x, y, x.site) for x, y in pairs)
+    if want.kind == "agg" and have.kind == "agg" and want.data == have.data:
+        return all(_becomes(x, y, site) for x, y in zip(have.items, want.items, strict=True))
+    return False
+
+
+def _note(site: Site, spec: Spec) -> None:
+    """All is walked again with containers of `spec` at `site`; not for ever, where that does not help."""
+    site.spec = spec
+    site.asked[spec] = site.asked.get(spec, 0) + 1
+    if site.asked[spec] < 8:
+        site.changes.append(site)
+
+
+def without_sites(s: Spec) -> Spec:
+    """A spec that does not say where its containers were made: it may stand for others that were made elsewhere."""
+    if s.kind == "leaf" and isinstance(s.data, ty.Ref):
+        target = s.data.target
+        names = [f.name for f in dataclasses.fields(target)]  # type: ignore[arg-type]
+        new = {n: without_sites(v) for n in names if isinstance(v := getattr(target, n), Spec)}
+        return Spec("leaf", ty.Ref(dataclasses.replace(target, **new), s.data.nullable)) if new else s
+    if s.site is None and not s.items:
+        return s
+    return Spec(s.kind, s.data, tuple(map(without_sites, s.items)))
 
 
 def _heap_unify(p: ty.HeapType, q: ty.HeapType) -> bool:

@@ -20,7 +20,7 @@ from sapwood.lang.infer.characters import plain
 from sapwood.lang.infer.equality import ordered
 from sapwood.lang.infer.heap import Dead, HeapRules
 from sapwood.lang.infer.iteration import Indexed, choose, iterate
-from sapwood.lang.infer.join import Clash, adapt, join, known_element, storable, unify
+from sapwood.lang.infer.join import Clash, adapt, common, join, known_element, storable, teach, unify, widen
 from sapwood.lang.ir.ssa import Region, Var
 from sapwood.lang.object_types import elements_misfit
 from sapwood.lang.ops import arith, control, heap
@@ -44,9 +44,18 @@ def common_spec(w: Any, specs: list[Spec], what: str) -> Spec:
         try:
             spec = join(spec, storable(other))
         except Clash:
+            _bring_together(spec, storable(other))
             hint = f"all elements of a {what} must have one type: convert them, or use a tuple"
             raise BadConversion(w.b.loc, found=describe(other), expected=describe(spec), hint=hint) from None
     return spec
+
+
+def _bring_together(a: Spec, b: Spec) -> None:
+    """Containers in one display: those that know where they were made learn what the others hold."""
+    both = common(a, b)
+    if both is not None:
+        teach(a, both)
+        teach(b, both)
 
 
 def is_starred(item: Value) -> bool:
@@ -61,13 +70,28 @@ def make_list(w: Any, *args: Value) -> Value:
         return _make_starred(w, items)
     if not items:
         return new_list(w, known_element(w.interp.site(w.b.loc)), Known(0))
-    spec = common_spec(w, [spec_of(i) for i in items], "list")
+    spec = _display_spec(w, [spec_of(i) for i in items])
     xs = new_list(w, spec, Known(len(items)))
     p = w.b.apply(heap.elements, xs)
     for i, item in enumerate(items):
-        layout.write(w.b, offset(w.b, p, Known(i)), ty.Stored(spec), item)
+        layout.write_leaves(w.b, offset(w.b, p, Known(i)), spec, adapt(w.b, item, spec))
     set_word(w.b, xs, LENGTH, w.b.index(len(items)))
     return xs
+
+
+def _display_spec(w: Any, specs: list[Spec]) -> Spec:
+    """The elements of a display: what its items have in common, and what else has to go in."""
+    site = w.interp.site(w.b.loc, "display")
+    site.display = True
+    try:
+        if site.spec is not None and all(join(site.spec, s if s.kind == "known" else storable(s)) == site.spec for s in specs):
+            return known_element(site)
+        spec = common_spec(w, specs, "list")
+        if site.spec is None or join(site.spec, spec) != spec:
+            site.spec = spec if site.spec is None else join(site.spec, spec)
+        return known_element(site)
+    except Clash:
+        return common_spec(w, specs, "list")
 
 
 def _make_starred(w: Any, items: list[Value]) -> Value:
@@ -99,7 +123,13 @@ def new_list(w: Any, elem: Spec, capacity: Value) -> Var:
     from sapwood.lang.library.list import list_new
 
     kind = ty.List(elem)
-    return w.call_compiled(list_new, [Known(kind), Known(ty.Stored(elem)), capacity], {})
+    return made(w.call_compiled(list_new, [Known(kind), Known(ty.Stored(elem)), capacity], {}), kind)
+
+
+def made(x: Var, kind: ty.HeapType) -> Var:
+    """A new container with a type that says where it was made."""
+    x.type = ty.Ref(kind)
+    return x
 
 
 # -- words and elements -----------------------------------------------------------------------------
@@ -164,6 +194,7 @@ def learn(w: Any, site: Site, value: Value, what: str) -> None:
     try:
         site.learn(spec_of(value))
     except Clash:
+        widen(site, spec_of(value))
         raise misfit(w, value, known_element(site), what) from None
 
 
@@ -175,11 +206,19 @@ def misfit(w: Any, value: Value, elem: Spec, what: str) -> BadConversion:
 def fit_element(w: Any, value: Value, elem: Spec, what: str) -> Value:
     """A value as an element of a container that has others; an empty container in it learns what it holds."""
     found = storable(spec_of(value))
+    if isinstance(value, Known) and elem.kind == "leaf" and isinstance(elem.data, ty.Scalar) and elem != found:
+        try:
+            if join(elem, spec_of(value)) == elem:  # a literal takes the dtype
+                return adapt(w.b, value, elem)[0]
+        except Clash:
+            pass
     try:
         if join(elem, found) == elem or unify(elem, found):
             return plain(w.b, value)
     except Clash:
         pass
+    if elem.site is not None:
+        widen(elem.site, found)
     raise misfit(w, value, elem, what)
 
 
@@ -262,7 +301,8 @@ def slice_list(w: Any, xs: Var, start: Value, step: Value, count: Value) -> Var:
 
     if is_empty(xs):
         return new_list(w, element_spec(xs), Known(0))
-    return w.call_compiled(list_slice, [kind_of(xs), stored_of(xs), xs, start, step, count], {})
+    kind = kind_of(xs)
+    return made(w.call_compiled(list_slice, [kind, stored_of(xs), xs, start, step, count], {}), kind.value)
 
 
 @builtin(builtins.sorted)
@@ -448,7 +488,8 @@ def _repeat(w: Any, xs: Var, times: Value) -> Value:
     k = _count(w, xs, times)
     if is_empty(xs):
         return new_list(w, element_spec(xs), Known(0))
-    return w.call_compiled(list_repeat, [kind_of(xs), stored_of(xs), xs, k], {})
+    kind = kind_of(xs)
+    return made(w.call_compiled(list_repeat, [kind, stored_of(xs), xs, k], {}), kind.value)
 
 
 def _repeat_in_place(w: Any, xs: Var, times: Value) -> None:

@@ -31,6 +31,7 @@ from sapwood.lang.infer.generators import drive_nested, state_names
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.iteration import Ended, Indexed, Items, Iteration, LoopSink, Skipped, iterate
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
+from sapwood.lang.infer.narrow import forget_places
 from sapwood.lang.infer.names import is_shared, is_written, plain_name
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops import control
@@ -132,6 +133,8 @@ class LoopMixin:
 
         `names` are those that the body may assign. With `once`, the end of the body is a break.
         """
+        if not once:
+            forget_places(self.vars)
         before = dict(self.vars)
         names = [self.keys.get(n, n) for n in names]
         iterators = state_names(before)  # whoever holds an iterator may ask it anywhere

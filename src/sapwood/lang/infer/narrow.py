@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.front import hir
-from sapwood.lang.infer.join import adapt, present
+from sapwood.lang.infer.join import adapt, fresh, present
 from sapwood.lang.values import Agg, Known, Value, Var, rebuild, spec_of
 
 if TYPE_CHECKING:
+    from sapwood.lang.errors import Loc
     from sapwood.lang.infer.builder import Builder
 
 Facts = dict[str, bool]  # name -> whether it is None
@@ -24,14 +25,25 @@ class NarrowMixin:
         vars: dict[str, Value]
         conditions: dict[str, hir.Expr]
 
+        def expr(self, e: hir.Expr) -> Value: ...
+
+        def lookup(self, name: str, loc: Loc) -> Value: ...
+
     def narrowings(self, test: hir.Expr) -> tuple[Facts, Facts]:
         """What holds where the test was true, and where it was false."""
         match test:
-            case hir.Call(callee=hir.Literal(value=fn), args=(hir.Name(name=name), hir.Literal(value=None))):
+            case hir.Call(callee=hir.Literal(value=fn), args=(place, hir.Literal(value=None))):
+                name = place_name(place)
+                if name is None:
+                    return {}, {}
                 if fn is operator.is_ or fn is operator.eq:
                     return {name: True}, {name: False}
                 if fn is operator.is_not or fn is operator.ne:
                     return {name: False}, {name: True}
+            case hir.Call(callee=hir.Name(name="isinstance" as f), args=(hir.Name(name=name), kind)):
+                value = self.vars.get(name)
+                if value is not None and is_optional(value) and self.lookup(f, test.loc) == Known(isinstance):
+                    return self._instance_facts(name, value, self.expr(kind))
             case hir.Call(callee=hir.Literal(value=operator.not_), args=(inner,)):
                 yes, no = self.narrowings(inner)
                 return no, yes
@@ -42,15 +54,55 @@ class NarrowMixin:
             case hir.Name(name=name) if name in self.conditions:
                 yes, no = self.narrowings(self.conditions[name])
                 return {name: False} | yes, no  # the name of the condition is true, too: `s or "none"` is a str
-            case hir.Name(name=name):  # a true value is not None
+            case _ if (name := place_name(test)) is not None:  # a true value is not None
                 return {name: False}, {}
         return {}, {}
 
+    def _instance_facts(self, name: str, value: Value, kind: Value) -> tuple[Facts, Facts]:
+        """What `isinstance(name, kind)` tells about an optional value."""
+        from sapwood.lang.infer.reflection import is_instance
+
+        if not isinstance(kind, Known):
+            return {}, {}
+        there, missing = is_instance(held(value), kind.value), is_instance(Known(None), kind.value)
+        if there == missing:
+            return {}, {}
+        return {name: missing}, {name: there}
+
     def narrow(self, facts: Facts) -> None:
         for name, is_none in facts.items():
+            if name.startswith(HELD):
+                if not is_none:
+                    self.vars[name] = Known(True)
+                continue
             value = self.vars.get(name)
             if value is not None and is_optional(value):
                 self.vars[name] = Known(None) if is_none else some(self.b, value)
+
+
+HELD = "$held "  # and the text of an item or attribute: a name while it is known not to be None
+
+
+def place_name(e: hir.Expr) -> str | None:
+    """The name of what a test looks at: a name, or the mark of `name[index]` and `name.attribute`."""
+    match e:
+        case hir.Name(name=name):
+            return name
+        case hir.Call(callee=hir.Literal(value=operator.getitem), args=(hir.Name(name=name), hir.Name(name=index))):
+            return f"{HELD}{name} [ {index}"
+        case hir.Call(callee=hir.Literal(value=f), args=(hir.Name(name=name), hir.Literal(value=what))):
+            if f is operator.getitem:
+                return f"{HELD}{name} [] {what!r}"
+            if f is getattr:
+                return f"{HELD}{name} . {what}"
+    return None
+
+
+def forget_places(names: dict[str, Value], *changed: str) -> None:
+    """Items and attributes of names that are assigned to may be None again; without any, all of them."""
+    for mark in [n for n in names if n[0] == "$" and n.startswith(HELD)]:
+        if not changed or any(n in mark.split(" ") for n in changed):
+            del names[mark]
 
 
 def is_optional(value: Value) -> bool:
@@ -65,6 +117,11 @@ def some(b: Any, value: Value) -> Value:
     inner = value.items[1] if isinstance(value, Agg) else value
     spec = present(spec_of(inner))
     return rebuild(spec, iter(adapt(b, inner, spec)))
+
+
+def held(value: Value) -> Value:
+    """A stand-in for what an optional value holds: of its type, and made nowhere."""
+    return fresh(present(spec_of(value.items[1] if isinstance(value, Agg) else value)))[0]
 
 
 def is_none(b: Any, value: Value) -> Value:

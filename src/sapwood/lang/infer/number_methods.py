@@ -73,6 +73,16 @@ def _float_ratio(w: Walker, x: Var) -> Value:
     return w.call_compiled(float_parts.as_integer_ratio, [w.b.convert(x, F64)], {})
 
 
+def _float_hex(w: Walker, x: Var) -> Value:
+    """By Python itself: it is for people to read."""
+    from sapwood.lang.infer.border import box, get_attr, unbox
+    from sapwood.lang.infer.python_objects import call_object
+    from sapwood.lang.values import Spec
+
+    method = get_attr(w, box(w, w.b.convert(x, F64)), "hex")
+    return unbox(w, call_object(w, method, [], {}), Spec("leaf", ty.Ref(ty.Str())))
+
+
 INT_METHODS: dict[str, Any] = {
     "bit_length": _bit_length,
     "bit_count": _bit_count,
@@ -83,6 +93,7 @@ INT_METHODS: dict[str, Any] = {
 FLOAT_METHODS: dict[str, Any] = {
     "is_integer": _float_is_integer,
     "as_integer_ratio": _float_ratio,
+    "hex": _float_hex,
     "conjugate": _conjugate,
 }
 

@@ -11,14 +11,15 @@ from sapwood.lang.errors import ImmutableField, Loc
 from sapwood.lang.errors_iteration import NotIterable
 from sapwood.lang.front import hir
 from sapwood.lang.infer.characters import is_character, is_one_of, plain
-from sapwood.lang.infer.equality import is_tuple
+from sapwood.lang.infer.equality import is_tuple, unlike_equality
 from sapwood.lang.infer.generators import begin
 from sapwood.lang.infer.heap import is_reference, require_some, rules_of
+from sapwood.lang.infer.missing import present_operands
 from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, set_item
 from sapwood.lang.infer.ranges import range_contains
 from sapwood.lang.infer.reductions import found_in
 from sapwood.lang.infer.struct_operators import operator_method
-from sapwood.lang.infer.structs import find_method, lift
+from sapwood.lang.infer.structs import find_method, is_struct_value, lift
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.operators import COMPARISONS, METHODS, binary, logical_or, truth, tuple_items, unary
 from sapwood.lang.values import Agg, Known, Unbound, Value, describe, make_tuple
@@ -72,6 +73,8 @@ class OperatorMixin:
             found = self.method_of(args[0], method)
             if found is not None:
                 return self.call(found, args[1:], {}, loc)
+            if not any(map(is_struct_value, args)):
+                args = list(present_operands(self, callee, *args))
             if is_reference(args[0]):
                 result = rules_of(args[0]).inplace(self, callee, args[0], args[1])
                 if result is not None:
@@ -82,6 +85,8 @@ class OperatorMixin:
         if callee in (operator.is_, operator.is_not):
             return binary(self.b, callee, args[0], args[1])
         if callee in UNARY:
+            if not is_struct_value(args[0]):
+                args = list(present_operands(self, callee, args[0]))
             if is_reference(args[0]):
                 result = rules_of(args[0]).unary(self, callee, args[0])
                 if result is not None:
@@ -135,6 +140,10 @@ class OperatorMixin:
     def operate(self, fn: Any, x: Value, y: Value) -> Value:
         """A binary operator on anything: the methods of structs first, then what the language supplies."""
         result = operator_method(self, fn, METHODS[fn], x, y, self.b.loc)
+        if result is None and fn in (operator.eq, operator.ne):
+            result = unlike_equality(self, fn, x, y)
+        elif result is None:
+            x, y = present_operands(self, fn, x, y)
         return binary(self.b, fn, x, y) if result is None else result
 
     def read(self, value: Value) -> Value:

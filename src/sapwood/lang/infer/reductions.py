@@ -51,11 +51,16 @@ def _enumerate(walker: Walker, iterable: Value, start: Value = Known(0)) -> Valu
 
 @builtin(builtins.reversed)
 def _reversed(walker: Walker, sequence: Value) -> Value:
-    if isinstance(sequence, Var) and sequence.type == ty.Ref(ty.Str()):
+    if isinstance(sequence, Known) and isinstance(sequence.value, str) or (
+        isinstance(sequence, Var) and isinstance(sequence.type, ty.Ref) and isinstance(sequence.type.target, ty.Str)
+    ):  # characters differ in size: they are turned once
         from sapwood.lang.infer.text import slice_text
 
-        return lazy("iter", slice_text(walker, sequence, (Known(None), Known(None), Known(-1))))
-    return _checked(walker, lazy("reversed", sequence))
+        none = Known(None)
+        sequence = slice_text(walker, walker.b.materialize(sequence), (none, none, Known(-1)))
+        return lazy("iter", _checked(walker, sequence))
+    value = lazy("reversed", sequence)
+    return _checked(walker, value)
 
 
 @builtin(builtins.map)

@@ -15,9 +15,11 @@ from sapwood.lang.infer.border import box, get_attr
 from sapwood.lang.infer.builtins import builtin
 from sapwood.lang.infer.generics import is_protocol, is_union, protocol_members, python_class, within
 from sapwood.lang.infer.heap_structs import struct_of
+from sapwood.lang.infer.narrow import held, is_none, is_optional
 from sapwood.lang.infer.structs import field_tuple, lift, replace, super_of
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.objects import OBJECT, api
+from sapwood.lang.ops.operators import logical_not
 from sapwood.lang.types import BOOL
 from sapwood.lang.values import Agg, Known, Value, describe
 
@@ -72,7 +74,13 @@ def is_object(x: Value) -> TypeGuard[Var]:
 def _isinstance(w: Walker, x: Value, kind: Value) -> Value:
     if is_object(x):
         return api(w.b, "PyObject_IsInstance", (x, box(w, kind)), BOOL, "negative")
-    return Known(is_instance(x, w.b.known(kind, "the type")))
+    known = w.b.known(kind, "the type")
+    if not is_optional(x):
+        return Known(is_instance(x, known))
+    there, missing = is_instance(held(x), known), is_instance(Known(None), known)
+    if there == missing:
+        return Known(there)
+    return is_none(w.b, x) if missing else logical_not(w.b, is_none(w.b, x))
 
 
 @builtin(builtins.issubclass)

@@ -18,7 +18,17 @@ from sapwood.lang.infer.hashing import require_hash
 from sapwood.lang.infer.heap import HeapRules, require_some
 from sapwood.lang.infer.iteration import Items, Iteration, Sink, choose, iterate, iterates
 from sapwood.lang.infer.join import adapt, known_element
-from sapwood.lang.infer.lists import LENGTH, fit_element, foresee, is_starred, learn, raise_now, show_function, word
+from sapwood.lang.infer.lists import (
+    LENGTH,
+    fit_element,
+    foresee,
+    is_starred,
+    learn,
+    made,
+    raise_now,
+    show_function,
+    word,
+)
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.object_types import elements_misfit
 from sapwood.lang.ops import arith, heap, tables
@@ -63,7 +73,8 @@ def is_empty(s: Var) -> bool:
 def new_set(w: Any, elem: Spec, frozen: bool = False) -> Var:
     from sapwood.lang.library.set import set_new
 
-    return w.call_compiled(set_new, [Known(ty.Set(elem, frozen))], {})
+    kind = ty.Set(elem, frozen)
+    return made(w.call_compiled(set_new, [Known(kind)], {}), kind)
 
 
 def set_here(w: Any, every: Callable[[Callable[[Value], None]], None] | None, frozen: bool = False) -> Var:

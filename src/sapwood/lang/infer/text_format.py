@@ -232,8 +232,23 @@ def format_pieces(w: Any, x: Value, spec: Value) -> Pieces:
             return [_format_text(w, value, spec)]
         if isinstance(value.type, ty.Scalar):
             return [_format_number(w, value, spec)]
+    if isinstance(value, Agg) and isinstance(value.type, ty.Complex):
+        if isinstance(spec, Known):
+            try:
+                format(1j, spec.value)
+            except ValueError as e:
+                raise BadFormat(w.b.loc, spec=spec.value, type="complex", detail=str(e)) from None
+        return [_by_python(w, format, value, spec)]
     detail = f"unsupported format string passed to {describe(x)}.__format__"
     raise BadFormat(w.b.loc, spec=getattr(spec, "value", "..."), type=describe(x), detail=detail)
+
+
+def _by_python(w: Any, function: Any, *args: Value) -> Value:
+    """The text that a built-in function of Python gives; for what few programs do often."""
+    from sapwood.lang.infer.border import box, unbox
+    from sapwood.lang.infer.python_objects import call_object
+
+    return unbox(w, call_object(w, box(w, Known(function)), list(args), {}), Spec("leaf", TEXT))
 
 
 def _parsed(w: Any, spec: Value, sample: Any, found: str) -> Any:
@@ -327,6 +342,26 @@ def print_values(w: Any, args: tuple[Value, ...], sep: Value, end: Value, flush:
     pieces += [last if isinstance(last, Known) else as_text(w, last, "print", "end")]
     w.b.apply(print_text, join_pieces(w, pieces), truth(w.b, flush))
     return Known(None)
+
+
+def print_spread(w: Any, args: list[Value], **kwargs: Value) -> Value:
+    """`print(a, *xs)`: the items of an iterable of any length are arguments of their own."""
+    from sapwood.lang.infer.lists import is_starred
+    from sapwood.lang.infer.objects import get_attribute
+
+    loc = w.b.loc
+    texts: list[Value] = []
+    for a in args:
+        if is_starred(a):
+            texts.append(Agg(a.type, (a.items[0], w.call(Known(map), [Known(str), a.items[1]], {}, loc))))  # type: ignore[union-attr]
+        else:
+            texts.append(w.call(Known(str), [a], {}, loc))
+        w.b.loc = loc
+    every = w.call(Known(hir.make_list), texts, {}, loc)
+    sep = kwargs.pop("sep", Known(None))
+    between = w.b.materialize(Known(" ") if sep == Known(None) else sep)
+    joined = w.call(get_attribute(w, between, "join", loc), [every], {}, loc)
+    return w.call(Known(print), [joined], kwargs, loc)
 
 
 # -- other built-in functions ---------------------------------------------------------------------------

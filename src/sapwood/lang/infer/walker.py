@@ -41,13 +41,13 @@ from sapwood.lang.infer.comptime import evaluate
 from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit, fit_parameter, spec_of_declared
 from sapwood.lang.infer.exceptions import ExceptionMixin
 from sapwood.lang.infer.generators import begin, comprehension, runs_in
-from sapwood.lang.infer.heap import Dead
+from sapwood.lang.infer.heap import Dead, require_some
 from sapwood.lang.infer.heap_structs import NeedsHeap, struct_of
 from sapwood.lang.infer.interpreter import Instance, Interpreter, evaluate_annotation
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same, without_characters
 from sapwood.lang.infer.loops import Loop, LoopMixin, Snapshot
 from sapwood.lang.infer.names import plain_name
-from sapwood.lang.infer.narrow import NarrowMixin
+from sapwood.lang.infer.narrow import NarrowMixin, forget_places, is_optional, place_name
 from sapwood.lang.infer.operate import OperatorMixin
 from sapwood.lang.infer.structs import lift
 from sapwood.lang.infer.unpack import unpack
@@ -60,6 +60,16 @@ if TYPE_CHECKING:
     from sapwood.lang.infer.builder import Builder
 
 _MISSING = object()
+
+
+def _instead(target: Value) -> str:
+    """What to write for a call with the items of a list: how many there are is not known at compile time."""
+    function = target.value if isinstance(target, Known) else None
+    if function in (min, max):
+        return f"{function.__name__}() takes the list itself: {function.__name__}(xs)"
+    if function is zip:
+        return "loop over the columns: [[row[i] for row in rows] for i in range(len(rows[0]))]"
+    return "only a tuple's length is known at compile time: name the items, f(xs[0], xs[1]), or pass the list itself"
 
 
 class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMixin, ExceptionMixin):
@@ -299,6 +309,7 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
 
     def assign(self, target: hir.Target, value: Value, loc: Loc) -> None:
         if isinstance(target, str):
+            forget_places(self.vars, target)
             self.vars[self.keys.get(target, target)] = begin(self, value)
             self.where[target] = loc
             return
@@ -547,7 +558,7 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
             self.vars = dict(before)
             with self.at(region):
                 self.narrow(narrowed)
-                inside = {n: self.vars[n] for n in narrowed if n in self.vars}
+                inside = {n: self.vars[n] for n in narrowed if n in before and n in self.vars}
                 try:
                     values.append(walk(part))
                 except Dead:
@@ -582,11 +593,13 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
             kwargs = self.keywords(e.kwargs, e.loc)
             for a in args:
                 if isinstance(a, Agg) and a.items[:1] == (Known(hir.Starred),):
+                    if target == Known(print):
+                        from sapwood.lang.infer.text_format import print_spread
+
+                        self.b.loc = e.loc
+                        return print_spread(self, args, **kwargs)
                     what = f"* of {describe(a.items[1])}, whose length is not known before it runs,"
-                    hint = "pass it as it is, or make it a tuple"
-                    if target == Known(zip):
-                        hint = "for columns of rows write [[row[i] for row in rows] for i in range(len(rows[0]))]"
-                    raise StarArguments(e.loc, what=what, where="call", hint=hint)
+                    raise StarArguments(e.loc, what=what, where="call", hint=_instead(target))
             self.b.loc = e.loc
             return self.call(target, args, kwargs, e.loc)
         if callee in (operator.is_, operator.is_not) and self.is_caught(e.args[0]):
@@ -598,7 +611,12 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
                 return sliced
         args = self.arguments(e.args)
         self.b.loc = e.loc
-        return self.apply_operator(callee, args, e.loc)
+        result = self.apply_operator(callee, args, e.loc)
+        if callee in (operator.setitem, setattr, operator.delitem) and isinstance(e.args[0], hir.Name):
+            forget_places(self.vars, e.args[0].name)
+        elif callee in (operator.getitem, getattr) and is_optional(result) and place_name(e) in self.vars:
+            return require_some(self, result, TypeError, "None where a test before has found something else")
+        return result
 
     def _compare_slice(self, e: hir.Call) -> Value | None:
         """`s[i:j] == t` of texts, which needs no slice; None if it is something else."""

@@ -172,6 +172,17 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
         x, y = plain(b, x), plain(b, y)
     if fn in (operator.is_, operator.is_not):
         return _identity(b, fn, x, y)
+    equality = fn in (operator.eq, operator.ne)
+    if _may_be_none(x) or _may_be_none(y) or equality and Known(None) in (x, y):
+        from sapwood.lang.infer.equality import unlike_equality
+        from sapwood.lang.infer.missing import present_operands
+
+        w = b.interpreter.frames[-1]
+        found = unlike_equality(w, fn, x, y) if equality else None
+        if found is not None:
+            return found
+        if not equality:
+            x, y = present_operands(w, fn, x, y)
     if _complex(x) or _complex(y):
         from sapwood.lang.infer.complex_numbers import binary as complex_binary
 
@@ -183,11 +194,6 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
         from sapwood.lang.infer.text_templates import percent
 
         return percent(b.interpreter.frames[-1], x, y)
-    if fn in (operator.eq, operator.ne) and (_is_optional(x, y) or _is_optional(y, x)):
-        from sapwood.lang.infer.equality import equal
-
-        same = equal(b.interpreter.frames[-1], x, y)
-        return same if fn is operator.eq else logical_not(b, same)
     x, y = (b.materialize(v) if isinstance(v, Known) and isinstance(v.value, str | bytes) else v for v in (x, y))
     for side in (x, y):
         if isinstance(side, Var) and isinstance(side.type, Ref):
@@ -283,6 +289,12 @@ def _exact_comparison(b: Any, fn: Any, x: Value, y: Value) -> Value:
     else:
         strict = either(compare("gt", p, q), both(same, compare("gt", x, whole)))
     return strict if fn in (operator.lt, operator.gt) else either(strict, equal)
+
+
+def _may_be_none(v: Value) -> bool:
+    if isinstance(v, Var):
+        return isinstance(v.type, Ref) and v.type.nullable
+    return isinstance(v, Agg) and isinstance(v.type, Optional)
 
 
 def _is_tuple(v: Value) -> bool:
@@ -386,13 +398,6 @@ def _truth_of_reference(b: Any, x: Value) -> Known | Var:
     b.emit(control.yield_, (b.const(False, BOOL),))
     b.region = saved
     return b.emit(control.if_, (there,), (BOOL,), regions=regions)[0]
-
-
-def _is_optional(x: Value, other: Value) -> bool:
-    """Whether a comparison of `x` with `other` is one with None. A reference compares itself."""
-    if isinstance(other, Var) and isinstance(other.type, Ref):
-        return isinstance(x, Agg) and isinstance(x.type, Optional)
-    return x == Known(None) or isinstance(x, Agg) and isinstance(x.type, Optional)
 
 
 def _is_bool(x: Value) -> bool:
