@@ -80,9 +80,9 @@ def star_argument_of_wrong_type(*values: float) -> float:
 @call(1)
 @fn
 def import_inside(n: int) -> float:
-    import math
+    from math import square_root
 
-    return math.sqrt(n)
+    return square_root(n)
 
 
 COUNT = 0

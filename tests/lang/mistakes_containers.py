@@ -20,7 +20,7 @@ def elements_of_two_types(n: int) -> int:
 @fn
 def append_of_another_type(n: int) -> int:
     xs = [n]
-    xs.append(0.5)
+    xs.append("half")
     return xs[0]
 
 
@@ -44,7 +44,7 @@ def key_of_another_type(n: int) -> int:
 @fn
 def value_of_another_type(n: int) -> int:
     d = {1: n}
-    d[2] = None
+    d[2] = "two"
     return d[1]
 
 
@@ -61,13 +61,6 @@ def unhashable_element(n: int) -> int:
     s = set()
     s.add({n: n})
     return len(s)
-
-
-@call(1)
-@fn
-def list_compared_with_int(n: int) -> bool:
-    xs = [n]
-    return xs == n
 
 
 @call(1)
@@ -171,7 +164,7 @@ def sort_of_incomparable(n: int) -> int:
 
 @call(1)
 @fn
-def list_not_returned_as_declared(n: int) -> list[float]:
+def list_not_returned_as_declared(n: int) -> list[str]:
     xs = [n]
     return xs
 
@@ -180,3 +173,15 @@ def list_not_returned_as_declared(n: int) -> list[float]:
 @fn
 def dict_plus_dict(n: int) -> int:
     return len({n: 1} + {2: n})
+
+
+@call([1, 2])
+@fn
+def columns_of_a_list(xs: list[int]) -> int:
+    return sum(1 for _ in zip(*xs))
+
+
+@call([1, 2])
+@fn
+def spread_into_max(xs: list[int]) -> int:
+    return max(*xs)

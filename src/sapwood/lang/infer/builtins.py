@@ -211,6 +211,8 @@ def _import(walker: Walker, module: Value, name: Value) -> Value:
     try:
         found = importlib.import_module(path)
         if what is not None:
+            if not hasattr(found, what) and not hasattr(found, "__path__"):
+                raise ImportError(f"cannot import name {what!r} from {path!r}")
             found = getattr(found, what) if hasattr(found, what) else importlib.import_module(f"{path}.{what}")
     except Exception as e:
         hint = f"Python says: {type(e).__name__}: {e}"

@@ -31,8 +31,8 @@ from sapwood.lang.infer.generators import drive_nested, state_names
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.iteration import Ended, Indexed, Items, Iteration, LoopSink, Skipped, iterate
 from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
-from sapwood.lang.infer.narrow import forget_places
 from sapwood.lang.infer.names import is_shared, is_written, plain_name
+from sapwood.lang.infer.narrow import forget_places
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops import control
 from sapwood.lang.ops.operators import binary, require_index
