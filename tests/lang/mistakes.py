@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -75,6 +76,35 @@ def keyword_arguments(**values: float) -> float:
 @fn
 def star_argument_of_wrong_type(*values: float) -> float:
     return values[0]
+
+
+class Color(Enum):
+    RED = 1
+    GREEN = 2
+
+
+@call(1)
+@fn
+def member_chosen_at_run_time(n: int) -> bool:
+    c = Color.RED if n > 0 else Color.GREEN
+    return c is Color.RED
+
+
+@call(Color.RED)
+@fn
+def member_as_argument(c: Color) -> bool:
+    return c is Color.RED
+
+
+@fn
+def counted(xs: list[int] = []) -> int:  # noqa: B006
+    return len(xs)
+
+
+@call(1)
+@fn
+def default_that_can_change(n: int) -> int:
+    return counted() + n
 
 
 @call(1)

@@ -289,7 +289,8 @@ class TooManyIndices(TypeMistake):
 class BranchTypes(TypeMistake):
     code = "T011"
     message = "'{name}' is {first} after one branch and {second} after the other"
-    help = "give it the same type in both, or use a name of its own in each"
+    help = "{hint}"
+    hint = "give it the same type in both, or use a name of its own in each"
 
 
 class LoopTypeChange(TypeMistake):

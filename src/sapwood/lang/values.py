@@ -11,6 +11,7 @@ it; two values of equal spec differ in their leaves only. Calls, captures, joins
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -220,6 +221,8 @@ def describe_known(v: Any) -> str:
             return f"tuple[{', '.join(describe_known(i) for i in v)}]"
         case type():
             return f"the type {v.__name__}"
+    if isinstance(v, enum.Enum):
+        return f"{type(v).__name__}.{v.name}"
     name = getattr(v, "__name__", None)
     if isinstance(name, str):
         return f"'{name}'"

@@ -199,3 +199,33 @@ def none_into(x: int | None) -> int:
     y = 1
     y += x
     return y
+
+
+@case(None)
+@case([1, 2])
+@fn
+def extended_by_none(xs: list[int] | None) -> list[int]:
+    ys = [1]
+    ys.extend(xs)
+    return ys
+
+
+@case(None)
+@case([1, 2])
+@fn
+def functions_of_none(xs: list[int] | None) -> int:
+    return sum(xs) + len(xs) + max(xs) + sorted(xs)[0]
+
+
+@case(None)
+@case({1, 2})
+@fn
+def set_and_none(xs: set[int] | None) -> int:
+    return len({3} | xs)
+
+
+@case(None)
+@case({"a": 1})
+@fn
+def dict_of_none(d: dict[str, int] | None) -> dict[str, int]:
+    return dict(d)

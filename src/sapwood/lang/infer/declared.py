@@ -322,6 +322,8 @@ def _fit_spec(b: Any, declared: Declared, value: Value, bindings: Bindings) -> V
     except Clash:
         pass
     teach(spec_of(value), spec)
+    if isinstance(value, Known) and isinstance(value.value, list | dict | set):
+        raise Misfit("a default that can change is no constant: write None, and make a new one in the function")
     raise Misfit
 
 

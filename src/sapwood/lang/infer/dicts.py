@@ -63,7 +63,8 @@ def stored_of(d: Var) -> Known:
 
 
 def is_dict(x: Value) -> bool:
-    return isinstance(x, Var) and isinstance(x.type, ty.Ref) and isinstance(x.type.target, ty.Dict)
+    reference = isinstance(x, Var) and isinstance(x.type, ty.Ref) and not x.type.nullable
+    return reference and isinstance(x.type.target, ty.Dict)  # type: ignore[union-attr]
 
 
 def is_empty(d: Var) -> bool:
@@ -194,6 +195,7 @@ def pairs_of(w: Any, source: Value, use: Callable[[Value, Value], None]) -> None
     from sapwood.lang.infer.reductions import each
 
     loc = w.b.loc
+    source = require_some(w, source, TypeError, "'NoneType' object is not iterable")
     if is_dict(source):
         source = Agg(ty.DictView("items"), (source,))
 

@@ -536,7 +536,8 @@ def choose(w: Walker, test: Value, x: Callable[[], Value], y: Callable[[], Value
     try:
         spec = join(specs[0], specs[-1])
     except Clash:
-        raise BranchTypes(loc, name=what, first=describe(specs[0]), second=describe(specs[-1])) from None
+        first, second = describe(specs[0]), describe(specs[-1])
+        raise BranchTypes(loc, name=what, first=first, second=second, hint=BranchTypes.hint) from None
     value, leaves = fresh(spec)
     for region, v in ends:
         with w.at(region, loc):

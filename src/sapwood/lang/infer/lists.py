@@ -172,7 +172,8 @@ def stored_of(xs: Var) -> Known:
 
 
 def is_list(x: Value) -> bool:
-    return isinstance(x, Var) and isinstance(x.type, ty.Ref) and isinstance(x.type.target, ty.List)
+    reference = isinstance(x, Var) and isinstance(x.type, ty.Ref) and not x.type.nullable
+    return reference and isinstance(x.type.target, ty.List)  # type: ignore[union-attr]
 
 
 def is_empty(xs: Var) -> bool:

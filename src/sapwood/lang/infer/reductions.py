@@ -52,7 +52,7 @@ def _enumerate(walker: Walker, iterable: Value, start: Value = Known(0)) -> Valu
 @builtin(builtins.reversed)
 def _reversed(walker: Walker, sequence: Value) -> Value:
     if isinstance(sequence, Known) and isinstance(sequence.value, str) or (
-        isinstance(sequence, Var) and isinstance(sequence.type, ty.Ref) and isinstance(sequence.type.target, ty.Str)
+        isinstance(sequence, Var) and sequence.type == ty.Ref(ty.Str())
     ):  # characters differ in size: they are turned once
         from sapwood.lang.infer.text import slice_text
 

@@ -63,7 +63,8 @@ def stored_of(s: Var) -> Known:
 
 
 def is_set(x: Value) -> bool:
-    return isinstance(x, Var) and isinstance(x.type, ty.Ref) and isinstance(x.type.target, ty.Set)
+    reference = isinstance(x, Var) and isinstance(x.type, ty.Ref) and not x.type.nullable
+    return reference and isinstance(x.type.target, ty.Set)  # type: ignore[union-attr]
 
 
 def is_empty(s: Var) -> bool:

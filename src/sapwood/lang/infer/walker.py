@@ -6,6 +6,7 @@ Loops are in `loops.py`, calls in `calls.py`, what indexing and attributes mean 
 from __future__ import annotations
 
 import builtins
+import enum
 import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,8 +66,9 @@ _MISSING = object()
 def _instead(target: Value) -> str:
     """What to write for a call with the items of a list: how many there are is not known at compile time."""
     function = target.value if isinstance(target, Known) else None
-    if function in (min, max):
-        return f"{function.__name__}() takes the list itself: {function.__name__}(xs)"
+    if function is min or function is max:
+        name = function.__name__
+        return f"{name}() takes the list itself: {name}(xs)"
     if function is zip:
         return "loop over the columns: [[row[i] for row in rows] for i in range(len(rows[0]))]"
     return "only a tuple's length is known at compile time: name the items, f(xs[0], xs[1]), or pass the list itself"
@@ -427,7 +429,10 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
             functions = [s.kind == "agg" and isinstance(s.data, ty.Closure) for s in specs]
             if all(functions) or any(s.kind == "known" and callable(s.data.value) for s in specs):
                 return ClosureEscapes(loc, notes, detail=f"{name} would be a different one on each path")
-        return BranchTypes(loc, notes, name=name, first=first, second=second)
+        hint = BranchTypes.hint
+        if all(s.kind == "known" and isinstance(s.data.value, enum.Enum) for s in specs):
+            hint = "members of an Enum are constants: choose between their values, and compare with member.value"
+        return BranchTypes(loc, notes, name=name, first=first, second=second, hint=hint)
 
     def _return(self, s: hir.Return) -> bool:
         if any(c.kind == "parallel" for c in self.contexts):
