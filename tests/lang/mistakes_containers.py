@@ -177,11 +177,5 @@ def dict_plus_dict(n: int) -> int:
 
 @call([1, 2])
 @fn
-def columns_of_a_list(xs: list[int]) -> int:
-    return sum(1 for _ in zip(*xs))
-
-
-@call([1, 2])
-@fn
 def spread_into_max(xs: list[int]) -> int:
     return max(*xs)
