@@ -67,7 +67,7 @@ def _instead(target: Value) -> str:
     """What to write for a call with the items of a list: how many there are is not known at compile time."""
     function = target.value if isinstance(target, Known) else None
     if function is min or function is max:
-        name = function.__name__
+        name = "min" if function is min else "max"
         return f"{name}() takes the list itself: {name}(xs)"
     if function is zip:
         return "loop over the columns: [[row[i] for row in rows] for i in range(len(rows[0]))]"
