@@ -88,7 +88,7 @@ class LoopMixin:
         contexts: list[Context]
         keys: dict[str, str]
 
-        def at(self, region: Region, loc: Loc | None = None) -> Any: ...
+        def at(self, region: Region, loc: Loc | None = None, names: Any = None) -> Any: ...
         returns: list[tuple[Region, Value, Loc]]
 
         def block(self, statements: list[hir.Stmt]) -> bool: ...
@@ -178,7 +178,7 @@ class LoopMixin:
         identity = object()
         self._rebound(carried, params, specs, loop.continues)
         for where, values in loop.continues:
-            with self.at(where, loc):
+            with self.at(where, loc, values):
                 leaves = [leaf for n in carried for leaf in adapt(self.b, values[n], specs[n])]
                 self.b.emit(control.continue_, tuple(leaves), (), {"target": identity})
         changed = {*names, *iterators}

@@ -219,15 +219,20 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
     # -- places -----------------------------------------------------------------------------------
 
     @contextmanager
-    def at(self, region: Region, loc: Loc | None = None) -> Iterator[None]:
-        saved, saved_loc = self.b.region, self.b.loc
+    def at(self, region: Region, loc: Loc | None = None, names: dict[str, Value] | None = None) -> Iterator[None]:
+        """Emit into a region; `names` are those of the path that ends there, which its error edges see."""
+        saved, saved_loc, saved_names = self.b.region, self.b.loc, self.vars
         self.b.region = region
         if loc is not None:
             self.b.loc = loc
+        if names is not None:
+            self.vars = dict(names)
         try:
             yield
         finally:
             self.b.region, self.b.loc = saved, saved_loc
+            if names is not None:
+                self.vars = saved_names
 
     # -- statements -------------------------------------------------------------------------------
 
@@ -381,7 +386,7 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
             after[n] = value
             results += leaves
         for i, (region, values) in enumerate(live):
-            with self.at(region, loc):
+            with self.at(region, loc, values):
                 leaves = [] if first is None else list(first[i])
                 leaves += [leaf for n, spec in moved for leaf in adapt(self.b, values[n], spec)]
                 self.b.emit(terminator, tuple(leaves), (), dict(attrs))
@@ -582,8 +587,8 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
             raise self._clash("this expression", specs, e.loc, [e.then.loc, e.other.loc]) from None
         value, leaves = fresh(spec)
         first = []
-        for (region, _), v in zip(ends, values, strict=True):
-            with self.at(region, e.loc):
+        for (region, names), v in zip(ends, values, strict=True):
+            with self.at(region, e.loc, names):
                 first.append(adapt(self.b, v, spec))
         self.vars, results = self.merge(before, ends, e.loc, control.yield_, {}, [where, self.where], first)
         results = (*leaves, *results)
