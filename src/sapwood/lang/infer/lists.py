@@ -84,7 +84,8 @@ def _display_spec(w: Any, specs: list[Spec]) -> Spec:
     site = w.interp.site(w.b.loc, "display")
     site.display = True
     try:
-        if site.spec is not None and all(join(site.spec, s if s.kind == "known" else storable(s)) == site.spec for s in specs):
+        plain = [s if s.kind == "known" else storable(s) for s in specs]
+        if site.spec is not None and all(join(site.spec, s) == site.spec for s in plain):
             return known_element(site)
         spec = common_spec(w, specs, "list")
         if site.spec is None or join(site.spec, spec) != spec:
