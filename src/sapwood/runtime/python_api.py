@@ -13,25 +13,28 @@ from typing import Any
 from sapwood.runtime.jit import load_object, register_provider, register_symbol
 
 FUNCTIONS = (
-    "PyBool_FromLong", "PyBuffer_Release", "PyByteArray_AsString", "PyByteArray_FromStringAndSize", "PyByteArray_Size",
-    "PyBytes_AsString", "PyBytes_FromStringAndSize", "PyBytes_Size", "PyComplex_FromDoubles", "PyComplex_ImagAsDouble",
-    "PyComplex_RealAsDouble", "PyDict_Items", "PyDict_New", "PyDict_Next", "PyDict_SetItem", "PyDict_Size",
-    "PyErr_Clear", "PyErr_ExceptionMatches", "PyErr_Format", "PyErr_GivenExceptionMatches", "PyErr_Occurred",
-    "PyErr_SetString", "PyFloat_AsDouble", "PyFloat_FromDouble", "PyFrozenSet_New", "PyGILState_Check", "PyIter_Next",
-    "PyList_Append", "PyList_GetItem", "PyList_New", "PyList_SetItem", "PyList_Size", "PyLong_AsLong",
-    "PyLong_FromLongLong", "PyLong_FromUnsignedLongLong", "PyMemoryView_FromObject", "PyNumber_Absolute",
-    "PyNumber_Add", "PyNumber_And", "PyNumber_Divmod", "PyNumber_Float", "PyNumber_FloorDivide", "PyNumber_InPlaceAdd",
-    "PyNumber_InPlaceAnd", "PyNumber_InPlaceFloorDivide", "PyNumber_InPlaceLshift", "PyNumber_InPlaceMatrixMultiply",
-    "PyNumber_InPlaceMultiply", "PyNumber_InPlaceOr", "PyNumber_InPlaceRemainder", "PyNumber_InPlaceRshift",
-    "PyNumber_InPlaceSubtract", "PyNumber_InPlaceTrueDivide", "PyNumber_InPlaceXor", "PyNumber_Index",
-    "PyNumber_Invert", "PyNumber_Long", "PyNumber_Lshift", "PyNumber_MatrixMultiply", "PyNumber_Multiply",
-    "PyNumber_Negative", "PyNumber_Or", "PyNumber_Positive", "PyNumber_Remainder", "PyNumber_Rshift",
-    "PyNumber_Subtract", "PyNumber_TrueDivide", "PyNumber_Xor", "PyObject_ASCII", "PyObject_CallNoArgs",
+    "PyBool_FromLong", "PyBuffer_Release", "PyByteArray_AsString", "PyByteArray_FromStringAndSize",
+    "PyByteArray_Size", "PyBytes_AsString", "PyBytes_FromStringAndSize", "PyBytes_Size", "PyComplex_FromDoubles",
+    "PyComplex_ImagAsDouble", "PyComplex_RealAsDouble", "PyDict_Items", "PyDict_New", "PyDict_Next",
+    "PyDict_SetItem", "PyDict_Size", "PyErr_Clear", "PyErr_ExceptionMatches", "PyErr_Format",
+    "PyErr_GivenExceptionMatches", "PyErr_Occurred", "PyErr_SetString", "PyEval_RestoreThread", "PyEval_SaveThread",
+    "PyFloat_AsDouble", "PyFloat_FromDouble", "PyFrozenSet_New", "PyGILState_Check", "PyIter_Next", "PyList_Append",
+    "PyList_GetItem", "PyList_New", "PyList_SetItem", "PyList_Size", "PyLong_AsLong",
+    "PyLong_AsLongLongAndOverflow", "PyLong_AsUnsignedLongLong", "PyLong_FromLongLong",
+    "PyLong_FromUnsignedLongLong", "PyLong_FromVoidPtr", "PyMem_Free", "PyMemoryView_FromObject",
+    "PyNumber_Absolute", "PyNumber_Add", "PyNumber_And", "PyNumber_Divmod", "PyNumber_Float",
+    "PyNumber_FloorDivide", "PyNumber_InPlaceAdd", "PyNumber_InPlaceAnd", "PyNumber_InPlaceFloorDivide",
+    "PyNumber_InPlaceLshift", "PyNumber_InPlaceMatrixMultiply", "PyNumber_InPlaceMultiply", "PyNumber_InPlaceOr",
+    "PyNumber_InPlaceRemainder", "PyNumber_InPlaceRshift", "PyNumber_InPlaceSubtract", "PyNumber_InPlaceTrueDivide",
+    "PyNumber_InPlaceXor", "PyNumber_Index", "PyNumber_Invert", "PyNumber_Long", "PyNumber_Lshift",
+    "PyNumber_MatrixMultiply", "PyNumber_Multiply", "PyNumber_Negative", "PyNumber_Or", "PyNumber_Positive",
+    "PyNumber_Remainder", "PyNumber_Rshift", "PyNumber_Subtract", "PyNumber_TrueDivide", "PyNumber_Xor",
+    "PyOS_double_to_string", "PyOS_string_to_double", "PyObject_ASCII", "PyObject_CallNoArgs",
     "PyObject_CallOneArg", "PyObject_DelItem", "PyObject_Format", "PyObject_GetAttr", "PyObject_GetBuffer",
     "PyObject_GetItem", "PyObject_GetIter", "PyObject_Hash", "PyObject_IsInstance", "PyObject_IsSubclass",
-    "PyObject_IsTrue", "PyObject_Repr", "PyObject_RichCompare", "PyObject_SetAttr", "PyObject_SetItem", "PyObject_Size",
-    "PyObject_Str", "PyObject_Vectorcall", "PySequence_Contains", "PySequence_List", "PySet_Add", "PySet_New",
-    "PySet_Size", "PySlice_New", "PyTuple_GetItem", "PyTuple_New", "PyTuple_SetItem", "PyTuple_Size",
+    "PyObject_IsTrue", "PyObject_Repr", "PyObject_RichCompare", "PyObject_SetAttr", "PyObject_SetItem",
+    "PyObject_Size", "PyObject_Str", "PyObject_Vectorcall", "PySequence_Contains", "PySequence_List", "PySet_Add",
+    "PySet_New", "PySet_Size", "PySlice_New", "PyTuple_GetItem", "PyTuple_New", "PyTuple_SetItem", "PyTuple_Size",
     "PyType_IsSubtype", "PyUnicode_AsUTF8AndSize", "PyUnicode_DecodeUTF8", "Py_DecRef", "Py_IncRef",
 )  # fmt: skip
 TYPES: dict[str, type] = {
@@ -42,14 +45,20 @@ TYPES: dict[str, type] = {
 
 
 def register_python_api() -> None:
+    """Let compiled code refer to all that; the address of a function is looked up when something first calls it."""
     for name in FUNCTIONS:
-        register_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0)
+        register_provider(name, partial(address_of, name))
     for name, kind in TYPES.items():
         register_symbol(name, id(kind))
     register_symbol("sapwood_TypeError", id(TypeError))
     register_symbol("sapwood_constant_function", id(make_constant))
     for name in ("sapwood_python_constant", "sapwood_take_error"):
         register_provider(name, partial(_support_address, name))
+
+
+def address_of(name: str) -> int:
+    """Where a function of the C API is."""
+    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
 
 
 # the exception that is set, taken away from Python, with its traceback
@@ -111,7 +120,7 @@ def _support() -> Any:
     names = ["PyUnicode_FromString"]
     names += ["PyErr_GetRaisedException"] if newer else ["PyErr_Fetch", "PyErr_NormalizeException"]
     for name in (*names, "PyException_SetTraceback"):
-        register_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0)
+        register_symbol(name, address_of(name))
     return load_object(compile_support(_SUPPORT + (_TAKE_312 if newer else _TAKE_311)))
 
 

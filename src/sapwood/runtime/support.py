@@ -9,32 +9,6 @@ from sapwood.runtime.heap import register_heap
 from sapwood.runtime.jit import register_symbol
 from sapwood.runtime.python_api import register_python_api
 
-_CPYTHON = (
-    "PyObject_Vectorcall",
-    "PyObject_CallOneArg",
-    "PyObject_GetBuffer",
-    "PyBuffer_Release",
-    "PyErr_Clear",
-    "PyErr_Occurred",
-    "PyEval_SaveThread",
-    "PyEval_RestoreThread",
-    "PyLong_AsLongLongAndOverflow",
-    "PyLong_AsUnsignedLongLong",
-    "PyLong_FromLongLong",
-    "PyLong_FromUnsignedLongLong",
-    "PyLong_FromVoidPtr",
-    "PyFloat_FromDouble",
-    "PyComplex_FromDoubles",
-    "PyBool_FromLong",
-    "PyTuple_New",
-    "PyTuple_SetItem",
-    "PyMem_Free",
-    "PyOS_double_to_string",
-    "PyOS_string_to_double",
-    "Py_IncRef",
-    "Py_DecRef",
-)
-
 
 @lru_cache(maxsize=1)
 def register_python_symbols() -> None:
@@ -43,12 +17,7 @@ def register_python_symbols() -> None:
     from sapwood.runtime.array import Array
 
     register_python_api()
-    for name in _CPYTHON:
-        register_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0)
     objects = {
-        "PyLong_Type": int,
-        "PyFloat_Type": float,
-        "PyComplex_Type": complex,
         "sapwood_array_type": Array,
         "sapwood_none": None,
         "sapwood_true": True,

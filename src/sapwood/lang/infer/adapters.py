@@ -109,13 +109,10 @@ def _raise_when(w: Walker, test: Value, message: str) -> None:
         w.b.raise_if(w.b.const(True, BOOL), ValueError, message)
 
 
-class IndexedEnumerate(Indexed):
-    kind = "enumerate"
+class Following(Indexed):
+    """Makes something of each item of another, by number: as many of them, in the same places."""
 
-    def __init__(self, inner: Indexed, first: Value) -> None:
-        super().__init__()
-        self.inner, self.first = inner, first
-        self.fixed, self.pure, self.static = inner.fixed, inner.pure, inner.static
+    inner: Indexed
 
     def prepare(self, w: Walker) -> None:
         self.inner.prepare(w)
@@ -133,12 +130,21 @@ class IndexedEnumerate(Indexed):
     def dims(self) -> set[Any]:
         return self.inner.dims()
 
+    def finish(self, w: Walker) -> None:
+        self.inner.finish(w)
+
+
+class IndexedEnumerate(Following):
+    kind = "enumerate"
+
+    def __init__(self, inner: Indexed, first: Value) -> None:
+        super().__init__()
+        self.inner, self.first = inner, first
+        self.fixed, self.pure, self.static = inner.fixed, inner.pure, inner.static
+
     def at(self, w: Walker, i: Value) -> Value:
         number = i if self.first == Known(0) else binary(w.b, operator.add, self.first, i)
         return pair(number, self.inner.at(w, i))
-
-    def finish(self, w: Walker) -> None:
-        self.inner.finish(w)
 
 
 class IndexedReversed(Indexed):
@@ -198,36 +204,17 @@ class ReversedList(Iteration):
         return self.inner.at(w, i)
 
 
-class IndexedMap(Indexed):
+class IndexedMap(Following):
     kind = "map"
     pure = False
 
     def __init__(self, function: Value, inner: IndexedZip) -> None:
         super().__init__()
-        self.function, self.inner = function, inner
+        self.function, self.inner, self.parts = function, inner, inner.parts
         self.fixed, self.static = inner.fixed, inner.static
 
-    def prepare(self, w: Walker) -> None:
-        self.inner.prepare(w)
-        self.limit = self.inner.limit
-
-    def lay_out(self, w: Walker) -> None:
-        self.inner.lay_out(w)
-
-    def length(self, w: Walker) -> Value:
-        return self.inner.length(w)
-
-    def bound(self, w: Walker) -> Value:
-        return self.inner.current_bound(w)
-
-    def dims(self) -> set[Any]:
-        return self.inner.dims()
-
     def at(self, w: Walker, i: Value) -> Value:
-        return w.call(self.function, [p.at(w, i) for p in self.inner.parts], {}, w.b.loc)
-
-    def finish(self, w: Walker) -> None:
-        self.inner.finish(w)
+        return w.call(self.function, [p.at(w, i) for p in self.parts], {}, w.b.loc)
 
 
 # -- one after the other -----------------------------------------------------------------------------

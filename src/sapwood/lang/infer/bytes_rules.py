@@ -35,6 +35,12 @@ def library() -> Any:
     return bytes_object
 
 
+def arrays() -> Any:
+    from sapwood.lang.library import bytearray_object
+
+    return bytearray_object
+
+
 def is_bytes(v: Value) -> bool:
     return isinstance(v, Var) and v.type in (BYTES, BYTEARRAY) or isinstance(v, Known) and isinstance(v.value, bytes)
 
@@ -57,7 +63,7 @@ def as_bytes(w: Any, v: Value, function: str) -> Var:
         hint = "convert it with bytes(x), or encode a str"
         raise BadOperand(w.b.loc, function=function, detail=f"an argument is {describe(v)}, not bytes", hint=hint)
     x = w.b.materialize(v)
-    return w.b.materialize(call(w, library().array_bytes, x)) if x.type == BYTEARRAY else x
+    return w.b.materialize(call(w, arrays().array_bytes, x)) if x.type == BYTEARRAY else x
 
 
 def _as_text(w: Any, x: Var) -> Var:
@@ -249,7 +255,7 @@ class Numbers(Indexed):
         return _length(w, self.s)
 
     def at(self, w: Any, i: Value) -> Value:
-        p = w.b.apply(text_data, self.s) if self.s.type == BYTES else call(w, library().array_data, self.s)
+        p = w.b.apply(text_data, self.s) if self.s.type == BYTES else call(w, arrays().array_data, self.s)
         x = w.b.emit1(memory.load, (memory.offset(w.b, p, i),), ty.U8)
         return w.b.convert(x, I64)
 
@@ -299,11 +305,10 @@ def _made(w: Any, s: Value, array: bool) -> Value:
     """Bytes as a bytearray, where one is asked for."""
     if not array:
         return s
-    return call(w, library().array_new, w.b.apply(text_data, s), _length(w, s))  # type: ignore[arg-type]
+    return call(w, arrays().array_new, w.b.apply(text_data, s), _length(w, s))  # type: ignore[arg-type]
 
 
 class BytesRules(_BytesLike):
-    type_name = "bytes"
     methods = METHODS
 
     def drop(self, target: Any) -> tuple[Any, tuple[Value, ...]]:
@@ -330,21 +335,19 @@ class BytesRules(_BytesLike):
 
 
 class ByteArrayRules(_BytesLike):
-    type_name = "bytearray"
-
     def attribute(self, w: Any, x: Var, name: str) -> Value | None:
         from sapwood.lang.infer.objects import bound
 
         return bound(ARRAY_METHODS, name, x) or bound(METHODS, name, x)
 
     def drop(self, target: Any) -> tuple[Any, tuple[Value, ...]]:
-        return library().array_drop, (Var(heap.WORDS),)
+        return arrays().array_drop, (Var(heap.WORDS),)
 
     def get_item(self, w: Any, x: Var, index: Value) -> Value:
         if isinstance(index, Agg) and index.items[:1] == (Known(slice),):
-            s = _as_text(w, call(w, library().array_bytes, x))
+            s = _as_text(w, call(w, arrays().array_bytes, x))
             return _made(w, _from_text(w, text.slice_text(w, s, index.items[1:])), True)
-        return call(w, library().array_item, x, as_index(w, index, 0))
+        return call(w, arrays().array_item, x, as_index(w, index, 0))
 
     def set_item(self, w: Any, x: Var, index: Value, value: Value) -> None:
         if isinstance(index, Agg) and index.items[:1] == (Known(slice),):
@@ -354,32 +357,32 @@ class ByteArrayRules(_BytesLike):
                 from sapwood.lang.infer.slices import slice_bounds
 
                 bounds = (w.b.materialize(v) for v in slice_bounds(w, index, _length(w, x)))
-                call(w, library().array_replace_stepped, x, *bounds, new)
+                call(w, arrays().array_replace_stepped, x, *bounds, new)
                 return
-            call(w, library().array_replace, x, as_index(w, start, 0), as_index(w, stop, ALL), new)
+            call(w, arrays().array_replace, x, as_index(w, start, 0), as_index(w, stop, ALL), new)
             return
         number = w.b.materialize(require_index(w.b, value, "a byte"))
-        call(w, library().array_set, x, as_index(w, index, 0), number)
+        call(w, arrays().array_set, x, as_index(w, index, 0), number)
 
     def del_item(self, w: Any, x: Var, index: Value) -> None:
         if isinstance(index, Agg) and index.items[:1] == (Known(slice),):
             self.set_item(w, x, index, Known(b""))
             return
-        call(w, library().array_item, x, as_index(w, index, 0))  # IndexError
-        call(w, library().array_pop, x, as_index(w, index, 0))
+        call(w, arrays().array_item, x, as_index(w, index, 0))  # IndexError
+        call(w, arrays().array_pop, x, as_index(w, index, 0))
 
     def inplace(self, w: Any, fn: Any, x: Var, y: Value) -> Value | None:
         if fn is not operator.iadd:
             return None
-        call(w, library().array_extend, x, as_bytes(w, y, "+="))
+        call(w, arrays().array_extend, x, as_bytes(w, y, "+="))
         return x
 
     def text(self, w: Any, x: Var, how: str) -> list[Value] | None:
-        shown = call(w, library().bytes_repr, call(w, library().array_bytes, x), Known(True))
+        shown = call(w, library().bytes_repr, call(w, arrays().array_bytes, x), Known(True))
         return [Known("bytearray("), shown, Known(")")]
 
     def to_object(self, w: Any, x: Var) -> Var:
-        p = call(w, library().array_data, x)
+        p = call(w, arrays().array_data, x)
         return api(w.b, "PyByteArray_FromStringAndSize", (p, _length(w, x)))
 
     def misfit(self, target: Any, x: Any) -> str | None:
@@ -388,7 +391,7 @@ class ByteArrayRules(_BytesLike):
     def from_object(self, w: Any, x: Var, target: Any) -> Var:
         demand(w, is_of_type(w.b, x, "PyByteArray_Type", exact=False), x, "bytearray")
         p = api(w.b, "PyByteArray_AsString", (x,), ty.Ptr(ty.U8))
-        return w.b.materialize(call(w, library().array_new, p, api(w.b, "PyByteArray_Size", (x,), I64, "negative")))
+        return w.b.materialize(call(w, arrays().array_new, p, api(w.b, "PyByteArray_Size", (x,), I64, "negative")))
 
 
 ARRAY_METHODS: dict[str, Callable[..., Value]] = {}
@@ -408,26 +411,26 @@ def _byte(w: Any, x: Value) -> Var:
 
 @_array("append")
 def _append(w: Any, x: Var, value: Value) -> Value:
-    call(w, library().array_append, x, _byte(w, value))
+    call(w, arrays().array_append, x, _byte(w, value))
     return Known(None)
 
 
 @_array("extend")
 def _extend(w: Any, x: Var, values: Value) -> Value:
     new = values if is_bytes_like(values) else _from_iterable(w, values)
-    call(w, library().array_extend, x, as_bytes(w, new, "extend"))
+    call(w, arrays().array_extend, x, as_bytes(w, new, "extend"))
     return Known(None)
 
 
 @_array("insert")
 def _insert(w: Any, x: Var, index: Value, value: Value) -> Value:
-    call(w, library().array_insert, x, as_index(w, index, 0), _byte(w, value))
+    call(w, arrays().array_insert, x, as_index(w, index, 0), _byte(w, value))
     return Known(None)
 
 
 @_array("pop")
 def _pop(w: Any, x: Var, index: Value = Known(-1)) -> Value:
-    return call(w, library().array_pop, x, as_index(w, index, -1))
+    return call(w, arrays().array_pop, x, as_index(w, index, -1))
 
 
 @_array("clear")
@@ -438,13 +441,13 @@ def _clear(w: Any, x: Var) -> Value:
 
 @_array("reverse")
 def _reverse(w: Any, x: Var) -> Value:
-    call(w, library().array_reverse, x)
+    call(w, arrays().array_reverse, x)
     return Known(None)
 
 
 @_array("copy")
 def _copy(w: Any, x: Var) -> Value:
-    return _made(w, call(w, library().array_bytes, x), True)
+    return _made(w, call(w, arrays().array_bytes, x), True)
 
 
 # -- construction ---------------------------------------------------------------------------------------

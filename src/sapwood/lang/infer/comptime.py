@@ -8,7 +8,7 @@ import enum
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang.api.annotations import Parameterised
-from sapwood.lang.api.dtypes import dtype_of, scalar_type
+from sapwood.lang.api.dtypes import dtype_of
 from sapwood.lang.boxed import Boxed
 from sapwood.lang.errors import CompileError, Loc
 from sapwood.lang.errors_generic import ComptimeFailed, ComptimeName, NotAConstant
@@ -164,7 +164,3 @@ def to_python(value: Value) -> Any:
                 object.__setattr__(out, n, v)
             return out
     return _MISSING
-
-
-def is_dtype(x: Any) -> bool:
-    return scalar_type(x) is not None

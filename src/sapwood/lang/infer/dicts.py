@@ -284,8 +284,6 @@ COMPREHENSIONS["dict"] = dict_comprehension
 
 
 class DictRules(HeapRules):
-    type_name = "dict"
-
     @property
     def methods(self) -> dict[str, Any]:  # type: ignore[override]
         return METHODS

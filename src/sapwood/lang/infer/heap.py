@@ -21,7 +21,6 @@ class Dead(Exception):
 class HeapRules:
     """What inference asks of a kind of heap object. `x` is a reference that is not None."""
 
-    type_name = ""  # as Python's messages say it
     methods: ClassVar[dict[str, Any]] = {}  # name -> rule(w, receiver, *args, **kwargs)
 
     def drop(self, target: Any) -> tuple[Any, tuple[Value, ...]]:

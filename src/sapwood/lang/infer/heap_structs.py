@@ -263,8 +263,6 @@ def struct_of(value: Value) -> ty.Struct | None:
 
 
 class HeapStructRules(HeapRules):
-    type_name = "struct"
-
     def drop(self, target: ty.HeapStruct) -> tuple[Any, tuple[Value, ...]]:
         from sapwood.lang.library.heap_struct import object_drop, queued_drop
 

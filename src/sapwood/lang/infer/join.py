@@ -451,10 +451,10 @@ def adapt(b: Any, value: Value, spec: Spec) -> list[Var]:
 
 def adapt_reference(b: Any, value: Value, leaf: ty.Ref) -> Var:
     """A reference as another type of reference to the same: nullable, or of a container that was empty."""
-    from sapwood.lang.ops.heap import none_reference, reference_as
+    from sapwood.lang.ops.heap import null, reference_as
 
     if isinstance(value, Known) and value.value is None:
-        return b.emit1(none_reference, (), leaf)
+        return b.emit1(null, (), leaf)  # None
     found = b.materialize(value)
     return found if found.type == leaf else b.emit1(reference_as, (found,), leaf)
 

@@ -234,15 +234,6 @@ def raise_now(w: Any, exception: type[BaseException], *parts: Any) -> Any:
     raise Dead
 
 
-def raise_unless(w: Any, test: Value, exception: type[BaseException], message: str, *args: Var) -> None:
-    """Raise unless a compile-time or run-time bool holds."""
-    if isinstance(test, Known):
-        if not test.value:
-            raise_now(w, exception, message)
-        return
-    w.b.raise_if(logical_not(w.b, test), exception, message, *args)
-
-
 def add_element(w: Any, xs: Var, value: Value) -> None:
     from sapwood.lang.library.list import list_append
 
@@ -325,8 +316,6 @@ def show_function(how: str) -> Known:
 
 
 class ListRules(HeapRules):
-    type_name = "list"
-
     def drop(self, target: ty.List) -> tuple[Any, tuple[Value, ...]]:
         from sapwood.lang.library.list import list_drop
 
@@ -396,7 +385,7 @@ class ListRules(HeapRules):
         if fn in COMPARISONS and is_list(x) and is_list(y):
             return _compare(w, fn, x, y)
         if fn in (operator.eq, operator.ne):
-            hint = f"they are never equal; compare with a list, or compare an element of the {self.type_name}"
+            hint = "they are never equal; compare with a list, or compare an element of the list"
             raise NoOperator(w.b.loc, left=describe(x), op=SYMBOLS[fn], right=describe(y), hint=hint)
         if fn is operator.add and is_list(x) and is_list(y):
             return _concatenate(w, x, y)
@@ -521,4 +510,3 @@ def _count(w: Any, xs: Var, times: Value) -> Value:
         hint = "a list can only be repeated an int number of times"
         raise NoOperator(w.b.loc, left=describe(xs), op="*", right=describe(times), hint=hint)
     return require_index(w.b, times, "the number of repetitions")
-

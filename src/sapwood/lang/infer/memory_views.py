@@ -176,7 +176,6 @@ class ViewItems(Indexed):
 
 
 class MemoryViewRules(HeapRules):
-    type_name = "memoryview"
     methods = METHODS
 
     def drop(self, target: Any) -> tuple[Any, tuple[Value, ...]]:
@@ -244,8 +243,6 @@ class MemoryViewRules(HeapRules):
 
 
 class PythonBufferRules(HeapRules):
-    type_name = "buffer"
-
     def drop(self, target: Any) -> tuple[Any, tuple[Value, ...]]:
         return library().buffer_drop, (Var(heap.WORDS),)
 

@@ -35,8 +35,6 @@ _UNARY = {operator.neg: "PyNumber_Negative", operator.pos: "PyNumber_Positive", 
 
 
 class ObjectRules(HeapRules):
-    type_name = "object"
-
     def misfit(self, target: Any, x: Any) -> str | None:
         return None
 

@@ -208,8 +208,6 @@ def _copy(w: Any, s: Var, frozen: bool = False) -> Var:
 
 
 class SetRules(HeapRules):
-    type_name = "set"
-
     @property
     def methods(self) -> dict[str, Any]:  # type: ignore[override]
         return METHODS

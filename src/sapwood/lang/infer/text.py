@@ -282,7 +282,6 @@ class Characters(Iteration):
 
 
 class TextRules(HeapRules):
-    type_name = "str"
     methods = METHODS
 
     def drop(self, target: Any) -> tuple[Any, tuple[Value, ...]]:

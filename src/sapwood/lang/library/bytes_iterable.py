@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sapwood.lang.function import fn
-from sapwood.lang.library.bytes_object import array_append, array_bytes, array_new
+from sapwood.lang.library.bytearray_object import array_append, array_bytes, array_new
 from sapwood.lang.ops.constants import constant_bytes
 
 NOTHING = b""

@@ -19,7 +19,6 @@ from sapwood.lang.ops.heap import (
     allocate,
     elements_at,
     free,
-    free_object,
     new_object,
     stored_size,
     take,
@@ -64,7 +63,7 @@ def dict_end_entries(w: Ptr[i64], stored) -> None:
 @fn(unchecked=True)
 def dict_drop(w: Ptr[i64], stored):
     dict_end_entries(w, stored)
-    free_object(w)
+    free(w)
 
 
 @fn(unchecked=True)

@@ -13,7 +13,7 @@ from typing import Any
 from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import i64
 from sapwood.lang.function import fn
-from sapwood.lang.ops.heap import free_object, object_at, take
+from sapwood.lang.ops.heap import free, object_at, take
 from sapwood.lang.ops.heap_struct import compare_fields, fields_at, heap_state
 from sapwood.lang.ops.memory import address
 from sapwood.lang.types import Str
@@ -26,7 +26,7 @@ SOME_OBJECT = Str()
 def object_drop(w: Ptr[i64], stored):
     """Release the fields and give the memory back."""
     take(fields_at(w, stored), 0)
-    free_object(w)
+    free(w)
 
 
 @fn(unchecked=True)

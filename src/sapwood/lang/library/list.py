@@ -16,7 +16,6 @@ from sapwood.lang.ops.heap import (
     elements,
     elements_at,
     free,
-    free_object,
     new_object,
     reallocate,
     stored_size,
@@ -60,7 +59,7 @@ def list_drop(w: Ptr[i64], stored):
             for i in range(n):
                 take(p, i)
         free(data)
-    free_object(w)
+    free(w)
 
 
 @fn(unchecked=True)

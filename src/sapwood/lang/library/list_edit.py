@@ -209,18 +209,6 @@ def list_repeat(kind, stored, xs, k: int):
 
 
 @fn(unchecked=True)
-def list_fill(kind, stored, x, k: int):
-    """`[x] * k`"""
-    k = max(k, 0)
-    ys = list_new(kind, stored, k)
-    q = elements(ys)
-    for i in range(k):
-        q[i] = x
-    words(ys)[LENGTH] = k
-    return ys
-
-
-@fn(unchecked=True)
 def list_repeat_in_place(xs, stored, k: int) -> None:
     """`xs *= k` for k > 0"""
     n = words(xs)[LENGTH]

@@ -11,12 +11,13 @@ from sapwood.lang import types as ty
 from sapwood.lang.api.annotations import Const, Ptr
 from sapwood.lang.api.dtypes import i64, u8
 from sapwood.lang.function import fn
-from sapwood.lang.library.bytes_object import EXPORTS, array_data, bytes_from, new_bytes
+from sapwood.lang.library.bytearray_object import EXPORTS, array_data
+from sapwood.lang.library.bytes_object import bytes_from, new_bytes
 from sapwood.lang.library.text_memory import move
 from sapwood.lang.library.text_object import text_character, text_size
 from sapwood.lang.ops.border import to_python
 from sapwood.lang.ops.constants import constant_bytes
-from sapwood.lang.ops.heap import free_object, new_object, object_at, same_object, shared_object_at, words
+from sapwood.lang.ops.heap import free, new_object, object_at, same_object, shared_object_at, words
 from sapwood.lang.ops.heap_struct import give_away
 from sapwood.lang.ops.memory import address
 from sapwood.lang.ops.memory_views import (
@@ -111,7 +112,7 @@ def _let_go(w: Ptr[i64]) -> None:
 @fn(unchecked=True)
 def view_drop(w: Ptr[i64]) -> None:
     _let_go(w)
-    free_object(w)
+    free(w)
 
 
 @fn(unchecked=True)
@@ -225,7 +226,7 @@ def view_format(x) -> str:
 @fn(unchecked=True)
 def buffer_drop(w: Ptr[i64]) -> None:
     release_buffer(w + OBJECT_AT)
-    free_object(w)
+    free(w)
 
 
 @fn(unchecked=True, unit=True)

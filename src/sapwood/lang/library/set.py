@@ -13,7 +13,7 @@ from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import i64, u64
 from sapwood.lang.function import fn
 from sapwood.lang.library.list import bytes_for
-from sapwood.lang.ops.heap import allocate, elements_at, free, free_object, new_object, stored_size, words
+from sapwood.lang.ops.heap import allocate, elements_at, free, new_object, stored_size, words
 from sapwood.lang.ops.memory import address
 from sapwood.lang.ops.raw import equal_values, holds_references, keep, move_memory
 from sapwood.lang.ops.tables import python_hash, read_item, take_item, write_item
@@ -50,7 +50,7 @@ def set_drop(w: Ptr[i64], stored):
                 if read_item(p, i, 0) > GONE:
                     take_item(p, i, 1)
         free(Ptr[i64](w[SLOTS]))
-    free_object(w)
+    free(w)
 
 
 @fn(unchecked=True)
@@ -92,11 +92,6 @@ def set_find(s, stored, x, h: int) -> int:
             probes -= 1
         perturb = perturb >> u64(5)
         i = i * u64(5) + u64(1) + perturb
-
-
-@fn(unchecked=True, inline=True)
-def set_has(s, stored, x) -> bool:
-    return set_find(s, stored, x, element_hash(x)) >= 0
 
 
 @fn(unchecked=True)

@@ -67,12 +67,6 @@ def _wrote(s, size: int, points: int) -> None:
 
 
 @fn(unchecked=True, unit=True)
-def put_bytes(s: str, p: Ptr[u8], size: int, points: int) -> None:
-    move(text_data(s) + text_size(s), p, size)
-    _wrote(s, size, points)
-
-
-@fn(unchecked=True, unit=True)
 def put_int(s: str, x: int) -> None:
     """Put str(x): 20 bytes at most."""
     p = text_data(s) + text_size(s)

@@ -20,7 +20,7 @@ from sapwood.lang.library.text_utf8 import (
     width_at,
     width_of,
 )
-from sapwood.lang.ops.heap import free_object, new_object, words
+from sapwood.lang.ops.heap import free, new_object, words
 from sapwood.lang.ops.heap_struct import heap_state
 from sapwood.lang.ops.memory import address
 from sapwood.lang.ops.text_objects import ascii_character, text_data, text_grow
@@ -46,7 +46,7 @@ def new_text(size: int, points: int):
 @fn(unchecked=True)
 def text_drop(w: Ptr[i64]) -> None:
     forget_place(w)
-    free_object(w)
+    free(w)
 
 
 # Words of the shared state: the text that was last indexed and is not ASCII, a code point of it and its byte. So a loop

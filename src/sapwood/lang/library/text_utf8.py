@@ -29,22 +29,6 @@ def count_points(p: Ptr[u8], n: int) -> int:
     return points
 
 
-@fn(unchecked=True)
-def is_ascii(p: Ptr[u8], n: int) -> bool:
-    W = simd_width(u8)
-    q = p.cast(i8)
-    i = 0
-    while i + W <= n:
-        if lane_mask(q.load(i, width=W) < 0) != 0:
-            return False
-        i += W
-    while i < n:
-        if q[i] < 0:
-            return False
-        i += 1
-    return True
-
-
 @fn(unchecked=True, inline=True)
 def width_at(first: u8) -> int:
     """Bytes of the code point that begins with this byte."""

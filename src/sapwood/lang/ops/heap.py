@@ -64,11 +64,6 @@ def _(e, op):
     e.names[op.result] = p
 
 
-@operation()
-def free_object(p: Any) -> None:
-    """Give back the memory of an object whose end has come. Only drop functions call it."""
-
-
 @operation(name="allocate", control=True, raises=True)
 def allocate(nbytes: int) -> Any:
     """Raw memory, as Ptr[u8]; MemoryError when there is none. At least one byte is asked for."""
@@ -120,18 +115,12 @@ def _(e, op):
 
 @operation(name="free")
 def free(p: Any) -> None:
-    """Give back memory of `allocate`."""
+    """Give back memory of `allocate`, or that of an object whose end has come."""
 
 
 @free.typing
 def _(b, p):
     b.emit(free, (_pointer(b, p, "free"),))
-    return Known(None)
-
-
-@free_object.typing
-def _(b, p):
-    b.emit(free, (_pointer(b, p, "free_object"),))
     return Known(None)
 
 
@@ -361,9 +350,6 @@ def _(op):
 @null.lowering
 def _(e, op):
     return "null"
-
-
-none_reference = null  # of a nullable reference: None
 
 
 @operation(pure=True, consumes=True)

@@ -168,8 +168,15 @@ def _(e, op):
         e.call("Py_IncRef", "void", [("ptr", f"@sapwood_{singleton}")])
         e.names[op.result] = f"@sapwood_{singleton}"
         return
+    found = _borrowed_constant(e, op, value)
+    e.call("Py_IncRef", "void", [("ptr", found)])
+    e.names[op.result] = found
+
+
+def _borrowed_constant(e, op, value: Any) -> str:
+    """A constant object, which the module keeps in a slot from its first use on."""
     text = python_api.constant_text(value)
-    slot = e.module.data(f"ptr null ; {text!r}".replace("\n", " "))
+    slot = e.module.data(f"ptr null ; {text!r}")
     make, have = e.label("make"), e.label("have")
     old = e.value(f"load ptr, ptr {slot}")
     before = e.current
@@ -181,9 +188,7 @@ def _(e, op):
     made = e.current
     e.line(f"br label %{have}")
     e.block(have)
-    found = e.value(f"phi ptr [ {old}, %{before} ], [ {new}, %{made} ]")
-    e.call("Py_IncRef", "void", [("ptr", found)])
-    e.names[op.result] = found
+    return e.value(f"phi ptr [ {old}, %{before} ], [ {new}, %{made} ]")
 
 
 def constant_object(b: Any, value: Any) -> Var:
@@ -221,33 +226,13 @@ def _(e, op):
     for i, a in enumerate(args):
         e.line(f"store ptr {e.name(a)}, ptr {e.value(f'getelementptr ptr, ptr {buffer}, i64 {i}')}")
     names = op.attrs["names"]
-    keywords = "null"
-    if names:
-        keywords = _keyword_names(e, op, names)
+    keywords = _borrowed_constant(e, op, names) if names else "null"
     n = len(args) - len(names)
     out = e.call(
         "PyObject_Vectorcall", "ptr", [("ptr", e.name(f)), ("ptr", buffer), ("i64", str(n)), ("ptr", keywords)]
     )
     fail_if_set(e, op, e.value(f"icmp eq ptr {out}, null"))
     e.names[op.result] = out
-
-
-def _keyword_names(e, op, names: tuple[str, ...]) -> str:
-    """A constant tuple of str, borrowed from its slot."""
-    text = python_api.constant_text(names)
-    slot = e.module.data(f"ptr null ; {text!r}")
-    make, have = e.label("make"), e.label("have")
-    old = e.value(f"load ptr, ptr {slot}")
-    before = e.current
-    e.line(f"br i1 {e.value(f'icmp eq ptr {old}, null')}, label %{make}, label %{have}, !prof !1")
-    e.block(make)
-    new = e.call("sapwood_python_constant", "ptr", [("ptr", e.text_constant(text))])
-    fail_if_set(e, op, e.value(f"icmp eq ptr {new}, null"))
-    e.line(f"store ptr {new}, ptr {slot}")
-    made = e.current
-    e.line(f"br label %{have}")
-    e.block(have)
-    return e.value(f"phi ptr [ {old}, %{before} ], [ {new}, %{made} ]")
 
 
 @operation(name="has_type", control=True)

@@ -116,8 +116,9 @@ class _Ownership:
 
     def _operation(self, op: Op, ending: list[Var], scope: _Scope, out: list[Op]) -> None:
         moved: set[Var] = set()
-        inside = {v for region in op.regions for o in region.ops for v in self.used[o]}
-        for v in _consumed(op):
+        consumed = _consumed(op)
+        inside = {v for region in op.regions for o in region.ops for v in self.used[o]} if consumed else ()
+        for v in consumed:
             if v in ending and v not in moved and v not in inside:
                 moved.add(v)
                 scope.owned.pop(v, None)
