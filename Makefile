@@ -16,10 +16,10 @@ demo: $(VENV)/.runtime  ## a small language model continues a prompt
 	@$(BIN)/sapwood generate --prompt "$(PROMPT)" --max-tokens 100 --echo --stats
 
 test: $(VENV)/.test  ## the tests, in at most ten minutes
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 nightly: $(VENV)/.test  ## the tests and the long runs: fuzzing, random schedules, all families
-	$(BIN)/python -m pytest -q -n auto -m "" --hypothesis-profile=nightly
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "" --hypothesis-profile=nightly
 
 lint: $(VENV)/.lint  ## ruff, pyright, and the rings
 	$(BIN)/ruff check .

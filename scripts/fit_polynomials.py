@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import mpmath as mp
@@ -136,9 +137,8 @@ def erfc_scaled(t: mp.mpf) -> mp.mpf:
     return (1 + 2 * x) * mp.exp(x**2) * mp.erfc(x)
 
 
-def lgamma_quotient(u: mp.mpf) -> mp.mpf:
-    """log(gamma(x)) / ((x - 1) (x - 2)) for x = u + 3/2, which has no zero between 1 and 2."""
-    x = u + mp.mpf(1.5)
+def lgamma_quotient(x: mp.mpf) -> mp.mpf:
+    """log(gamma(x)) / ((x - 1) (x - 2)), which has no zero above 0."""
     if abs(x - 1) < mp.mpf(10) ** -25 or abs(x - 2) < mp.mpf(10) ** -25:
         return (mp.diff(mp.loggamma, mp.nint(x))) / (2 * mp.nint(x) - 3)
     return mp.loggamma(x) / ((x - 1) * (x - 2))
@@ -183,7 +183,9 @@ def fits() -> list[Fit]:
     both("atan", over(in_square(lambda t: mp.atan(t) / t), 1), lambda z: z, SMALLEST, eighth**2, 5, 11)
     both("asin", over(in_square(lambda t: mp.asin(t) / t), 1), lambda z: z, SMALLEST, 0.25, 6, 13)
     add(53, "gamma", lambda u: mp.gamma(u + 1.5), lambda u: 1 / mp.gamma(u + 1.5), -0.5, 0.5, 24)
-    add(53, "lgamma", lgamma_quotient, lambda u: 1 / lgamma_quotient(u), -0.5, 0.5, 24)
+    for name, middle, reach, count in (("lgamma", 1.5, 0.5, 24), ("lgamma_above", 2.25, 0.25, 14)):
+        around = partial(lambda middle, u: lgamma_quotient(u + middle), mp.mpf(middle))
+        add(53, name, around, partial(lambda f, u: 1 / f(u), around), -reach, reach, count)
     # for pow: f32 in f64 arithmetic, f64 in double-words
     add(53, "log2_short", in_square(lambda s: atanh_quotient(s) / LN2), lambda z: mp.mpf(1), SMALLEST, S_SQUARE, 6)
     add(53, "exp2_short", lambda r: mp.mpf(2) ** r, lambda r: mp.mpf(2) ** -r, -0.5, 0.5, 8)

@@ -1,13 +1,14 @@
-"""The programs of the tutorial under a type checker in strict mode."""
+"""Programs of the tutorial, kernels of the library and generic functions under a type checker in strict mode."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,8 @@ LEFT_OUT = [
     "reportMissingParameterType",
     *(f"reportUnknown{kind}Type" for kind in ("Argument", "Lambda", "Member", "Parameter", "Variable")),
 ]
+PYRIGHT = Path(sys.executable).parent / "pyright"
+CHECKER = pytest.mark.skipif(not PYRIGHT.exists(), reason="no pyright")
 
 
 def programs() -> dict[str, str]:
@@ -32,15 +35,74 @@ def programs() -> dict[str, str]:
     return out
 
 
+GENERIC = """
+from typing import Any, TypeVar
+
+from sapwood import Tensor, fn
+
+T = TypeVar("T")
+
+
+@fn
+def same(x: T) -> T:
+    return x
+
+
+@fn
+def first(x: T, y: T) -> T:
+    return x
+
+
+@fn(inline=True)
+def anything(x: Any) -> Any:
+    return x
+
+
+@fn
+def half(x: float) -> float:
+    return x / 2.0
+
+
+@fn
+def total(x: Tensor[float, 1]) -> float:
+    return float(x[0]) + same(2.0)
+
+
+a: float = 1.0 + same(2.0)
+b: int = 1 + same(2)
+c: float = 1.0 + first(2.0, 3.0)
+d: str = anything([1])
+e: float = half(1) + total([1.0])
+"""
+
+
+def errors(folder: Path, config: dict[str, Any]) -> str:
+    """What the checker finds in strict mode in a folder; nothing where it is content."""
+    strict = {"typeCheckingMode": "strict", "extraPaths": [str(Path(sapwood.__file__).parents[1])]}
+    (folder / "pyrightconfig.json").write_text(json.dumps(strict | config))
+    command = [str(PYRIGHT), "--pythonpath", sys.executable, "--project", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return done.stdout if done.returncode else ""
+
+
 @pytest.mark.nightly
-@pytest.mark.skipif(shutil.which("pyright", path=str(Path(sys.executable).parent)) is None, reason="no pyright")
+@CHECKER
 def test_tutorial(tmp_path):
+    assert len(programs()) >= 10
     for name, program in programs().items():
         (tmp_path / name).write_text(program)
-    config = {"typeCheckingMode": "strict", "extraPaths": [str(Path(sapwood.__file__).parents[1])]}
-    (tmp_path / "pyrightconfig.json").write_text(json.dumps(config | dict.fromkeys(LEFT_OUT, False)))
-    pyright = str(Path(sys.executable).parent / "pyright")
-    command = [pyright, "--pythonpath", sys.executable, "--project", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert len(programs()) >= 10
-    assert done.returncode == 0, done.stdout
+    assert not errors(tmp_path, dict.fromkeys(LEFT_OUT, False))
+
+
+@pytest.mark.nightly
+@CHECKER
+def test_kernels(tmp_path):
+    kernels = Path(sapwood.__file__).parent / "kernels"
+    assert not errors(tmp_path, {"include": [os.path.relpath(kernels, tmp_path)]})
+
+
+@pytest.mark.nightly
+@CHECKER
+def test_generic_functions(tmp_path):
+    (tmp_path / "generic.py").write_text(GENERIC)
+    assert not errors(tmp_path, {})

@@ -49,7 +49,7 @@ _HOME = {
         ("barrier", "block_dim", "block_idx", "grid_dim", "lane_id", "shared", "thread_idx", "warp"),
         "sapwood.lang.ops.gpu",
     ),
-    **dict.fromkeys(("num_threads", "set_num_threads"), "sapwood.lang.runtime_support"),
+    **dict.fromkeys(("num_threads", "set_num_threads"), "sapwood.lang.loading.runtime_support"),
 }
 
 __all__ = [*_HOME, "__version__"]

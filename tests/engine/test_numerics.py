@@ -18,7 +18,7 @@ from sapwood.engine.compiled_runner import CompiledRunner
 from sapwood.engine.model_runner import RunnerSpec, SamplingState, SequenceSlice, StepBatch
 from sapwood.engine.numerics import numerics_id, weights_digest
 from sapwood.kernels import numerics
-from sapwood.lang.load import use_target
+from sapwood.lang.loading.current_target import use_target
 from sapwood.models.registry import load_model_config
 from sapwood.models.safetensors import INDEX_NAME, open_weights
 from sapwood.targets.x86 import make, probe

@@ -1,10 +1,12 @@
 """Runs generated modules of programs in child processes and shrinks what fails.
 
     python tests/fuzz/fuzz.py [--programs N] [--seconds S] [--seed N] [--jobs J] [--features a,b] [--keep DIRECTORY]
+                              [--done FILE] [--no-shrink]
 
-A module is CHUNK programs; its seed is printed with every failure. A failing
-program is cut down while it fails in the same way, and is written to DIRECTORY (tests/fuzz/found is what the tests run
-for ever after).
+A module is CHUNK programs, and its number is the seed that it is made of: module 7 is the same wherever it is run. A
+failing program is cut down while it fails in the same way, and is written to DIRECTORY (tests/fuzz/found is what the
+tests run for ever after). With --done a run that was stopped goes on where it was: modules named in FILE are counted,
+and not run again.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import ast
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,12 +25,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from random import Random
 
 from expressions import FEATURES
 from grammar import Writer
-from more import MORE
 
 HERE = Path(__file__).resolve().parent
 CHUNK = 50  # programs of a module
@@ -46,7 +49,7 @@ for line in sys.stdin:
     path, level = line.split()
     config._overrides["SAPWOOD_OPT_LEVEL"] = level
     programs = conformance.load(Path(path))
-    for text in conformance.differences(programs):
+    for text in conformance.differences(programs, together=400):
         print("DIFFERENCE", json.dumps(text), flush=True)
     print("END", flush=True)
 """
@@ -150,12 +153,14 @@ def processor_time(pid: int) -> float:
 
 
 _local = threading.local()
+_children: list[Child] = []
 
 
 def run(source: str, limit: float = LIMIT, level: int = 0) -> tuple[list[str], str]:
     """Runs a module in this thread's child, optimised at a level."""
     if not hasattr(_local, "child"):
         _local.child = Child()
+        _children.append(_local.child)
     return _local.child.run(source, limit, level)
 
 
@@ -180,7 +185,9 @@ def programs_of(source: str) -> dict[str, str]:
     out: dict[str, str] = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and re.fullmatch(r"p\d+", node.name):
-            own = re.compile(rf"{node.name}(h\d+)?|{node.name.upper()}[SEM]\d+|twice|collected")
+            own = re.compile(
+                rf"{node.name}(h\d+)?|{node.name.upper()}[SEM]\d+|twice|applied|chosen|collected|chain|Node|Vec|Base|Derived"
+            )
             parts = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and own.fullmatch(n.name)]
             texts = [lines[n.lineno - 1] for n in heads]
             for part in parts:
@@ -330,39 +337,48 @@ def keep(failure: Failure, directory: Path) -> Path:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--programs", type=int, default=200_000)
+    parser.add_argument("--programs", type=int, default=200_000, help="how many, in all")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop then")
-    parser.add_argument("--seed", type=int, default=0, help="of the first module")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--features", default=",".join(FEATURES + MORE))
-    parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"))
-    parser.add_argument("--no-shrink", action="store_true")
+    parser.add_argument("--seed", type=int, default=0, help="number of the first module")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="modules at a time")
+    parser.add_argument("--features", default=",".join(FEATURES), help="parts of the language, all by default")
+    parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), help="where failures go")
+    parser.add_argument("--done", type=Path, help="a file of the modules that have been run without a failure")
+    parser.add_argument("--no-shrink", action="store_true", help="write programs down as they were found")
     options = parser.parse_args()
     features = frozenset(options.features.split(","))
-    begin, done, kinds = time.monotonic(), 0, dict[str, int]()
+    begin, kinds = time.monotonic(), dict[str, int]()
     seeds = range(options.seed, options.seed + -(-options.programs // CHUNK))
+    finished = set(map(int, options.done.read_text().split())) if options.done and options.done.exists() else set[int]()
+    following = iter([seed for seed in seeds if seed not in finished])
+    done = CHUNK * len(finished.intersection(seeds))
     with ThreadPoolExecutor(options.jobs) as pool:
-        waiting = {pool.submit(failures, seed, features): seed for seed in seeds[: options.jobs * 2]}
-        following = iter(seeds[options.jobs * 2 :])
+        waiting = {pool.submit(failures, seed, features): seed for seed in islice(following, options.jobs * 2)}
         while waiting:
             future = next(as_completed(waiting))
-            del waiting[future]
+            seed = waiting.pop(future)
             done += CHUNK
-            for failure in future.result():
+            found = future.result()
+            for failure in found:
                 kinds[failure.kind] = kinds.get(failure.kind, 0) + 1
                 if kinds[failure.kind] <= 2:  # more of one kind teach nothing
-                    found = failure if options.no_shrink else shrink(failure)
-                    print(
-                        f"seed {failure.seed} {failure.name}: {failure.kind}\n  {keep(found, options.keep)}", flush=True
-                    )
+                    small = failure if options.no_shrink else shrink(failure)
+                    path = keep(small, options.keep)
+                    print(f"seed {failure.seed} {failure.name}: {failure.kind}\n  {path}", flush=True)
+            if options.done and not found:
+                with options.done.open("a") as file:
+                    file.write(f"{seed}\n")
             elapsed = time.monotonic() - begin
             if elapsed < options.seconds:
-                for seed in following:
+                for seed in islice(following, 1):
                     waiting[pool.submit(failures, seed, features)] = seed
-                    break
             print(f"{done} programs, {elapsed:.0f} s, {sum(kinds.values())} failures", file=sys.stderr, flush=True)
     for kind, count in sorted(kinds.items(), key=lambda item: -item[1]):
         print(f"{count:6} {kind}")
+    for child in _children:
+        child.stop()
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    print(f"{done} programs, {sum(kinds.values())} failures, {spent:.0f} s of processor time")
     return 1 if kinds else 0
 
 

@@ -8,39 +8,57 @@ What may go wrong is left in: division by zero, wrong indices and keys, empty co
 
 from __future__ import annotations
 
-from expressions import ITEMS, LIMIT, TEXT, Type, annotation
-from more import SHARED, More
+from classes import Classes
+from expressions import ITEMS, LIMIT, TEXT
+from rules import SHARED
+from types_of import Type, annotation
+
+STRUCTS: dict[str, tuple[bool, dict[str, Type]]] = {
+    "Node": (False, {"value": "int"}),
+    "Vec": (True, {"x": "int", "y": "int"}),
+    "Derived": (False, {"count": "int", "name": "str", "weight": "float"}),
+}
 
 
-class Writer(More):
+class Writer(Classes):
     """Writes modules of programs. One writer, one stream of random numbers."""
 
     # -- modules and functions -----------------------------------------------------------------------------
 
     def module(self, count: int) -> str:
         """A module of `count` programs."""
-        self.lines = ["import math", "", "from conformance import case, fn", "from sapwood import struct", ""]
-        if self.has("starred") or self.has("function argument"):
-            self.lines += SHARED.splitlines()
-        for k in range(count):
-            self.program(f"p{k}")
-        return "\n".join(self.lines) + "\n"
-
-    def program(self, name: str) -> None:
-        self.structs, self.helpers, self.methods = {}, [], {}
-        self.classes(name.upper())
-        if self.has("struct"):
-            for k in range(self.random.randint(0, 2)):
-                self.struct(f"{name.upper()}S{k}")
-        if self.has("helper"):
-            for k in range(self.random.choice((0, 0, 1, 1, 2))):
-                self.helper(f"{name}h{k}")
+        r = self.random
+        self.lines = ["import math", "from collections import defaultdict", "", "from conformance import case, fn"]
+        self.lines += ["from sapwood import struct", "", *SHARED.splitlines()]
+        self.choose_pool()
+        self.size = r.choice((0, 0, 0, 0, 0, 0, 1, 1, 2, 3))  # most are small: they cost a tenth of large ones
         params: dict[str, Type] = {"a": "int", "b": "int", "x": "float"}
         if self.has("str"):
             params["s"] = "str"
         if self.has("list"):
             params["given"] = ("list", "int")
-        for _ in range(3):
+        plain = [t for t in self.pool if t not in params.values() and self.passable(t)]
+        params |= {f"given{k}": t for k, t in enumerate(r.sample(plain, min(len(plain), r.randint(0, 2))))}
+        for k in range(count):
+            self.program(f"p{k}", params)
+        return "\n".join(self.lines) + "\n"
+
+    def passable(self, t: Type) -> bool:
+        """Whether Python passes it: no structs, no containers in containers, which may not be changed."""
+        if isinstance(t, str):
+            return True
+        return t[0] != "struct" and all(isinstance(part, str) for part in t[1:])
+
+    def program(self, name: str, params: dict[str, Type]) -> None:
+        self.structs, self.helpers, self.methods, self.own_structs = dict(STRUCTS), [], {}, []
+        self.classes(name.upper())
+        if self.has("struct"):
+            for k in range(self.random.choice((0,) * 12 + (1, 1, 2) * (1 + self.size))):
+                self.struct(f"{name.upper()}S{k}")
+        if self.has("helper"):
+            for k in range(self.random.choice((0,) * 8 + (1, 1) * (1 + self.size))):
+                self.helper(f"{name}h{k}")
+        for _ in range(4):
             values = ", ".join(self.argument(t) for t in params.values())
             self.line(0, f"@case({values})")
         self.function(name, params, None)
@@ -51,29 +69,40 @@ class Writer(More):
         self.variables, self.fixed, self.loops = {}, dict(params), 0
         outer, self.lines = self.lines, []
         known = len(self.helpers)
-        if "given" in self.fixed:  # a list that comes from Python may not be changed
-            self.variables["xs"] = self.fixed.pop("given")
-            self.line(1, "xs = list(given)")
-        for k in range(r.randint(2, 4)):
+        if result is None:  # containers that come from Python may not be changed
+            for k, (n, t) in enumerate(params.items()):
+                if isinstance(t, tuple) and t[0] in ("list", "dict", "set"):
+                    found = self.fixed.pop(n)
+                    if r.random() < 0.5:
+                        continue
+                    self.variables[f"x{k}"] = found
+                    self.line(1, f"x{k} = {t[0]}({n})")
+        for k in range(r.randint(1, 1 + self.size)):
             t = self.type(2)
-            self.line(1, f"{self.declare(f'v{k}', t)} = {self.value(t, 1)}")
+            self.line(1, f"{self.declare(f'v{k}', t)} = {self.value(t, 2)}")
             self.variables[f"v{k}"] = t
-        if self.has("nested function") and r.random() < 0.3:
+        if self.has("nested function") and r.random() < 0.15:
             self.inner_function()
-        self.block(1, r.randint(1, 2) if self.in_helper else r.randint(2, 4))
+        returned = ""
         if result is None:
-            known_names = sorted(n for n, t in self.variables.items() if not self.holds_struct(t) or r.random() < 0.05)
-            names = r.sample(known_names or sorted(self.variables), min(3, len(known_names) or len(self.variables)))
-            result = ("tuple", *(self.variables[n] for n in names))
-            self.line(1, f"return {', '.join(names)}" + ("," if len(names) == 1 else ""))
-        else:
-            self.line(1, f"return {self.value(result, 2)}")
+            names = sorted(n for n, t in self.variables.items() if not self.holds_struct(t) or self.leaves(t))
+            names = r.sample(names, min(3, len(names))) or ["a"]
+            result = ("tuple", *(self.variables.get(n, "int") for n in names))
+            returned = f"return {', '.join(names)}" + ("," if len(names) == 1 else "")
+        self.leaving = returned
+        self.block(1, 1 if self.in_helper else r.randint(1, 1 + self.size))
+        self.line(1, returned or f"return {self.value(result, 2)}")
         del self.helpers[known:]  # inner functions
         body, self.lines = self.lines, outer
-        arguments = ", ".join(f"{n}: {annotation(t)}" for n, t in params.items())
+        defaults = self.defaults.get(name, 0)
+        arguments = ", ".join(
+            f"{n}: {annotation(t)}"
+            + (f" = {self.display(t, 0) if t == 'str' else '1'}" if k >= len(params) - defaults else "")
+            for k, (n, t) in enumerate(params.items())
+        )
         returns = f" -> {annotation(result)}"
         plain = all(t in ("int", "float", "bool", "str") for t in (*params.values(), result))
-        if self.in_helper and plain and self.has("generic") and r.random() < 0.5:
+        if self.in_helper and plain and not defaults and self.has("generic") and r.random() < 0.5:
             arguments, returns = ", ".join(params), ""
         self.line(0, "@fn")
         self.line(0, f"def {name}({arguments}){returns}:")
@@ -83,9 +112,15 @@ class Writer(More):
         """Results with structs are tested apart from others, which takes longer."""
         return not isinstance(t, str) and (t[0] == "struct" or any(map(self.holds_struct, t[1:])))
 
+    def leaves(self, t: Type) -> bool:
+        """Whether a result with a struct is one for once. Dicts with structs stay in compiled code."""
+        return (t[0] == "struct" or t[0] == "list" and t[1][0] == "struct") and self.random.random() < 0.03
+
     def helper(self, name: str) -> None:
         params: dict[str, Type] = {f"q{k}": self.type(1) for k in range(self.random.randint(1, 3))}
         result = self.type(1)
+        if self.has("default argument") and list(params.values())[-1] in ("int", "str") and self.random.random() < 0.4:
+            self.defaults[name] = 1
         self.in_helper = True
         self.function(name, params, result)
         self.in_helper = False
@@ -121,6 +156,7 @@ class Writer(More):
         if self.has("method") and r.random() < 0.5:
             self.struct_methods(name, frozen, fields)
         self.lines += ["", ""]
+        self.own_structs.append(name)
         self.structs[name] = (frozen, fields)
 
     def argument(self, t: Type) -> str:
@@ -132,7 +168,23 @@ class Writer(More):
                 return repr(r.choice((0.0, -0.0, 1.0, 1e-300, 1e200, r.uniform(-10, 10))))
             case "str":
                 return repr(r.choice(("", "a", "12", "hello", "a,b,,c", "é☃𝄞x", " pad ", "Ab1")))
-        return repr([r.randint(-9, 9) for _ in range(r.choice((0, 1, 2, 5)))])
+            case "bool":
+                return r.choice(("True", "False"))
+            case ("tuple", *parts):
+                return "(" + "".join(f"{self.argument(part)}, " for part in parts) + ")"
+            case ("list", item):
+                return "[" + ", ".join(self.argument(item) for _ in range(r.choice((0, 1, 2, 5)))) + "]"
+            case ("set", "int"):  # each has a slot of its own: others may change places at the border
+                numbers = [int(self.argument("int")) % 8 for _ in range(r.choice((0, 1, 3)))]
+                return f"set({numbers})"
+            case ("set", item):
+                return "set([" + ", ".join(self.argument(item) for _ in range(r.choice((0, 1, 3)))) + "])"
+            case ("dict", key, item):
+                pairs = (f"{self.argument(key)}: {self.argument(item)}" for _ in range(r.choice((0, 1, 3))))
+                return "{" + ", ".join(pairs) + "}"
+            case ("optional", inner):
+                return "None" if r.random() < 0.4 else self.argument(inner)
+        return self.display(t, 0)
 
     # -- statements ----------------------------------------------------------------------------------------
 
@@ -153,10 +205,8 @@ class Writer(More):
         simple = [self.assignment, self.assignment, self.assignment, self.augmented, self.mutation, self.mutation]
         if self.has("print"):
             simple.append(self.output)
-        if self.has("update in place"):
-            simple += [self.update_in_place] * 2
-        if self.has("nonlocal") and self.loops == 0 and r.random() < 0.3:
-            simple.append(self.counter)
+        if self.has("return") and self.leaving and r.random() < 0.3:
+            simple.append(self.early_return)
         if self.has("raise"):
             simple.append(self.raising)
         if self.has("assert") and r.random() < 0.3:
@@ -172,7 +222,9 @@ class Writer(More):
             compound.append(self.with_statement)
         if self.has("match"):
             compound.append(self.matching)
-        if depth <= 3 and r.random() < 0.4:
+        if self.forms and r.random() < 0.5:
+            self.by_form(depth)
+        elif depth <= max(self.size, 1) and r.random() < 0.4:
             r.choice(compound)(depth)
         else:
             r.choice(simple)(depth)
@@ -273,7 +325,9 @@ class Writer(More):
     def ordered(self, t: Type) -> bool:
         """Whether its text is the same everywhere: the order of a set is not."""
         if isinstance(t, tuple):
-            return t[0] not in ("set", "struct") and all(self.ordered(part) for part in t[1:])
+            if t[0] == "struct":
+                return t[1] in STRUCTS
+            return t[0] != "set" and all(self.ordered(part) for part in t[1:])
         return True
 
     def raising(self, depth: int) -> None:
@@ -291,6 +345,10 @@ class Writer(More):
     def leave(self, depth: int) -> None:
         self.line(depth, f"if {self.condition(1)}:")
         self.line(depth + 1, self.random.choice(("break", "continue")))
+
+    def early_return(self, depth: int) -> None:
+        self.line(depth, f"if {self.condition(1)}:")
+        self.line(depth + 1, self.leaving)
 
     def branch(self, depth: int) -> None:
         r = self.random

@@ -10,7 +10,7 @@ from test_attention import attend
 from test_linear import gated, plain
 from test_targets import TARGETS
 
-from sapwood.lang.load import use_target
+from sapwood.lang.loading.current_target import use_target
 
 
 def main(name: str) -> None:

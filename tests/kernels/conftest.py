@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import sapwood
-from sapwood.lang.load import use_target
+from sapwood.lang.loading.current_target import use_target
 from sapwood.targets.x86 import LEVELS, level, make, probe
 
 

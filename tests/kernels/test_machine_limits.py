@@ -5,7 +5,7 @@ import pytest
 
 from sapwood import Array
 from sapwood.kernels import machine_limits
-from sapwood.lang.load import use_target
+from sapwood.lang.loading.current_target import use_target
 from sapwood.targets.x86 import make
 
 LARGE = "sse3 ssse3 sse4.1 sse4.2 avx avx2 fma f16c avx512f avx512bw avx512dq avx512vl avx512cd".split()

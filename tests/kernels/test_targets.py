@@ -14,7 +14,7 @@ from kernel_data import array, normal, poisoned, rounded
 from test_linear import gated, plain
 
 from sapwood.kernels.linear import scratch_elements
-from sapwood.lang.load import use_target
+from sapwood.lang.loading.current_target import use_target
 from sapwood.targets.x86 import make
 
 AVX2 = {"sse3", "ssse3", "cx16", "sse4.1", "sse4.2", "popcnt", "avx", "f16c", "fma", "bmi", "bmi2", "lzcnt", "avx2"}

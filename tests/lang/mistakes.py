@@ -55,9 +55,10 @@ def call(*args: Any, name: str = "", **kwargs: Any) -> Callable[[Any], Any]:
 @fn
 def yields(n: int) -> int:
     def numbers():
-        yield n
+        sent = yield n
+        print(sent)
 
-    return n
+    return sum(numbers())
 
 
 @call(1.5)
@@ -83,21 +84,46 @@ class Color(Enum):
     GREEN = 2
 
 
+class Fruit(Enum):
+    APPLE = 1
+
+
 @call(1)
 @fn
-def member_chosen_at_run_time(n: int) -> bool:
-    c = Color.RED if n > 0 else Color.GREEN
+def members_of_two_classes(n: int) -> bool:
+    c = Color.RED if n > 0 else Fruit.APPLE
     return c is Color.RED
+
+
+@fn
+def name_of(c: Color) -> str:
+    return c.name
+
+
+MISTAKES["value_for_a_member"] = lambda: name_of(1)
 
 
 @call(Color.RED)
 @fn
-def member_as_argument(c: Color) -> bool:
-    return c is Color.RED
+def member_plus_number(c: Color) -> int:
+    return c + 1
+
+
+@call(Color.RED)
+@fn
+def order_of_members(c: Color) -> bool:
+    return c < Color.GREEN
+
+
+@call(Color.RED)
+@fn
+def misspelt_attribute_of_a_member(c: Color) -> str:
+    return c.nam  # type: ignore[attr-defined]
 
 
 @fn
 def counted(xs: list[int] = []) -> int:  # noqa: B006
+    xs.append(1)
     return len(xs)
 
 
@@ -196,6 +222,15 @@ def double_star_call(n: int) -> int:
 
 @call(1)
 @fn
+def keyword_given_twice(n: int) -> int:
+    def f(a: int) -> int:
+        return a
+
+    return f(a=n, **{"a": 2})  # type: ignore[misc]  # noqa: PIE804, PLE1132
+
+
+@call(1)
+@fn
 def star_of_a_number(n: int) -> int:
     def f(a: int) -> int:
         return a
@@ -247,15 +282,15 @@ def decorates_a_class() -> Any:
 MISTAKES["decorates_a_class"] = decorates_a_class
 
 
-def decorates_a_generator() -> Any:
+def decorates_a_coroutine() -> Any:
     @fn
-    def numbers(n: int):
-        yield n
+    async def numbers(n: int):
+        return n
 
     return numbers
 
 
-MISTAKES["decorates_a_generator"] = decorates_a_generator
+MISTAKES["decorates_a_coroutine"] = decorates_a_coroutine
 
 
 # -- names ---------------------------------------------------------------------------------------------
@@ -297,8 +332,9 @@ TABLE = {"a": 1}
 
 @call(1)
 @fn
-def uses_a_dict(n: int) -> int:
-    return TABLE["a"] + n
+def changes_a_dict_of_the_module(n: int) -> int:
+    TABLE["b"] = n
+    return TABLE["a"]
 
 
 def ordinary(x: float) -> float:

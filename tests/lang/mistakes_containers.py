@@ -2,11 +2,67 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict, deque
+
+import numpy as np
 from mistakes import call
 
-from sapwood import fn
+from sapwood import Tensor, fn
 
 TABLE = [1, 2, 3]
+
+
+@call(1)
+@fn
+def slice_of_a_deque(n: int) -> int:
+    d = deque([n, 2, 3])
+    return len(d[1:])  # type: ignore[index]
+
+
+@call(1)
+@fn
+def deque_of_two_types(n: int) -> int:
+    d = deque([n])
+    d.append("two")
+    return d[0]
+
+
+@call(deque([1]))
+@fn
+def changes_a_deque(d: deque[int]) -> int:
+    return d.popleft()
+
+
+@call([1])
+@fn
+def list_for_a_deque(d: deque[int]) -> int:
+    return len(d)
+
+
+@call("aab")
+@fn
+def counts_by_halves(text: str) -> int:
+    counts = Counter(text)
+    counts["a"] += 0.5
+    return counts["a"]
+
+
+@call("aab")
+@fn
+def counter_plus_dict(text: str) -> int:
+    return len(Counter(text) + {"a": 1})
+
+
+@call({"a": 1})
+@fn
+def dict_for_a_counter(counts: Counter[str]) -> int:
+    return counts["a"]
+
+
+@call(1)
+@fn
+def deque_times_number(n: int) -> int:
+    return len(deque([n]) * 2)
 
 
 @call(1)
@@ -157,9 +213,15 @@ def index_is_float(n: int) -> int:
 @call(1)
 @fn
 def sort_of_incomparable(n: int) -> int:
-    xs = [(n, None)]
+    xs = [({n: 1}, n)]
     xs.sort()
     return len(xs)
+
+
+@call([[1]])
+@fn
+def union_of_many(rows: list[list[int]]) -> int:
+    return len(set().union(*rows))
 
 
 @call(1)
@@ -175,7 +237,31 @@ def dict_plus_dict(n: int) -> int:
     return len({n: 1} + {2: n})
 
 
-@call([1, 2])
+@call({1}, 2.5)
 @fn
-def spread_into_max(xs: list[int]) -> int:
-    return max(*xs)
+def set_of_ints_with_a_set_of_floats(a: set[int], x: float) -> set[float]:
+    return a | {x}
+
+
+@call(3)
+@fn
+def factory_of_a_name_that_changes(n: int) -> int:
+    d = defaultdict(lambda: n)
+    n += 1
+    return d[n]
+
+
+@call(3)
+@fn
+def factory_of_a_name_that_a_loop_assigns(n: int) -> int:
+    found = []
+    for i in range(n):
+        found.append(defaultdict(lambda: i))  # noqa: B023
+    return found[0][0]
+
+
+@call(np.zeros(3))
+@fn
+def factory_that_reads_a_tensor(x: Tensor[float, 1]) -> float:
+    d = defaultdict(lambda: x[0])
+    return d[1]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 from mistakes import call
 
@@ -48,12 +51,6 @@ def returns_an_iterator(n: int):
 
 @call(3)
 @fn
-def tuple_of_run_time_length(n: int) -> int:
-    return len(tuple(range(n)))
-
-
-@call(3)
-@fn
 def default_among_values(n: int) -> int:
     return max(1, n, default=0)
 
@@ -96,7 +93,8 @@ def runs_nested_loops_twice(n: int) -> int:
 @call(3)
 @fn
 def takes_from_nested_loops(n: int) -> int:
-    return next(i * j for i in range(n) for j in range(i))
+    pairs = (i * j for i in range(n) for j in range(i))
+    return next(pairs)
 
 
 @call(3)
@@ -149,3 +147,89 @@ def step_of_zero(n: int) -> int:
     for i in range(0, n, 0):
         total += i
     return total
+
+
+@call(2)
+@fn
+def product_repeated_at_run_time(n: int) -> int:
+    return len(list(itertools.product("ab", repeat=n)))
+
+
+@call(2)
+@fn
+def pairs_that_never_end(n: int) -> int:
+    for i, j in itertools.pairwise(itertools.count()):
+        if i > n:
+            return j
+    return 0
+
+
+@call([2])
+@fn
+def longest_of_two_types(xs: list[int]) -> int:
+    return len(list(itertools.zip_longest(filter(None, xs), "abc", fillvalue="-")))
+
+
+@call([2])
+@fn
+def tee_of_a_number_of_run_time(xs: list[int]) -> int:
+    return len(itertools.tee(xs, len(xs)))
+
+
+@call(2)
+@fn
+def chain_of_two_types(n: int) -> int:
+    return len(list(itertools.chain([n], ["a"])))
+
+
+@call(2)
+@fn
+def starmap_of_lists(n: int) -> int:
+    return sum(itertools.starmap(lambda a, b: a * b, [[n, 2]]))
+
+
+@fn
+def counting(n: int) -> Iterator[int]:
+    while n > 0:
+        yield n
+        n -= 1
+
+
+@call(3)
+@fn
+def takes_from_a_generator(n: int) -> int:
+    numbers = counting(n)
+    return next(numbers) + next(numbers)
+
+
+@call(3)
+@fn
+def zips_a_generator(n: int) -> int:
+    return sum(a * b for a, b in zip(range(n), counting(n)))
+
+
+@fn
+def downwards(n: int) -> Iterator[int]:
+    yield n
+    if n > 0:
+        yield from downwards(n - 1)
+
+
+@call(3)
+@fn
+def runs_a_recursive_generator(n: int) -> int:
+    return sum(downwards(n))
+
+
+@fn
+def cleaning(n: int) -> Iterator[int]:
+    try:
+        yield n
+    finally:
+        print("over")
+
+
+@call(3)
+@fn
+def yields_in_try(n: int) -> int:
+    return sum(cleaning(n))

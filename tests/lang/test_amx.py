@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sapwood import Array, CompileError, Tensor, bf16, f32, fn
-from sapwood.lang.load import use_target
+from sapwood.lang.loading.current_target import use_target
 from sapwood.lang.ops.amx import tdpbf16ps, tile_load, tile_store, tile_zero
 from sapwood.targets.x86 import make, probe
 

@@ -257,3 +257,14 @@ def test_lambdas_and_plain_functions_as_arguments():
         assert apply_to(f, 7) == apply_to.reference(f, 7) == f(7)
     with pytest.raises(TypeError, match="A001"):
         apply_to(3, 7)
+
+
+def test_arrays_in_place_of_numbers_are_named_by_their_shape():
+    """Not by their repr, which takes NumPy seconds when they have many dimensions."""
+
+    @fn
+    def f(x: int | None) -> int:
+        return 0 if x is None else x
+
+    with pytest.raises(CompileError, match=r"expected an int, found an array of shape \(2, 2, 2\)"):
+        f(np.zeros((2, 2, 2)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from oracles import outcome, same
 
@@ -126,6 +126,8 @@ def numbers(x: int, length: int, s: bytes) -> tuple[bytes, bytes, int, int]:
     )  # fmt: skip
 
 
+@example(-1, 0, b"")
+@example(1, 0, b"")
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-1, 10), st.binary(max_size=7))
 def test_ints(x, length, s):
     agree(numbers, x, length, s)
@@ -141,7 +143,7 @@ def made(n: int, s: str) -> bytes:
 
 
 @pytest.mark.parametrize("n", range(3))
-@pytest.mark.parametrize("s", ["", "0aFf 10", "0g", "é", "abc"])
+@pytest.mark.parametrize("s", ["", "0aFf 10", "0g", "é", "abc", "xy\u20aca", "0ag\u20ac\u20ac", "0a\u20ac"])
 def test_construction(n, s):
     agree(made, n, s)
     assert same(outcome(made.reference, (n, s))[0], outcome(made, (n, s))[0])
@@ -187,3 +189,98 @@ def only_their_memory(n: int) -> tuple[int, int, bytearray]:
 def test_a_bytearray_lives_while_its_memory_is_read():
     for _ in range(20):
         agree(only_their_memory, 100)
+
+
+# -- hex with separators, and % ------------------------------------------------------------------------
+
+
+@fn
+def hex_apart(b: bytes, sep: str, every: int) -> str:
+    return b.hex(sep, every)
+
+
+@fn
+def hex_of_all(b: bytes) -> tuple[str, str, str, str]:
+    return b.hex(":"), b.hex(b"-", 2), bytearray(b).hex("."), memoryview(b).hex(sep="_", bytes_per_sep=-3)
+
+
+def test_hex_with_separators():
+    for sep in (":", "", "::", "é"):
+        for every in (1, 2, -2, 0, 3, 7, -7, 100):
+            agree(hex_apart, b"abcdefg", sep, every)
+    for b in (b"", b"a", b"abcdefg"):
+        agree(hex_apart, b, ":", 1)
+        agree(hex_of_all, b)
+
+
+@fn
+def numbers_and_bytes(n: int, b: bytes, x: float) -> bytes:
+    out = b"%d|%s|%5b|%-5b|%.1s|%i|" % (n, b, b, b, b, x)
+    return out + b"%x|%#o|%+d|%05d|%.2f|%10.3e|%%\xff\x80" % (n, n, n, n, x, x)
+
+
+@fn
+def one_byte(n: int, b: bytes) -> bytes:
+    return b"<%c|%3c>" % (n, b)
+
+
+@fn
+def shown(s: str, b: bytes) -> bytes:
+    return b"%a %r %s" % (s, b, bytearray(b))
+
+
+@fn
+def alone(n: int, b: bytes) -> tuple[bytes, bytes, bytes, bytes, int]:
+    return b"%d" % n, b"%s" % b, b"100%%" % (), b"%s" % memoryview(b), len(b"\xff%b\xfe" % b)
+
+
+def test_percent_of_bytes():
+    for n, b, x in ((77, b"\xf0\x9f", 2.5), (-77, b"abcdefg", 3.75), (0, b"", -1e10)):
+        agree(numbers_and_bytes, n, b, x)
+        agree(alone, n, b)
+        agree(shown, "é'x", b)
+    for n in (65, 255, 256, -1, 200):
+        agree(one_byte, n, b"\xff")
+    for b in (b"a", b"", b"ab"):
+        agree(one_byte, 65, b)
+
+
+@fn
+def walked_by_index(s: bytes, n: int) -> bytearray:
+    out = bytearray()
+    i = 0
+    while i < len(s):
+        out.append(s[i])
+        out.append(s[-1 - i])
+        i += 1
+    for k in range(n):
+        out.append(s[k])
+        s = s + b"x" if k % 2 else s
+    return out
+
+
+def test_indices_in_loops():
+    for s in (b"", b"a", b"ab\xff"):
+        for n in range(6):
+            agree(walked_by_index, s, n)
+
+
+@fn
+def one_more(n: int, seen: bool) -> tuple[bytearray, bytearray]:
+    x = bytearray()
+    y = x
+    for _ in range(n):
+        x += b"\n"
+        x += b"\xff"
+        y += b""
+    if seen:
+        view = memoryview(x)
+        x += b"a"
+        x.append(view[0])
+    return x, y
+
+
+def test_one_constant_byte_is_appended():
+    for n in (0, 1, 40):
+        agree(one_more, n, False)
+        agree(one_more, n, True)

@@ -91,6 +91,32 @@ def test_the_second_process_does_not_compile(program):
     assert program.run(SAPWOOD_CACHE="0") == "70 True"
 
 
+_WORDS = """
+import sapwood.lang.pipeline as pipeline
+from sapwood import fn
+made = []
+_compile = pipeline.compile_unit
+def counted(fn, arguments, target, symbol):
+    made.append(symbol)
+    return _compile(fn, arguments, target, symbol)
+pipeline.compile_unit = counted
+@fn
+def words(text: str) -> list[str]:
+    rows = [[w.lower() for w in line.split(",")] for line in text.splitlines()]
+    for i in range(len(rows)):  # what the loop calls is asked whether it changes the list
+        rows[i][0] = rows[i][0].strip()
+    return [f"{row[0]}:{len(rows)}" for row in rows if len(row) > 0]
+print(words("A,b\\nC"), len(made) > 0)
+"""
+
+
+def test_another_program_does_not_compile_the_library_again(program):
+    program.write("main.py", _WORDS)
+    assert program.run() == "['a:2', 'c:2'] True"
+    program.write("main.py", _WORDS.replace("> 0]", "> 1]"))
+    assert program.run() == "['a:2'] False"
+
+
 def test_an_edited_callee_is_compiled_again(program):
     assert program.run() == "70 True"
     text = (program.directory / "callee.py").read_text()
@@ -98,6 +124,23 @@ def test_an_edited_callee_is_compiled_again(program):
     assert program.run() == "80 True"
     program.write("callee.py", text)
     assert program.run() == "70 False"  # the old object is still there
+
+
+def test_containers_of_the_module_are_known_to_the_cache(program):
+    """The order of a set of texts differs between processes, what it holds does not."""
+    program.write("callee.py", """
+        from sapwood import fn
+        NAMES = {"a", "b", "c", "d", "e"}
+        TABLE = {"x": [1, 2]}
+        @fn
+        def helper(x: int) -> int:
+            return TABLE["x"][1] + x + len(NAMES)
+    """)
+    assert program.run() == "90 True"
+    assert program.run() == "90 False"
+    text = (program.directory / "callee.py").read_text()
+    program.write("callee.py", text.replace("[1, 2]", "[1, 3]"))
+    assert program.run() == "100 True"
 
 
 def test_an_edited_callee_of_a_callee_is_compiled_again(program):

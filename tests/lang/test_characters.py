@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import agree
 
 from sapwood import fn, struct
 from sapwood.runtime.heap import live_objects
@@ -274,3 +275,53 @@ def size_of_constants() -> int:
 
 def test_length_of_constant_bytes() -> None:
     assert size_of_constants() == 90
+
+
+ALL = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000))))
+
+
+@fn
+def flags(text: str) -> list[int]:
+    counts = [0] * 10
+    for c in text:
+        counts[0] += c.isalpha()
+        counts[1] += c.isdecimal()
+        counts[2] += c.isdigit()
+        counts[3] += c.isnumeric()
+        counts[4] += c.isspace()
+        counts[5] += c.isupper()
+        counts[6] += c.islower()
+        counts[7] += c.istitle()
+        counts[8] += c.isprintable()
+        counts[9] += c.isidentifier()
+    return counts
+
+
+@fn
+def cases(text: str) -> tuple[str, str, str]:
+    return text.lower(), text.upper(), text.casefold()
+
+
+def test_every_character_is_what_python_says():
+    for start in range(0, len(ALL), 1 << 16):
+        part = ALL[start : start + (1 << 16)]
+        assert flags(part) == flags.__wrapped__(part), hex(start)
+        assert cases(part) == cases.__wrapped__(part), hex(start)
+
+
+@fn
+def becomes_a_text_in_a_loop(b: int, w: str) -> str:
+    """Before the loop the character becomes a text: an operation that may raise, of the names from before the loop."""
+    v = w[2]
+    try:
+        while b > 0:
+            b -= 1
+            v = str(b)
+    except ArithmeticError:
+        pass
+    return v
+
+
+def test_a_character_that_a_loop_in_a_try_makes_a_text():
+    for b in (0, 3):
+        agree(becomes_a_text_in_a_loop, b, "abcd", plain=True)

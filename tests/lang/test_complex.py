@@ -397,3 +397,13 @@ def test_a_complex_call_is_direct():
     """Numbers cross the border in the compiled entry and not in Python."""
     quotient(1j, 2j)
     assert all(s.direct for s in quotient.state.specialisations.values())
+
+
+@fn
+def looked_for(xs: list[complex], z: complex) -> tuple[bool, bool, int, bool, bool]:
+    return 2.5 - 1j in xs, 2.0 in xs, xs.count(2.5 - 1j), z in [1j, 2j], z in (1j, 3j) or z in {1j, 5j}
+
+
+def test_constants_are_looked_for():
+    for xs, z in (([], 1j), ([2.5 - 1j, 2 + 0j, 2.5 - 1j], 2j), ([1j], 5 + 0j), ([0j], 5j)):
+        assert looked_for(xs, z) == looked_for.__wrapped__(xs, z)

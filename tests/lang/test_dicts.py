@@ -413,3 +413,105 @@ def test_views_structs_bytes():
     agree(structs, 5)
     agree(bytes_keys, "a")
     agree(bytes_keys, "\u00e9")
+
+
+Compared = tuple[bool, bool, bool, bool, bool, bool, int]
+
+
+@fn
+def views_compared(d: dict[int, str], e: dict[int, str], s: set[int]) -> Compared:
+    return (
+        d.keys() == e.keys(), d.items() == e.items(), d.keys() <= s, d.keys() > {1}, d.keys() != s,
+        d.keys().isdisjoint(s), len(d.items() - e.items()),
+    )  # fmt: skip
+
+
+@fn
+def views_combined(d: dict[int, str], e: dict[int, str], s: set[int]) -> tuple[set[int], set[int], set[int], set[int]]:
+    return d.keys() & s, s | e.keys(), d.keys() - e.keys(), d.keys() ^ s
+
+
+@pytest.mark.parametrize("s", [set(), {1, 2}, {1, 2, 5}])
+def test_views_are_compared_and_combined_as_sets(s):
+    dicts = [{}, {1: "a", 2: "b"}, {2: "b", 3: "c"}, {1: "a", 2: "x"}]
+    for d in dicts:
+        for e in dicts:
+            agree(views_compared, d, e, s)
+            agree(views_combined, d, e, s)
+
+
+@fn
+def of_nothing(n: int) -> int:
+    xs = [None] * n
+    d = dict.fromkeys(range(n))
+    e = {(): 1}
+    ys = [()] * n
+    ys.append(())
+    return len(xs) + len(d) + len(e) + len(ys) + xs.count(None)
+
+
+def test_what_takes_no_room():
+    for n in (0, 1, 3):
+        agree(of_nothing, n)
+
+
+@fn
+def grow(d: dict[int, int], n: int) -> int:
+    for i in range(n):
+        d[100 + i] = i
+    return n
+
+
+@fn
+def found_once(keys: list[int], names: list[str]) -> tuple[dict[int, int], dict[str, list[int]], dict[str, float]]:
+    """Places that are known, and some that only seem to be."""
+    d: dict[int, int] = {}
+    e: dict[str, list[int]] = {}
+    x = {"a": 0.5}
+    for k in keys:
+        d[k] = d.get(k, 0) + 1
+        d[k] += 1
+        d[k] = d[k] * 2 if d[k] % 3 else -d[k]
+        d[k] = d.get(k, 0) + grow(d, k)
+        d[k] = d.get(k + 1, 7)
+        d[k] = d.get(k, 0) + d.pop(k, 5)
+        if k in d:
+            d[k] -= 1
+    for name in names:
+        e[name] = e.get(name, []) + [len(name)]
+        e[name] = e[name] if len(e) > 2 else e.setdefault("z", [])
+        x[name] = x.get(name, 1) / 2
+    return d, e, x
+
+
+def test_a_place_that_was_just_found():
+    for keys, names in (([], []), ([1, 2, 1, 3, 1, 20], ["a", "b", "a", "ü", "c", "a"]), ([5] * 9, ["q"] * 4)):
+        agree(found_once, keys, names)
+
+
+@fn
+def one_look(keys: list[int]) -> int:
+    d = {0: 0}
+    for k in keys:
+        d[k] = d.get(k, 0) + 1
+        d[k] += 2
+    return d[0]
+
+
+def test_what_is_got_and_set_is_looked_up_once():
+    text = one_look.inspect([1], kind="ssa")
+    loop = text[text.index("host @one_look.") :].split("\nhost ")[0]
+    assert loop.count("function=dict_place") == 1 + 2  # one for d[0]
+    assert loop.count("function=dict_set_at") == 2
+
+
+@fn
+def with_itself(xs: list[int]) -> list[list[int]]:
+    s = {65536}.union([2], set(xs))
+    t = set(xs)
+    return [list(s | s), list(s & s), list(s.union(s, t)), list(t.union(t, t)), list(s - s), list(s ^ s), list(t | s)]
+
+
+def test_sets_with_themselves():
+    for xs in ([], [783834, 1048572], [5, 13, 21, 29, 37], list(range(0, 4000, 8))):
+        agree(with_itself, xs)

@@ -601,3 +601,33 @@ def test_functions_that_never_return() -> None:
     for x in (1, 5, 11):
         agree(after_what_never_returns, x, plain=True)
     agree(always_raises, 1, plain=True)
+
+
+@fn
+def texts_raised(n: int) -> int:
+    found = 0
+    for i in range(n):
+        try:
+            if i % 3 == 0:
+                raise ValueError(f"number {i}", str(i))
+            counts = {str(i): i}
+            found += counts[str(i - i % 2)]
+        except ValueError as e:
+            found += len(str(e))
+        except KeyError:
+            found += 1000
+    if n == 7:
+        raise ValueError("last " + str(found))
+    return found
+
+
+def test_texts_in_exceptions_end_with_them():
+    from sapwood.runtime.heap import live_objects
+
+    before = live_objects()
+    for n in (0, 1, 6, 20):
+        assert texts_raised(n) == texts_raised.python(n) == texts_raised.reference(n)
+    for run in (texts_raised, texts_raised.python, texts_raised.reference):
+        with pytest.raises(ValueError, match=r"^last \d+"):
+            run(7)
+    assert live_objects() == before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+
 import pytest
 from oracles import agree
 
@@ -297,3 +299,132 @@ def test_texts_in_structs():
     assert greet(n) == "É!" and n == Named("é", ["a", "seen"], 1)
     with pytest.raises(TypeError, match="a str is expected"):
         greet(Named(3, []))  # type: ignore[arg-type]
+
+
+# -- containers of objects as results ------------------------------------------------------------------
+
+
+@struct
+class Point:
+    x: int
+    y: float
+
+
+@struct(frozen=True)
+class Key:
+    number: int
+    name: str
+
+
+@struct
+class Shelf:
+    name: str
+    shelves: list[Shelf]
+    by_name: dict[str, Shelf]
+    tags: set[str]
+    numbers: frozenset[int]
+    raw: bytes
+    row: tuple[int, ...]
+    counted: collections.Counter[str]
+
+
+@fn
+def points(n: int) -> dict[int, Point]:
+    out = {i: Point(i, i * 0.5) for i in range(n)}
+    out.pop(3, None)
+    return out
+
+
+@fn
+def lists_of_points(n: int) -> dict[Key, list[Point]]:
+    shared = Point(7, 7.5)
+    return {Key(i, str(i)): [shared, Point(i, 1.0)] for i in range(n)}
+
+
+@fn
+def dicts_of_points(n: int) -> list[dict[str, tuple[Point, int]]]:
+    return [{str(j): (Point(i, float(j)), j) for j in range(i)} for i in range(n)]
+
+
+@fn
+def points_or_none(n: int) -> dict[str, Point | None]:
+    return {str(i): Point(i, 1.0) if i > 1 else None for i in range(n)}
+
+
+@fn
+def keys(n: int) -> set[Key]:
+    return {Key(i % 3, "k") for i in range(n)}
+
+
+@fn
+def shelf(n: int) -> Shelf:
+    out = Shelf("top", [], {}, {"a", "b"}, frozenset({1, 2}), b"\x00x", (1, 2), collections.Counter("abca"))
+    for i in range(n):
+        inner = Shelf(str(i), [], {}, set(), frozenset(), b"", (), collections.Counter(""))
+        out.shelves.append(inner)
+        out.by_name[inner.name] = inner
+    return out
+
+
+@pytest.mark.parametrize("f", [points, lists_of_points, dicts_of_points, points_or_none, keys, shelf])
+def test_containers_of_objects_are_returned(f):
+    for n in (0, 1, 5):
+        agree(f, n, plain=True)
+
+
+@fn
+def twice(n: int) -> tuple[dict[str, Point], list[Point], int]:
+    p = Point(n, 0.5)
+    return {"a": p, "b": p}, [p], n
+
+
+def test_returned_objects_stay_the_same():
+    for run in (twice, twice.reference):
+        found, items, _ = run(4)
+        assert found["a"] is found["b"] is items[0]
+    top = shelf(2)
+    assert top.by_name["1"] is top.shelves[1]
+
+
+@struct
+class Row:
+    raw: bytes
+    row: tuple[int, ...]
+    rows: list[Row]
+
+
+@fn
+def measured(r: Row) -> int:
+    r.rows.append(Row(b"new", (4,), []))
+    return len(r.raw) + sum(r.row)
+
+
+def test_bytes_and_rows_of_an_argument():
+    for run in (measured, measured.reference):
+        r = Row(b"\x00yz", (1, 2, 3), [])
+        assert run(r) == 9
+        assert r.rows == [Row(b"new", (4,), [])]
+        with pytest.raises(TypeError, match="bytes is expected"):
+            run(Row("text", (), []))  # type: ignore[arg-type]
+
+
+@struct
+class Box:
+    items: list[Point]
+
+
+@fn
+def moved(box: Box) -> int:
+    for p in box.items:
+        p.x += 1
+    box.items.append(Point(7, 0.5))
+    return len(box.items)
+
+
+def test_a_list_of_plain_structs_in_an_argument():
+    for run in (moved, moved.reference, moved.__wrapped__):
+        box = Box([Point(1, 1.0), Point(2, 2.0)])
+        first = box.items[0]
+        assert run(box) == 3
+        assert box.items == [Point(2, 1.0), Point(3, 2.0), Point(7, 0.5)]
+        assert box.items[0] is first

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from sapwood import SIMD, fn, i64, u32
-from sapwood.lang.errors_systems import InlineCodeFailed, InlineConstraint
+from sapwood.lang.errors.systems import InlineCodeFailed, InlineConstraint
 from sapwood.systems import inline_asm, inline_llvm
 from sapwood.targets.isolated import IsolatedCodegenError, compile_isolated
 
@@ -98,7 +98,7 @@ def test_what_llvm_refuses_is_a_diagnostic():
 
 def test_the_time_is_limited(monkeypatch):
     import sapwood.targets.isolated as isolated
-    from sapwood.lang.load import current_target
+    from sapwood.lang.loading.current_target import current_target
 
     monkeypatch.setattr(isolated, "TIME_LIMIT", 0.001)
     with pytest.raises(IsolatedCodegenError, match="did not finish"):

@@ -560,3 +560,41 @@ def stops(n: int) -> int:
 def test_structs_and_exceptions(n):
     alike(over_structs, n)
     alike(stops, n)
+
+
+# -- the first item of several loops -------------------------------------------------------------------
+
+
+@fn
+def first_over(rows: list[list[int]], least: int) -> int:
+    return next((x for row in rows for x in row if x > least), -1)
+
+
+@fn
+def first_word(lines: list[str], begins: str) -> str:
+    try:
+        return next(word for line in lines for word in line.split() if word.startswith(begins))
+    except StopIteration:
+        return "none"
+
+
+@fn
+def first_pair(n: int) -> tuple[int, int] | None:
+    return next(((a, b) for a in range(2, n) for b in range(a, n) if a * b == n), None)
+
+
+@fn
+def numbered(rows: list[list[int]]) -> int:
+    at, _ = next(enumerate(x for row in rows for x in row if 10 // x > 2), (5, 5))
+    return at
+
+
+def test_first_item_of_several_loops():
+    for rows in ([], [[]], [[1, 2], [], [3, 7, 9]], [[0]]):
+        for least in (-1, 2, 8, 9):
+            alike(first_over, rows, least)
+        alike(numbered, rows)
+    for begins in ("a", "be", "x"):
+        alike(first_word, ["alpha beta", "", "bend a"], begins)
+    for n in (0, 12, 13, 35):
+        alike(first_pair, n)

@@ -26,7 +26,7 @@ from sapwood.gpu import (
     thread_idx,
     warp,
 )
-from sapwood.lang.load import use_target
+from sapwood.lang.loading.current_target import use_target
 from sapwood.lang.ops.amx import tile_load, tile_store
 from sapwood.lang.ops.memory import address, prefetch
 from sapwood.targets import simt, x86

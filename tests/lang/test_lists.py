@@ -8,6 +8,7 @@ import pytest
 from containers import agree
 
 from sapwood import fn
+from sapwood.lang.errors import BadConversion
 
 
 @fn
@@ -440,3 +441,14 @@ def learns_in_a_comprehension(n: int) -> list[int]:
 
 def test_containers_made_before_a_comprehension_learn_in_it():
     agree(learns_in_a_comprehension, 4)
+
+
+def test_a_list_cannot_hold_itself():
+    @fn
+    def f(n: int) -> int:
+        xs = []
+        xs.append(xs)
+        return len(xs)
+
+    with pytest.raises(BadConversion):
+        f(1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 
+import pytest
 from oracles import agree
 
-from sapwood import fn, struct
+from sapwood import CompileError, fn, struct
 
 LIMIT = 7
 
@@ -211,3 +212,130 @@ def lists(n: int) -> int:
 def test_lists():
     for n in range(6):
         agree(lists, n, plain=True)
+
+
+@fn
+def captured_after_none(names: dict[int, str], key: int, s: str) -> str:
+    match names.get(key):
+        case None:
+            s += "?"
+        case name:
+            s = s.rstrip(name)
+    return s
+
+
+@fn
+def subject_after_none(names: dict[int, str], key: int, s: str) -> str:
+    found = names.get(key)
+    same = found
+    match found:
+        case None:
+            s += "?"
+        case "stop":
+            found = None
+        case _:
+            return s.rstrip(found) + s.lstrip(same)
+    return s + str(found)
+
+
+def test_what_is_not_none_after_a_case_of_none():
+    names = {1: "b", 2: "stop"}
+    for key in range(4):
+        assert captured_after_none(names, key, "abb") == captured_after_none.__wrapped__(names, key, "abb")
+        assert subject_after_none(names, key, "bab") == subject_after_none.__wrapped__(names, key, "bab")
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Sign(enum.Enum):
+    PLUS = "+"
+    MINUS = "-"
+    TIMES = "*"
+
+
+class Bits(enum.Flag):
+    A = 1
+    B = 2
+
+
+@fn
+def each_sign(s: Sign, a: int, b: int) -> int:
+    match s:
+        case Sign.PLUS:
+            return a + b
+        case Sign.MINUS:
+            return a - b
+        case Sign.TIMES:
+            return a * b
+
+
+@fn
+def last_together(s: Sign, a: int) -> str:
+    match s:
+        case Sign.PLUS:
+            found = "plus"
+        case Sign.MINUS | Sign.TIMES as other:
+            found = other.value * a
+    return found
+
+
+@fn
+def inside_a_tuple(x: Level, s: Sign) -> str:
+    match x, s:
+        case Level.LOW, Sign.PLUS:
+            return "low plus"
+        case Level.LOW, other:
+            return "low" + other.value
+        case Level.HIGH, Sign.MINUS | Sign.TIMES:
+            return "high"
+        case _:
+            return "high plus"
+
+
+@fn
+def with_a_guard(s: Sign, a: int) -> int:
+    match s:
+        case Sign.PLUS if a > 0:
+            return 1
+        case Sign.MINUS:
+            return 2
+        case Sign.TIMES:
+            return 3
+    return 4
+
+
+def test_all_members_of_an_enum_are_all_that_there_is() -> None:
+    for s in Sign:
+        agree(each_sign, s, 5, 3, plain=True)
+        agree(last_together, s, 3, plain=True)
+        for x in Level:
+            agree(inside_a_tuple, x, s, plain=True)
+        for a in (1, -1):
+            agree(with_a_guard, s, a, plain=True)
+
+
+@fn
+def guarded_member(s: Sign, a: int) -> int:
+    match s:
+        case Sign.PLUS if a > 0:
+            return 1
+        case Sign.MINUS | Sign.TIMES:
+            return 2
+
+
+@fn
+def each_bit(b: Bits) -> int:
+    match b:
+        case Bits.A:
+            return 1
+        case Bits.B:
+            return 2
+
+
+def test_members_that_are_left() -> None:
+    for f, *args in ((guarded_member, Sign.PLUS, 1), (each_bit, Bits.A)):
+        with pytest.raises(CompileError, match="can reach its end without a return"):
+            f(*args)

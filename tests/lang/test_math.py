@@ -16,7 +16,7 @@ from ulp import WIDE, by_mpmath, errors
 
 from sapwood import Array, Const, Tensor, bf16, f16, f32, f64, fn, i64, unroll
 from sapwood.lang.library import math
-from sapwood.lang.load import use_target
+from sapwood.lang.loading.current_target import use_target
 from sapwood.lang.ops.simd import iota
 from sapwood.targets.x86 import LEVELS, level, make
 
@@ -34,6 +34,14 @@ INF, NAN = libm.inf, libm.nan
 
 
 # -- what runs -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def fresh_maps(request, monkeypatch):
+    """All functions on many values, in one process, are more than one function may be compiled for."""
+    if request.node.get_closest_marker("nightly"):
+        for name in ("map32", "map64"):
+            monkeypatch.setitem(globals(), name, fn(unchecked=True)(globals()[name].__wrapped__))
 
 
 @fn(unchecked=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sapwood import SIMD, Array, Tensor, bf16, f16, f32, f64, fn, u16, u32, u64
-from sapwood.lang.load import use_target
+from sapwood.lang.loading.current_target import use_target
 from sapwood.lang.ops.convert import bitcast
 from sapwood.targets.x86 import level, make
 

@@ -112,6 +112,41 @@ def test_powers():
         agree(constant_powers, a, 1.5, plain=True)
 
 
+NOT_FINITE = math.inf, -math.inf, math.nan
+
+
+@fn
+def square(x: float) -> float:
+    return x**2
+
+
+@fn
+def odd_power(x: float) -> float:
+    x **= 5
+    return x
+
+
+@fn
+def overflow_caught(x: float) -> tuple[float, str]:
+    try:
+        return x**3, ""
+    except OverflowError as e:
+        return -1.0, str(e)
+
+
+@pytest.mark.parametrize("f", [square, odd_power, overflow_caught])
+def test_small_powers_overflow(f):
+    for x in (1e200, -1e200, 1.34078079299425960e154, 1.34078079299425971e154, *NOT_FINITE, 2.0, 1e-300):
+        agree(f, x, plain=True)
+
+
+def test_the_arguments_of_an_overflow():
+    for raising in (lambda: square(1e200), lambda: square.reference(-1e200)):
+        with pytest.raises(OverflowError) as caught:
+            raising()
+        assert caught.value.args == (34, "Numerical result out of range")
+
+
 @fn
 def f_arith(a: float, b: float) -> tuple[float, float, float, float]:
     return a + b, a - b, a * b, -a
@@ -190,6 +225,17 @@ def test_bools():
         for b in (False, True):
             for n in (0, 3):
                 agree(bool_logic, a, b, n, plain=True)
+
+
+@fn
+def bools_and_constants(x: float, a: int) -> tuple[bool, bool, bool, bool, int, int]:
+    less = x < 1.0
+    return less ^ (0 <= 7), True & less, less | False, max(less, False), a ^ True, less + True
+
+
+def test_bools_and_constants_give_bools():
+    for x in (0.5, 1.5):
+        agree(bools_and_constants, x, 6, plain=True)
 
 
 @fn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sapwood import config, fn
-from sapwood.lang.load import current_target
+from sapwood.lang.loading.current_target import current_target
 
 
 @fn

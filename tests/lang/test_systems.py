@@ -13,7 +13,7 @@ import pytest
 from oracles import Raised, agree, outcome
 
 from sapwood import CompileError, Ptr, StackArray, Tensor, external, f32, f64, fn, i8, i32, i64, parallel, u8, u16, u64
-from sapwood.lang.errors_systems import ExternalLibraryMissing, ExternalSignature, ExternalSymbolMissing
+from sapwood.lang.errors.systems import ExternalLibraryMissing, ExternalSignature, ExternalSymbolMissing
 from sapwood.systems import (
     address,
     assume_aligned,

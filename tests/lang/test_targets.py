@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sapwood import fn
-from sapwood.lang.load import current_target, use_target
+from sapwood.lang.loading.current_target import current_target, use_target
 from sapwood.targets.x86 import level, make
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import outcome
 
 from sapwood import fn
 from sapwood.runtime.heap import live_objects
@@ -214,6 +215,20 @@ def test_print(capsys):
 
 
 @fn
+def printed_between(xs: list[int], sep: str | None, end: str | None) -> None:
+    print(1, 2.5, sep=sep, end=end)
+    print(*xs, 2.5, sep=sep, end=end)
+
+
+@pytest.mark.parametrize(("sep", "end"), [(None, None), ("-", None), (None, "."), ("", "")])
+def test_print_with_separators_that_may_be_none(capsys, sep, end):
+    printed_between([3, 4], sep, end)
+    found = capsys.readouterr().out
+    printed_between.__wrapped__([3, 4], sep, end)
+    assert capsys.readouterr().out == found
+
+
+@fn
 def evaluated(s: str) -> str:
     words = s.split()
     r = ""
@@ -265,3 +280,44 @@ def looked_up(s: str, places: list[int]) -> str:
 @settings(deadline=None, max_examples=60)
 def test_places_are_remembered_for_the_right_text(s, places):
     assert looked_up(s * 2, places) == looked_up.__wrapped__(s * 2, places)
+
+
+@fn
+def walked_by_index(s: str, more: list[str]) -> list[str]:
+    """Texts that a loop leaves alone, beside some that it changes."""
+    out: list[str] = []
+    t = s
+    i = 0
+    while i < len(s):
+        if s[i] == "b":
+            t = t + s[i]
+        out.append(t[len(t) - 1 - i % len(t)])
+        i += 2 if s[i] == "a" else 1
+    for part in more:
+        for k in range(len(part)):
+            out.append(part[k] + part[-1 - k])
+            part = part if k % 3 else part + "ü"
+        s += part
+        out.append(s[len(s) // 2])
+    return out
+
+
+def test_indices_in_loops():
+    for s in ("", "abc", "abab☃b", "ß", "a" * 70 + "é" + "b" * 70):
+        for more in ([], ["xy", "", "é☃z"], ["q"]):
+            expected = walked_by_index.__wrapped__(s, more)
+            assert walked_by_index(s, more) == walked_by_index.reference(s, more) == expected
+
+
+@fn
+def past_the_end(s: str, n: int) -> int:
+    found = 0
+    for i in range(-n, n):
+        found += s[i] == "a"
+    return found
+
+
+def test_indices_out_of_range_in_loops():
+    for s in ("", "aba", "é☃a"):
+        for n in range(5):
+            assert outcome(past_the_end, (s, n))[0] == outcome(past_the_end.__wrapped__, (s, n))[0]

@@ -10,7 +10,7 @@ import pytest
 from sapwood import Tensor, i32, kernel
 from sapwood.gpu import atomic_add, barrier, block_dim, block_idx, lane_id, shared, thread_idx, warp
 from sapwood.lang.infer.interpreter import Interpreter
-from sapwood.lang.load import kernel_target
+from sapwood.lang.loading.current_target import kernel_target
 from sapwood.lang.pipeline import check, infer_entry
 
 Ints = Tensor[i32, 1]

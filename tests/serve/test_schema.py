@@ -44,7 +44,9 @@ def servable(body: Any) -> Any:
         model_dependent = ("cache_salt", "logit_bias", "stop_token_ids", "use_beam_search", "best_of", "tools")
         body = {name: value for name, value in body.items() if name not in model_dependent} | {"model": MODEL}
         if "prompt" in body or "messages" in body:
-            body |= {"max_tokens": 8, "max_completion_tokens": 8, "min_tokens": 2, "n": min(body.get("n") or 1, 3)}
+            body |= {"max_tokens": 8, "max_completion_tokens": 8, "min_tokens": 2}
+            if isinstance(body.get("n"), int | float) and body["n"] > 3:  # a wrong value of another type stays
+                body["n"] = 3
         if "messages" in body and body.get("top_logprobs"):
             body["logprobs"] = True
     return body
@@ -71,6 +73,13 @@ def test_answers_are_what_the_document_says(case: Any) -> None:
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 def test_answers_are_what_the_document_says_at_length(case: Any) -> None:
     check(case)
+
+
+@pytest.mark.parametrize("wrong", ["many", [4], {"n": 4}, None, True, 2.5])
+def test_wrong_values_are_sent_as_they_are(wrong: Any) -> None:
+    body = {"model": "any", "prompt": "text", "n": wrong, "top_logprobs": wrong}
+    assert servable(body)["n"] is wrong
+    assert servable(body | {"n": 9})["n"] == 3
 
 
 def test_requests_reach_the_engine() -> None:

@@ -71,7 +71,7 @@ def measure(llm: LLM, options: argparse.Namespace, load_seconds: float) -> dict[
     """Everything that is reported; seconds, tokens, bytes, and floating-point operations."""
     from sapwood import __version__, num_threads
     from sapwood.kernels.machine_limits import measure_bandwidth, measure_multiply
-    from sapwood.lang.load import current_target
+    from sapwood.lang.loading.current_target import current_target
 
     config, dtype = llm.config, llm.dtype
     room = llm.engine.max_model_len - options.tokens

@@ -99,8 +99,8 @@ def _functions(module: Any, file: Path) -> Iterator[Any]:
 
 
 def _check_function(fn: Any, file: Path) -> dict[str, Any] | None:
-    from sapwood.lang.ahead import OpenType, check_syntax, compile_ahead
     from sapwood.lang.errors import NOWHERE, CompileError
+    from sapwood.lang.loading.ahead import OpenType, check_syntax, compile_ahead
     from sapwood.targets.errors import UnsupportedPlatform
 
     line = fn.__wrapped__.__code__.co_firstlineno

@@ -84,8 +84,8 @@ def _versions() -> dict[str, Any]:
 
 
 def _machine() -> dict[str, Any]:
-    from sapwood.lang.load import current_target
-    from sapwood.lang.runtime_support import thread_count
+    from sapwood.lang.loading.current_target import current_target
+    from sapwood.lang.loading.runtime_support import thread_count
     from sapwood.targets.errors import UnsupportedPlatform
 
     facts: dict[str, Any] = {

@@ -44,7 +44,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
 
 def load_llm(options: argparse.Namespace, **changes: Any) -> LLM:
     """The model that the options name. Raises CommandError for one that cannot be used."""
-    from sapwood.lang.runtime_support import set_num_threads
+    from sapwood.lang.loading.runtime_support import set_num_threads
     from sapwood.targets.errors import UnsupportedPlatform
 
     if options.threads is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from sapwood.cli.errors import CommandError
 from sapwood.lang.api.annotations import Parameterised, Ptr, Tensor
 from sapwood.lang.api.dtypes import dtype_of, scalar_type
-from sapwood.lang.infer.interpreter import declared_parameters
+from sapwood.lang.signatures import declared_parameters
 from sapwood.runtime.array import Array
 
 

@@ -14,7 +14,7 @@ from sapwood.kernels.sampling import report_rows, sample_rows
 from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import f32, i32, i64, u64
 from sapwood.lang.function import fn
-from sapwood.lang.runtime_support import num_threads
+from sapwood.lang.loading.runtime_support import num_threads
 from sapwood.runtime.array import Array
 
 WHERE = "a token of logit_bias, banned_token_ids or the history"

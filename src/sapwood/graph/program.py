@@ -12,7 +12,7 @@ from sapwood.graph.fuse import FusedGraph
 from sapwood.graph.generate import StepSource
 from sapwood.graph.ir import Graph, GraphError, Repeat
 from sapwood.graph.plan import Plan
-from sapwood.lang.fingerprint import digest, fingerprint
+from sapwood.lang.loading.fingerprint import digest, fingerprint
 from sapwood.runtime.array import Array, contiguous_strides
 
 

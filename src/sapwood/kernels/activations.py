@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from sapwood.lang.api.operators import Operators
 from sapwood.lang.function import fn
 from sapwood.lang.library.math import exp
 from sapwood.lang.ops.arith import maximum
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Operators)
 
 
 @fn(unchecked=True, inline=True)

@@ -22,6 +22,7 @@ from sapwood.lang.api.loops import parallel, unroll
 from sapwood.lang.function import fn
 from sapwood.lang.library.math import exp
 from sapwood.lang.ops.arith import maximum, mul_add, select
+from sapwood.lang.ops.convert import cast
 from sapwood.lang.ops.memory import prefetch
 from sapwood.lang.ops.simd import iota
 
@@ -47,13 +48,13 @@ def tile_queries() -> Any:
 @fn(unchecked=True, inline=True)
 def write_key(cache: Any, block: int, head: int, kv_heads: int, head_dim: int, slot: int, d: int, v: f32) -> None:
     """Store element d of the key of one position."""
-    cache[((block * kv_heads + head) * head_dim + d) * BLOCK + slot] = v.cast(cache.dtype)
+    cache[((block * kv_heads + head) * head_dim + d) * BLOCK + slot] = cast(v, cache.dtype)
 
 
 @fn(unchecked=True, inline=True)
 def write_value(cache: Any, block: int, head: int, kv_heads: int, head_dim: int, slot: int, d: int, v: f32) -> None:
     """Store element d of the value of one position."""
-    cache[((block * kv_heads + head) * BLOCK + slot) * head_dim + d] = v.cast(cache.dtype)
+    cache[((block * kv_heads + head) * BLOCK + slot) * head_dim + d] = cast(v, cache.dtype)
 
 
 @fn(unchecked=True, inline=True)

@@ -6,7 +6,7 @@ those are not here.
 
 from __future__ import annotations
 
-from sapwood.lang.load import current_target
+from sapwood.lang.loading.current_target import current_target
 from sapwood.targets.base import Target
 
 #: Counts the changes of kernels, or of mathematical functions that they call, that change bits for equal inputs.

@@ -19,7 +19,7 @@ from typing import Any, TypeVar, cast
 
 from sapwood.lang import types as ty
 from sapwood.lang.errors import Loc
-from sapwood.lang.errors_systems import ExternalLibraryMissing, ExternalSignature, ExternalSymbolMissing
+from sapwood.lang.errors.systems import ExternalLibraryMissing, ExternalSignature, ExternalSymbolMissing
 
 F = TypeVar("F", bound=Callable[..., Any])
 NUMBERS = "use int, float, bool, i8 ... u64, f32, f64, Ptr[...] or Callable[[...], ...]"
@@ -62,7 +62,7 @@ class External:
         if not isinstance(self.result, ty.Ptr):
             return result
         from sapwood.lang.ops.pointer import Block, Pointer
-        from sapwood.lang.python_memory import PythonPointer
+        from sapwood.lang.oracles.python_memory import PythonPointer
 
         return PythonPointer(Pointer(Block(result, None), 0, self.result.elem))
 
@@ -126,7 +126,7 @@ def _open(symbol: str, library: str | None) -> Any:
 
 
 def _signature(python: FunctionType, symbol: str) -> tuple[list[tuple[str, Any]], ty.Leaf | None]:
-    from sapwood.lang.infer.interpreter import evaluate_annotation
+    from sapwood.lang.signatures import evaluate_annotation
 
     loc = _place(python)
 
@@ -158,8 +158,8 @@ def _signature(python: FunctionType, symbol: str) -> tuple[list[tuple[str, Any]]
 
 def _kind(annotation: Any, loc: Loc, name: str) -> Any:
     """A leaf type that C knows, a Callback, or None."""
+    from sapwood.lang.declared import concrete_type, declare
     from sapwood.lang.errors import BadAnnotation
-    from sapwood.lang.infer.declared import concrete_type, declare
 
     if typing.get_origin(annotation) is not None and annotation.__class__.__name__.endswith("GenericAlias"):
         inner = typing.get_args(annotation)

@@ -11,23 +11,32 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from inspect import Parameter
 from types import FunctionType
 from typing import Any, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary
 
-from sapwood.lang.errors import BadArgument, BadDecorator, CompileError, NoGrid, NoLaunch, TooManySpecialisations
-from sapwood.lang.parameters import flatten, spread, spread_names, star_index
+from sapwood.lang.border.parameters import flatten, spread, spread_names, star_index
+from sapwood.lang.errors import (
+    BadArgument,
+    BadDecorator,
+    CompileError,
+    NoGrid,
+    NoLaunch,
+    TooManySpecialisations,
+)
+from sapwood.lang.immutable import immutable
 from sapwood.lang.recursion import deeply
 from sapwood.lang.sources import remember
 
 R = TypeVar("R")
+T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
 
 MAX_SPECIALISATIONS = 64
 
 
-@dataclass(frozen=True)
+@immutable
 class Options:
     """What a decorator was told."""
 
@@ -37,6 +46,7 @@ class Options:
     nogil: bool = False  # release the GIL around calls from Python
     restrict: bool = False  # tensor arguments do not overlap
     kernel: bool = False
+    erases: str = ""  # "elements" or "values": what of containers its code does not depend on (infer/erasure.py)
 
 
 class LibraryFunction:
@@ -69,10 +79,13 @@ def method_function(python: FunctionType, owner: type | None = None) -> LibraryF
     return _methods[python]
 
 
+def is_compiled(x: Any) -> bool:
+    """Whether `x` is a function decorated with @fn or @kernel."""
+    return getattr(type(x), "__sapwood_function__", False)
+
+
 def wrap_function(x: Any) -> Any:
     """A function argument as something compiled code can call."""
-    from sapwood.lang.infer.calls import is_compiled
-
     if is_compiled(x) or not isinstance(x, FunctionType):
         return x
     return method_function(x)
@@ -86,9 +99,11 @@ class State:
         self.options = options
         self.signature = inspect.signature(python)
         kinds = [p.kind for p in self.signature.parameters.values()]
-        keywords = kinds.count(inspect.Parameter.KEYWORD_ONLY)
+        keywords = kinds.count(Parameter.KEYWORD_ONLY)
         self.star = star_index(self.signature)
         self.positional = -1 if keywords or self.star >= 0 else len(kinds)  # arguments of a call that binds by itself
+        self.slots = [(p.name, p.default) for p in self.signature.parameters.values()]
+        self.by_position = kinds.count(Parameter.POSITIONAL_ONLY)
         self.specialisations: dict[Any, Any] = {}
         self.units: dict[Any, Any] = {}
         self.programs: dict[Any, Any] = {}  # of the reference evaluator
@@ -96,6 +111,24 @@ class State:
         self.native: Any = None
         self.native_of_calls: Any = None  # whose chain of entries calls come through: another's, for an overload
         self.overloads: list[Any] = []  # further bodies (lang/overloads.py)
+
+    def completed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+        """All arguments of a call in order of the parameters, so that an entry can take them; None where only `bind`
+        can tell what they are, or what is wrong with them."""
+        count = len(args)
+        if count > self.positional or count < self.by_position and kwargs:
+            return None
+        out = list(args)
+        used = 0
+        for name, default in self.slots[count:]:
+            if name in kwargs:
+                out.append(kwargs[name])
+                used += 1
+            elif default is Parameter.empty:
+                return None
+            else:
+                out.append(default)
+        return tuple(out) if used == len(kwargs) else None
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         if kwargs or len(args) != self.positional:
@@ -108,10 +141,10 @@ class State:
         return list(args)
 
     @deeply
-    def classify(self, values: list[Any]) -> list[Any]:
-        from sapwood.lang.boundary import classify
-        from sapwood.lang.front.ast2hir import lower_function
-        from sapwood.lang.infer.interpreter import declared_parameters
+    def classify(self, values: list[Any], explain: bool = True) -> list[Any]:
+        """The kinds of the arguments; `explain`: a mistake names the place of the parameter's declaration."""
+        from sapwood.lang.border.classify import classify
+        from sapwood.lang.signatures import declared_parameters
 
         declared = spread(declared_parameters(self.native), self.star, len(values))
         names = spread_names(self.signature, len(values))
@@ -121,15 +154,18 @@ class State:
             try:
                 out.append(classify(d, v, p, name, wrap_function))
             except BadArgument as e:
-                params = spread(lower_function(self.python).params, self.star, len(values))
-                e.notes = (("declared here", params[i].loc),)
+                if explain:
+                    from sapwood.lang.front.ast2hir import lower_function
+
+                    params = spread(lower_function(self.python).params, self.star, len(values))
+                    e.notes = (("declared here", params[i].loc),)
                 raise
         return out
 
     @deeply
     def specialise(self, arguments: list[Any]) -> Any:
         """The loaded specialisation for classified arguments: known, from the cache, or compiled now."""
-        from sapwood.lang.load import load_entry
+        from sapwood.lang.loading.load import load_entry
 
         key = (tuple(arguments), _target_key(self.options.kernel))
         with self.lock:
@@ -145,7 +181,7 @@ class State:
 
 
 def _target_key(kernel: bool) -> str:
-    from sapwood.lang.load import current_target, kernel_target
+    from sapwood.lang.loading.current_target import current_target, kernel_target
 
     return (kernel_target() if kernel else current_target()).key
 
@@ -153,6 +189,12 @@ def _target_key(kernel: bool) -> str:
 def _slow(state: State, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if state.options.kernel:
         raise NoGrid(None, name=state.python.__name__)
+    if inspect.isgeneratorfunction(state.python):  # compiled into those that run it; for Python it is Python's
+        return state.python(*args, **kwargs)
+    if (kwargs or len(args) != state.positional) and state.specialisations and not state.overloads:
+        whole = state.completed(args, kwargs)
+        if whole is not None:
+            return state.native(*whole)  # an entry takes them, or they come here again
     try:
         if state.overloads:
             from sapwood.lang.overloads import choose
@@ -174,12 +216,13 @@ def make_function(python: Callable[..., Any], options: Options) -> Any:
     if isinstance(python, type):
         raise BadDecorator(detail="@fn decorates functions", hint="for classes use @struct")
     if not isinstance(python, FunctionType):
-        from sapwood.lang.hints import decorated_hint
+        from sapwood.lang.errors.hints import decorated_hint
 
         raise BadDecorator(detail=f"@fn decorates functions, not {type(python).__name__}", hint=decorated_hint(python))
-    if inspect.iscoroutinefunction(python) or inspect.isgeneratorfunction(python):
-        kind = "coroutine" if inspect.iscoroutinefunction(python) else "generator"
-        raise BadDecorator(detail=f"'{python.__name__}' is a {kind}", hint="compiled functions run to their end")
+    if inspect.iscoroutinefunction(python) or inspect.isasyncgenfunction(python):
+        raise BadDecorator(detail=f"'{python.__name__}' is async", hint="compiled functions run to their end")
+    if options.kernel and inspect.isgeneratorfunction(python):
+        raise BadDecorator(detail=f"'{python.__name__}' is a generator", hint="a kernel gives nothing back")
     from sapwood.runtime.callable import NativeFunction
 
     remember(python.__code__.co_filename)
@@ -202,7 +245,7 @@ def _python(self: Any) -> Callable[..., Any]:
     if self.options.kernel:
         hint = "k.reference[grid, block](...) runs it in the evaluator, k[grid, block](...) on simt"
         raise NoLaunch(None, name=self.__name__, target="python", hint=hint)
-    from sapwood.lang.python_mode import run_python
+    from sapwood.lang.oracles.python_mode import run_python
 
     def run(*args: Any, **kwargs: Any) -> Any:
         body = _body(self, args, kwargs)
@@ -229,7 +272,7 @@ def _reference(self: Any) -> Callable[..., Any]:
         from sapwood.lang.launch import ReferenceLauncher
 
         return ReferenceLauncher(self)
-    from sapwood.lang.python_mode import run_reference
+    from sapwood.lang.oracles.python_mode import run_reference
 
     def run(*args: Any, on_line: Any = None, **kwargs: Any) -> Any:
         body = _body(self, args, kwargs)
@@ -263,7 +306,7 @@ def _overload(self: Any, python: Callable[..., Any]) -> Any:
 
 def _unit(self: Any, arguments: tuple[Any, ...], interpreter: Any) -> Any:
     """This function as a linked unit for arguments in compiled code."""
-    from sapwood.lang.load import unit_for
+    from sapwood.lang.loading.units import unit_for
 
     return unit_for(self, arguments, interpreter)
 
@@ -317,12 +360,48 @@ class CompiledFunction(Protocol[R_co]):
     def __call__(self, *args: Any, **kwargs: Any) -> R_co: ...
 
 
+class SameType(Protocol):
+    """A compiled function whose result has the type of its argument."""
+
+    __name__: str
+    __wrapped__: Callable[..., Any]
+    python: Callable[..., Any]
+    reference: Callable[..., Any]
+    inspect: Callable[..., str]
+    overload: Callable[[Callable[..., Any]], Any]
+
+    def __call__(self, x: T, /) -> T: ...
+
+
+class _OfAnyType(Protocol):
+    def __call__(self, x: T, /) -> T: ...
+
+
+class _NoResult:
+    """Only `Any` fits where this is expected: functions whose result a checker does not know are found by it."""
+
+
+class _Decorator(Protocol):
+    """`@fn(...)`, whose overloads are those of `@fn`."""
+
+    @overload
+    def __call__(self, python: Callable[..., _NoResult], /) -> CompiledFunction[Any]: ...
+    @overload
+    def __call__(self, python: _OfAnyType, /) -> SameType: ...
+    @overload
+    def __call__(self, python: Callable[..., R], /) -> CompiledFunction[R]: ...
+
+
+@overload
+def fn(python: Callable[..., _NoResult], /) -> CompiledFunction[Any]: ...
+@overload
+def fn(python: _OfAnyType, /) -> SameType: ...
 @overload
 def fn(python: Callable[..., R], /) -> CompiledFunction[R]: ...
 @overload
 def fn(
     *, unchecked: bool = ..., inline: bool = ..., unit: bool = ..., nogil: bool = ..., restrict: bool = ...
-) -> Callable[[Callable[..., R]], CompiledFunction[R]]: ...
+) -> _Decorator: ...
 def fn(
     python: Any = None,
     /,
@@ -345,6 +424,12 @@ def fn(
     options = Options(unchecked, inline, unit, nogil, restrict)
     if python is not None:
         return make_function(python, options)
+    return lambda f: make_function(f, options)
+
+
+def shared_code(erases: str, unit: bool = False) -> Callable[[Callable[..., R]], CompiledFunction[R]]:
+    """A function of the library whose code containers of many types share: see infer/erasure.py. It is unchecked."""
+    options = Options(unchecked=True, unit=unit, erases=erases)
     return lambda f: make_function(f, options)
 
 

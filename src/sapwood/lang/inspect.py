@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sapwood.lang.fingerprint import symbol_name
 from sapwood.lang.front.ast2hir import lower_function
 from sapwood.lang.front.dump import dump
 from sapwood.lang.ir.printer import format_program
+from sapwood.lang.loading.fingerprint import symbol_name
 from sapwood.lang.lower.emitter import lower_program
 
 KINDS = ("hir", "ssa", "llvm", "asm", "ptx")
@@ -20,7 +20,7 @@ def inspect_function(fn: Any, arguments: list[Any], kind: str, target_name: str 
     `target_name`: for another target than calls use. Raises ValueError for another kind or target, CompileError
     when the body is not in the language or not for the target.
     """
-    from sapwood.lang.load import current_target, kernel_target
+    from sapwood.lang.loading.current_target import current_target, kernel_target
     from sapwood.lang.pipeline import compile_entry
     from sapwood.targets.base import get_target
 

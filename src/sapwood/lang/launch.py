@@ -90,7 +90,7 @@ class ReferenceLauncher:
         grid, block = shapes(self.fn, configuration)
 
         def run(*args: Any, on_line: Any = None, **kwargs: Any) -> None:
-            from sapwood.lang.kernel_reference import run_kernel
+            from sapwood.lang.oracles.kernel_reference import run_kernel
 
             run_kernel(self.fn, grid, block, self.fn.state.bind(args, kwargs), on_line)
 

@@ -27,7 +27,7 @@ _objects: WeakValueDictionary[int, Any] = WeakValueDictionary()  # by address: o
 
 def spec_of_annotation(annotation: Any) -> Spec:
     """The spec of values with an annotation; TypeError when it leaves something open."""
-    from sapwood.lang.infer.declared import declare, spec_of_declared
+    from sapwood.lang.declared import declare, spec_of_declared
 
     spec = spec_of_declared(declare(annotation, "element", None))
     if spec is None:
@@ -83,7 +83,7 @@ class NativeContainer:
     @classmethod
     def _make(cls, spec: Spec, *args: Any) -> Any:
         from sapwood.lang import native_operations as operations
-        from sapwood.lang.object_types import object_misfit
+        from sapwood.lang.border.object_types import object_misfit
 
         if len(args) > 1:
             raise TypeError(f"{cls.__name__} takes at most 1 argument ({len(args)} given)")
@@ -145,7 +145,7 @@ def _restore(text: str, values: Any) -> Any:
 
 
 def _inferred(cls: Any, values: Any) -> Any:
-    from sapwood.lang.object_types import spec_of_object
+    from sapwood.lang.border.object_types import spec_of_object
 
     spec = spec_of_object(values)
     if spec is None:

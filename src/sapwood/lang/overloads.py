@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang.errors import CompileError, WrongArgumentCount
-from sapwood.lang.errors_generic import AmbiguousOverload, NoOverload
+from sapwood.lang.errors.generic import AmbiguousOverload, NoOverload
 
 if TYPE_CHECKING:
     from sapwood.lang.values import Value
@@ -42,7 +42,7 @@ def choose(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any,
     for body in bodies(fn):
         try:
             values = body.state.bind(args, kwargs)
-            arguments = [_exactly(a) for a in body.state.classify(values)]
+            arguments = [_exactly(a) for a in body.state.classify(values, explain=False)]
         except (CompileError, TypeError, OverflowError):
             continue
         found.append((sum(map(_converted, arguments, values)), body, values, arguments))
@@ -77,18 +77,18 @@ def choose_in_code(w: Any, fn: Any, args: list[Value], kwargs: dict[str, Value])
 
 def _try(w: Any, body: Any, args: list[Value], kwargs: dict[str, Value]) -> int | None:
     """How many arguments a body would convert; None if it does not take them. What it emits is thrown away."""
-    from sapwood.lang.infer.calls import _defaults
-    from sapwood.lang.infer.declared import fit_parameter
-    from sapwood.lang.infer.interpreter import declared_parameters
-    from sapwood.lang.infer.join import storable
+    from sapwood.lang.infer.calls import defaults_of
+    from sapwood.lang.infer.fit import fit_parameter
     from sapwood.lang.ir.ssa import Region
+    from sapwood.lang.join import storable
+    from sapwood.lang.signatures import declared_parameters
     from sapwood.lang.values import Known, spec_of
 
     loc = w.b.loc
     code = w.interp.hir(body)
     with w.at(Region(), loc):
         try:
-            values = w.bind_arguments(code, fn_name(body), args, kwargs, _defaults(body), loc)
+            values = w.bind_arguments(code, fn_name(body), args, kwargs, defaults_of(body), loc)
             declared = declared_parameters(body)
             bindings: dict[Any, Any] = {}
             fitted = [

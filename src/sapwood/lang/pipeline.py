@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sapwood import config
-from sapwood.lang.boundary import AddressParam, ObjectArg, ResultShape, TupleArg, field_shape, result_shape
+from sapwood.lang.border.arguments import ObjectArg, TupleArg
+from sapwood.lang.border.boundary import (
+    AddressParam,
+    argument_leaves,
+    argument_params,
+    argument_value,
+    field_shape,
+    result_shape,
+)
+from sapwood.lang.border.parameters import spread, spread_names
+from sapwood.lang.border.results import ResultShape
 from sapwood.lang.errors import CompileError, CountedInParallel, KernelResult, MutatedCopy
 from sapwood.lang.front.dump import dump
 from sapwood.lang.infer.builder import Builder
@@ -24,7 +34,6 @@ from sapwood.lang.ir.ssa import Function, Program, Region, Var
 from sapwood.lang.lower.emitter import lower_program
 from sapwood.lang.ops import control, objects
 from sapwood.lang.ops.heap_struct import give_away
-from sapwood.lang.parameters import spread, spread_names
 from sapwood.lang.passes.legality import check_legality
 from sapwood.lang.passes.uniformity import mark_uniform
 from sapwood.lang.passes.verify import verify
@@ -60,7 +69,7 @@ class Compiled:
 
 
 def compile_entry(fn: Any, arguments: list[Any], target: Any, symbol: str) -> Compiled:
-    """A function with the boundary to Python: `arguments` come from boundary.classify."""
+    """A function with the boundary to Python: `arguments` come from classify.classify."""
     interpreter = Interpreter(target)
     _show("hir", lambda: dump(interpreter.hir(fn)))
     interpreter.kernel = fn if fn.options.kernel else None
@@ -118,8 +127,9 @@ def infer_entry(
 def _walk_entry(
     interpreter: Interpreter, fn: Any, arguments: list[Any], symbol: str
 ) -> tuple[Program, ResultShape, tuple[int, ...]]:
-    from sapwood.lang.infer.declared import Declared
+    from sapwood.lang.declared import Declared
     from sapwood.lang.infer.interpreter import finish
+    from sapwood.lang.infer.iteration.reductions import each
     from sapwood.lang.infer.walker import FunctionWalker
 
     body = Region()
@@ -128,11 +138,11 @@ def _walk_entry(
     builder.loc = code.loc
     builder.unchecked = fn.options.unchecked
     frame = FunctionWalker(interpreter, builder, code, fn.__wrapped__, list[Declared](), code.name)
-    params = [Var(t) for a in arguments for t in a.leaves()]
+    params = [Var(t) for a in arguments for t in argument_leaves(a)]
     leaves = iter(params)
     frame.is_entry = True
     interpreter.frames.append(frame)
-    values = [a.value(frame, leaves) for a in arguments]
+    values = [argument_value(a, frame, leaves) for a in arguments]
     if any(isinstance(a, ObjectArg) for a in arguments):
         builder.emit(objects.arguments_made)
     places = spread(code.params, fn.state.star, len(values))
@@ -146,6 +156,9 @@ def _walk_entry(
     named = {p.name: v for p, v in zip(places, values, strict=True) if p.keyword_only}
     try:
         result: Value | None = frame.call_compiled(fn, values[: len(values) - len(named)], named)
+        if code.generator and result is not None:  # Python runs it by itself, but `sapwood check` looks at its body
+            each(frame, result, [], lambda _, __: None)
+            result = Known(None)
     except Dead:
         result = None  # it never returns
     except CompileError as e:
@@ -202,7 +215,7 @@ def _restricted(fn: Any, arguments: list[Any]) -> frozenset[int]:
         return frozenset()
     out, at = set(), 0
     for a in arguments:
-        leaves = a.leaves()
+        leaves = argument_leaves(a)
         if type(a).__name__ == "TensorArg":
             out.add(at)
         at += len(leaves)
@@ -215,7 +228,7 @@ def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultSha
     names = spread_names(fn.state.signature, len(arguments))
     params, at = list(LAUNCH_PARAMS) if fn.options.kernel else [], 0
     for name, a in zip(names, arguments, strict=True):
-        for p in a.params(name):
+        for p in argument_params(a, name):
             if isinstance(p, TensorParam):
                 p = replace(p, writable=at in program.entry.written)
                 at += 1 + 2 * p.rank

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sapwood.lang import memory_layout
 from sapwood.lang import types as ty
-from sapwood.lang.infer import layout
-from sapwood.lang.infer.declared import Declared, struct_type
+from sapwood.lang.declared import Declared, fields_of, struct_type
 from sapwood.runtime.dtypes import DTYPES
 from sapwood.runtime.dtypes import dtype as as_dtype
 
@@ -24,7 +24,7 @@ def numpy_dtype(cls: type, align: bool = True) -> Any:
 
     if not hasattr(cls, "__sapwood_struct__"):
         raise TypeError(f"numpy_dtype takes a @struct class, not {cls!r}")
-    return np.dtype([(n, *_numpy_field(n, d, align)) for n, d in layout.fields_of(struct_type(cls))], align=align)
+    return np.dtype([(n, *_numpy_field(n, d, align)) for n, d in fields_of(struct_type(cls))], align=align)
 
 
 def _numpy_field(name: str, d: Declared, align: bool) -> tuple[Any, ...]:
@@ -45,7 +45,7 @@ def record_of(cls: type, dtype: Any) -> ty.Record:
     if dtype.names is None:
         raise NoRecord(f"its dtype is {dtype}, not a structured one")
     fields = []
-    declared = dict(layout.fields_of(t))
+    declared = dict(fields_of(t))
     for name in dtype.names:
         if name not in declared:
             raise NoRecord(f"it has a field '{name}', which {cls.__name__} lacks")
@@ -79,3 +79,21 @@ def _field_type(name: str, d: Declared, dtype: Any) -> ty.Type:
     if not dtype.isnative:
         raise NoRecord(f"its field '{name}' has the other byte order")
     return scalar
+
+
+def natural_alignment(r: ty.Record) -> int:
+    """The largest alignment of a number in a record, if every number lies at a multiple of its size; else 0."""
+    largest = 1
+
+    def visit(t: ty.Type, at: int) -> bool:
+        nonlocal largest
+        match t:
+            case ty.Record():
+                return all(visit(f, at + offset) for _, f, offset in t.fields)
+            case ty.StackArray():
+                return visit(t.elem, at) and (t.size < 2 or visit(t.elem, at + memory_layout.size(t.elem)))
+        size = memory_layout.size(t)
+        largest = max(largest, size)
+        return at % size == 0
+
+    return largest if visit(r, 0) and visit(r, r.size) else 0

@@ -14,7 +14,7 @@ from sapwood.targets.base import Target
 
 def install() -> None:
     """Register the symbol that kernels refer to; the scheduler is made on first use."""
-    from sapwood.lang.runtime_support import load_library
+    from sapwood.lang.loading.runtime_support import load_library
 
     name = "sapwood_simt_launch"
     register_provider(name, lambda: load_library("simt", _scheduler_text).address(name))
@@ -24,7 +24,7 @@ def _scheduler_text(target: Target) -> str:
     """LLVM text of library/simt.py behind C functions."""
     from sapwood.lang.ir.ssa import Var
     from sapwood.lang.library import simt as scheduler
-    from sapwood.lang.runtime_support import library_text
+    from sapwood.lang.loading.runtime_support import library_text
 
     words = Ptr(I64)
     text = library_text(target, (
@@ -81,7 +81,7 @@ class Arena:
 
 def run(specialisation: Any, name: str, grid: tuple[int, ...], block: tuple[int, ...], values: list[Any]) -> None:
     """Launch loaded code of a kernel and wait for its end. `name` is the kernel's symbol."""
-    from sapwood.lang.runtime_support import num_threads
+    from sapwood.lang.loading.runtime_support import num_threads
 
     threads, blocks = block[0] * block[1] * block[2], grid[0] * grid[1] * grid[2]
     slot = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(specialisation.loaded.address(f"{name}.slot"))

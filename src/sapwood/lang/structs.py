@@ -84,7 +84,9 @@ class StructInfo:
         local.update({p.__name__: p for p in getattr(owner, "__type_params__", ())})
         local.update({k: v for k, v in vars(owner).items() if isinstance(v, type)})
         try:
-            return eval(f.type, vars(sys.modules[owner.__module__]), local)
+            found = eval(f.type, vars(sys.modules[owner.__module__]), local)
+            # in quotes, and under `from __future__ import annotations`
+            return eval(found, vars(sys.modules[owner.__module__]), local) if isinstance(found, str) else found
         except NameError as e:
             from sapwood.lang.errors import BadAnnotation
 
@@ -104,7 +106,7 @@ class StructInfo:
         return getattr(self.cls, "__parameters__", ())
 
     def fingerprint(self) -> str:
-        from sapwood.lang.fingerprint import describe_constant, digest, fingerprint
+        from sapwood.lang.loading.fingerprint import describe_constant, digest, fingerprint
 
         if self._fingerprint is None:
             self._fingerprint = "recursive"

@@ -8,8 +8,9 @@ leaves, so no later step has to know them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from sapwood.lang.immutable import immutable
 
 Kind = Literal["bool", "int", "uint", "float"]
 
@@ -20,7 +21,7 @@ class Type:
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Scalar(Type):
     """A machine scalar. `bits` is the value width (bool is 1 in registers, 8 in memory)."""
 
@@ -65,7 +66,7 @@ SCALARS: dict[str, Scalar] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Simd(Type):
     """`SIMD[elem, lanes]`: a vector held in registers."""
 
@@ -80,7 +81,7 @@ AddressSpace = Literal["generic", "shared", "local"]
 Alias = Literal["", "header", "elements"]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Ptr(Type):
     """`Ptr[elem]`: an address. `shared` memory belongs to one GPU block; `local` is a stack slot.
 
@@ -96,7 +97,7 @@ class Ptr(Type):
         return f"Ptr[{self.elem}{where}]"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Tile(Type):
     """A matrix-unit register (AMX): `rows` x `row_bytes`."""
 
@@ -107,7 +108,7 @@ class Tile(Type):
         return f"Tile[{self.rows}, {self.row_bytes}]"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Ref(Type):
     """An owning reference to a heap object, counted; `nullable`: it may be None, as a null pointer."""
 
@@ -118,11 +119,11 @@ class Ref(Type):
         return f"{self.target} | None" if self.nullable else str(self.target)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class FunctionPointer(Type):
     """A compiled function chosen at run time: `Callable[[int, float], float]`."""
 
-    params: tuple[Any, ...]  # infer.declared.Declared
+    params: tuple[Any, ...]  # lang.declared.Declared
     result: Any
 
     def __str__(self) -> str:
@@ -141,7 +142,7 @@ class HeapType(Type):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class List(HeapType):
     """`list[T]`: words 2, 3 and 4 are length, capacity and the address of the elements. `elem` is a values.Spec."""
 
@@ -151,7 +152,17 @@ class List(HeapType):
         return f"list[{_show(self.elem)}]"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
+class TupleOf(HeapType):
+    """`tuple[T, ...]`: a tuple whose length only run time knows, laid out as a list."""
+
+    elem: Any
+
+    def __str__(self) -> str:
+        return f"tuple[{_show(self.elem)}, ...]"
+
+
+@immutable
 class Dict(HeapType):
     """`dict[K, V]`: entries in the order of insertion and a table of their places; words in library/dict.py.
 
@@ -167,7 +178,15 @@ class Dict(HeapType):
         return f"{name}[{_show(self.key)}, {_show(self.value)}]"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
+class Counter(Dict):
+    """`collections.Counter`: a dict whose values are ints."""
+
+    def __str__(self) -> str:
+        return f"Counter[{_show(self.key)}]"
+
+
+@immutable
 class Set(HeapType):
     """`set[T]`, or `frozenset[T]`: a table of open addressing as CPython's; words in library/set.py."""
 
@@ -178,7 +197,17 @@ class Set(HeapType):
         return f"{'frozenset' if self.frozen else 'set'}[{_show(self.elem)}]"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
+class Deque(HeapType):
+    """`collections.deque`: a ring of elements; words in library/deque.py."""
+
+    elem: Any
+
+    def __str__(self) -> str:
+        return f"deque[{_show(self.elem)}]"
+
+
+@immutable
 class Str(HeapType):
     """`str`: UTF-8, immutable."""
 
@@ -186,7 +215,7 @@ class Str(HeapType):
         return "str"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Bytes(HeapType):
     """`bytes`: laid out as a str of as many code points as bytes."""
 
@@ -194,7 +223,7 @@ class Bytes(HeapType):
         return "bytes"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ByteArray(HeapType):
     """`bytearray`: words 2, 3 and 4 are length, capacity and the address of the bytes."""
 
@@ -202,7 +231,7 @@ class ByteArray(HeapType):
         return "bytearray"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class MemoryView(HeapType):
     """`memoryview` of one axis: words in library/memory_view.py. `elem` is what its format says."""
 
@@ -212,7 +241,7 @@ class MemoryView(HeapType):
         return "memoryview" if self.elem == U8 else f"memoryview of {self.elem}"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PythonBuffer(HeapType):
     """The memory of a Python object that a memoryview looks at: a Py_buffer."""
 
@@ -220,7 +249,7 @@ class PythonBuffer(HeapType):
         return "buffer"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class HeapStruct(HeapType):
     """An object of a @struct class on the heap: its fields follow the header, laid out as C does."""
 
@@ -230,7 +259,7 @@ class HeapStruct(HeapType):
         return str(self.struct)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Object(HeapType):
     """`object`: any Python object. The count is CPython's."""
 
@@ -238,7 +267,7 @@ class Object(HeapType):
         return "object"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Stored(Type):
     """How a value of a spec (values.Spec) lies in memory: its leaves in order, aligned as C does."""
 
@@ -259,7 +288,7 @@ def _show(spec: Any) -> str:
 Layout = Literal["contiguous", "inner", "strided"]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Tuple(Type):
     """A tuple; `labels` names the items of a namedtuple-like aggregate (for printing only)."""
 
@@ -269,7 +298,7 @@ class Tuple(Type):
         return f"tuple of {self.size}"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Complex(Type):
     """`complex` (of f64) or `c64` (of f32): a value of two leaves, the real and the imaginary part."""
 
@@ -291,7 +320,7 @@ COMPLEX, COMPLEX64 = Complex(F64), Complex(F32)
 ELEMENTS: dict[str, Scalar | Complex] = {**SCALARS, "c64": COMPLEX64, "c128": COMPLEX}  # of arrays, by dtype
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Tensor(Type):
     """`Tensor[elem, rank]`: pointer, shape and strides (in elements).
 
@@ -307,7 +336,7 @@ class Tensor(Type):
         return f"Tensor[{self.elem}, {self.rank}]"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StackArray(Type):
     """`StackArray[elem, size]`: a reference to storage in the caller's frame."""
 
@@ -319,19 +348,19 @@ class StackArray(Type):
         return f"StackArray[{self.elem}, {self.size}]"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Struct(Type):
     """A `@struct` class. A frozen one is a value; a mutable one is a reference to storage."""
 
     cls: type
     frozen: bool
-    args: tuple[Any, ...] = ()  # type arguments of a generic struct, each an infer.declared.Declared
+    args: tuple[Any, ...] = ()  # type arguments of a generic struct, each an lang.declared.Declared
 
     def __str__(self) -> str:
         return self.cls.__name__ + (f"[{', '.join(map(str, self.args))}]" if self.args else "")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Record(Type):
     """A struct as it lies in a NumPy array: (name, type, byte offset) of its fields, and bytes from one to the next.
 
@@ -346,7 +375,7 @@ class Record(Type):
         return str(self.struct)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Closure(Type):
     """A function or lambda defined inside compiled code; its items are the captured values, and its defaults (as
     `=name`). `shared` are names and keys of what it shares with the functions around it (infer/closures.py)."""
@@ -359,7 +388,7 @@ class Closure(Type):
         return f"function '{self.code.name}'"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class BoundMethod(Type):
     """`x.method`: one item, the receiver."""
 
@@ -369,15 +398,15 @@ class BoundMethod(Type):
         return f"method '{getattr(self.function, '__name__', '?')}'"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Character(Type):
-    """A str of one code point that needs no object: one item, the code point (infer/characters.py)."""
+    """A str of one code point that needs no object: one item, the code point (infer/text/characters.py)."""
 
     def __str__(self) -> str:
         return "str"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Optional(Type):
     """A value or None, where the value is no single reference: items are a flag (is it there?) and the value."""
 
@@ -385,7 +414,17 @@ class Optional(Type):
         return "optional"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
+class Enum(Type):
+    """A member of an Enum that is chosen at run time: one item, an int that tells which (infer/classes/enums.py)."""
+
+    cls: Any
+
+    def __str__(self) -> str:
+        return self.cls.__name__
+
+
+@immutable
 class Range(Type):
     """`range(start, stop, step)`: a value of three ints."""
 
@@ -393,7 +432,7 @@ class Range(Type):
         return "range"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DictView(Type):
     """`d.keys()`, `d.values()` or `d.items()`: one item, the dict."""
 
@@ -403,7 +442,7 @@ class DictView(Type):
         return f"dict_{self.kind}"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Lazy(Type):
     """What `zip`, `map`, a generator expression ... gives before it has begun; its items are what it runs over.
 
@@ -416,7 +455,7 @@ class Lazy(Type):
         return f"{self.kind} object"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@immutable(eq=False)
 class Iterator(Type):
     """An iterator that has begun: its state lies in names of the function that made it."""
 
@@ -427,7 +466,7 @@ class Iterator(Type):
         return f"{self.kind} object"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Caught(Type):
     """The exception that a handler has caught (or its class or traceback): one item, the record that it lies in."""
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field, fields
 from typing import Any
 
 from sapwood.lang.errors import CompileError, Loc
+from sapwood.lang.immutable import immutable
 from sapwood.lang.ir.ssa import Var
-from sapwood.lang.types import Closure, Leaf, Optional, Tuple, Type
+from sapwood.lang.types import Closure, Leaf, Optional, Ref, Tuple, Type
 
 
 class Known:
@@ -60,7 +61,7 @@ def _known_key(value: Any) -> Any:
         return (type(value), value)
     fields = getattr(kind, "__dataclass_fields__", None)
     if fields is not None:  # 1, 1.0 and True are equal, but not the same constant
-        return (kind, *(_known_key(getattr(value, n, None)) for n in fields))
+        return (kind, *(_known_key(getattr(value, n, None)) for n, f in fields.items() if f.compare))
     try:
         hash(value)
     except TypeError:
@@ -68,7 +69,7 @@ def _known_key(value: Any) -> Any:
     return (type(value), value)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Agg:
     """An aggregate of abstract values."""
 
@@ -76,7 +77,7 @@ class Agg:
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Unbound:
     """A name that may have no value; reading it raises `error` (MaybeUnbound when there is none)."""
 
@@ -87,7 +88,7 @@ class Unbound:
 Value = Known | Var | Agg | Unbound
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Spec:
     """The compile-time part of a value: a leaf type, a `Known`, or an aggregate of specs.
 
@@ -123,14 +124,51 @@ class Site:
 
     def learn(self, spec: Spec) -> Spec:
         """Note that a value of `spec` goes in; gives what all that goes in has in common. Raises join.Clash."""
-        from sapwood.lang.infer.join import join, storable
+        from sapwood.lang.join import Clash, join, storable
 
         spec = storable(spec)
+        if spec.kind == "never" and spec.data.last() is self.last():  # `xs[1:] = sorted(xs)`
+            return spec
+        if _goes_into(self, spec):
+            raise Clash  # a list cannot hold itself
         new = spec if self.spec is None else join(self.spec, spec)
         if new != self.spec:
             self.spec = new
             self.changes.append(self)
         return new
+
+
+    def last(self) -> Site:
+        """Of empty containers whose items go into each other, the one that the others learn from."""
+        found = self
+        while found.spec is not None and found.spec.kind == "never":
+            found = found.spec.data
+        return found
+
+
+def _parts_of(spec: Spec) -> Iterator[Spec]:
+    """The items of an aggregate, or what a container holds."""
+    yield from spec.items
+    if spec.kind == "leaf" and isinstance(spec.data, Ref):
+        for f in fields(spec.data.target):  # type: ignore[arg-type]
+            part = getattr(spec.data.target, f.name)
+            if isinstance(part, Spec):
+                yield part
+
+
+def _goes_into(site: Site, spec: Spec) -> bool:
+    """Whether elements of a spec are, inside, containers of the site."""
+    return any((p.kind == "never" and p.data.last() is site.last()) or _goes_into(site, p) for p in _parts_of(spec))
+
+
+def sites_of(spec: Spec) -> Iterator[Site]:
+    """The places that make the containers which a spec is about."""
+    if spec.site is not None:
+        yield spec.site
+    if spec.kind == "never":
+        yield spec.data
+    for part in _parts_of(spec):
+        yield from sites_of(part)
 
 
 def make_tuple(items: Sequence[Value]) -> Value:
@@ -202,6 +240,8 @@ def describe(value: Value | Spec) -> str:
 
 
 def describe_known(v: Any) -> str:
+    if isinstance(v, enum.Enum):
+        return f"{type(v).__name__}.{v.name}"
     match v:
         case bool():
             return "bool"
@@ -221,8 +261,6 @@ def describe_known(v: Any) -> str:
             return f"tuple[{', '.join(describe_known(i) for i in v)}]"
         case type():
             return f"the type {v.__name__}"
-    if isinstance(v, enum.Enum):
-        return f"{type(v).__name__}.{v.name}"
     name = getattr(v, "__name__", None)
     if isinstance(name, str):
         return f"'{name}'"

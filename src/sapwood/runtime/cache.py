@@ -1,7 +1,7 @@
 """The store behind the compile cache: content-addressed files, shared between processes.
 
 Writers make a file of their own and rename it into place; readers verify a checksum, so a torn, truncated or
-edited file is a miss. Nothing here needs a lock.
+edited file is a miss. Nothing here needs a lock. What only writers need is imported by them: most processes read.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 
 from sapwood import config
 
@@ -24,8 +23,8 @@ _DAY = 86400.0
 class CacheStore:
     """Objects and manifests under a directory; the least recently used go when it grows over `max_bytes`."""
 
-    def __init__(self, directory: str | Path, max_bytes: int) -> None:
-        self.directory = Path(directory)
+    def __init__(self, directory: str, max_bytes: int) -> None:
+        self.directory = directory
         self.max_bytes = max_bytes
         self._writable = True
         self._written = 0
@@ -42,35 +41,38 @@ class CacheStore:
     def put_manifest(self, key: str, data: bytes) -> None:
         self._put("manifests", key, data)
 
-    def _path(self, kind: str, key: str) -> Path:
+    def _path(self, kind: str, key: str) -> str:
         if not key.isalnum():
             raise ValueError(f"a cache key is letters and digits, not {key!r}")
-        return self.directory / kind / key[:2] / key
+        return os.path.join(self.directory, kind, key[:2], key)
 
     def _get(self, kind: str, key: str) -> bytes | None:
         path = self._path(kind, key)
         try:
-            raw = path.read_bytes()
+            with open(path, "rb") as f:
+                raw = f.read()
         except OSError:
             return None
         head = len(_MAGIC) + 32
         body = raw[head:]
         if raw[: len(_MAGIC)] != _MAGIC or hashlib.blake2b(body, digest_size=32).digest() != raw[len(_MAGIC) : head]:
             with contextlib.suppress(OSError):
-                path.unlink()
+                os.unlink(path)
             return None
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _DAY:
+            if time.time() - os.stat(path).st_mtime > _DAY:
                 os.utime(path)
         return body
 
     def _put(self, kind: str, key: str, data: bytes) -> None:
         if not self._writable:
             return
+        import tempfile
+
         path = self._path(kind, key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fd, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            fd, name = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
             try:
                 with os.fdopen(fd, "wb") as f:
                     f.write(_MAGIC + hashlib.blake2b(data, digest_size=32).digest() + data)
@@ -90,23 +92,29 @@ class CacheStore:
 
     def prune(self) -> None:
         """Remove the least recently used files until the store is below its limit."""
-        files: list[tuple[float, int, Path]] = []
-        for path in self.directory.glob("*/??/*"):
+        files: list[tuple[float, int, str]] = []
+        for path in self._files():
             with contextlib.suppress(OSError):
-                stat = path.stat()
+                stat = os.stat(path)
                 files.append((stat.st_mtime, stat.st_size, path))
         total = sum(size for _, size, _ in files)
         for _, size, path in sorted(files):
             if total <= self.max_bytes:
                 break
             with contextlib.suppress(OSError):
-                path.unlink()
+                os.unlink(path)
                 total -= size
 
     def clear(self) -> None:
-        for path in self.directory.glob("*/??/*"):
+        for path in self._files():
             with contextlib.suppress(OSError):
-                path.unlink()
+                os.unlink(path)
+
+    def _files(self) -> Iterator[str]:
+        """All files, also those that writers left unfinished."""
+        import glob
+
+        return glob.iglob(os.path.join(glob.escape(self.directory), "*", "??", "*"), include_hidden=True)
 
 
 @lru_cache(maxsize=8)

@@ -37,8 +37,15 @@ def _decode(kind: str, word: int) -> Any:
     if kind == "bool":
         return bool(word & 1)
     if kind == "object":
-        return ctypes.cast(word, ctypes.py_object).value
+        return _object(word)
+    if kind == "str":
+        return read_text(word)
     return word & 0xFFFFFFFFFFFFFFFF if kind.startswith("u") else word
+
+
+def _object(address: int) -> Any:
+    """The Python object at an address, without a foreign call (see _memory)."""
+    return ctypes.py_object.from_buffer(ctypes.c_int64(address)).value
 
 
 def read_text(address: int) -> str:
@@ -64,6 +71,11 @@ def exception_class(path: str) -> type[BaseException] | None:
     else:
         found = getattr(found, name, None)
     return found if isinstance(found, type) and issubclass(found, BaseException) else None
+
+
+def _memory(address: int, size: int) -> bytes:
+    """Bytes of memory. (A foreign call, as string_at makes one, hides a RecursionError in an error of its own.)"""
+    return (ctypes.c_char * size).from_address(address).raw
 
 
 def raise_from_record(address: int) -> None:
@@ -92,13 +104,13 @@ def _exception(address: int, cells: dict[int, BaseException]) -> tuple[BaseExcep
 
     `cells`: the exceptions of cells that have been read.
     """
-    first, count = struct.unpack("<Qq", ctypes.string_at(address, 16))
+    first, count = struct.unpack("<Qq", _memory(address, 16))
     if count == SHARED:
         return _in_cell(first, cells), None
     if count == OBJECT:
         place = ctypes.c_char_p.from_address(address + 8 * PLACE).value
-        return ctypes.cast(first, ctypes.py_object).value, None if place is None else _raiser(*json.loads(place))
-    words = struct.unpack("<8q", ctypes.string_at(address + 16, 64))
+        return _object(first), None if place is None else _raiser(*json.loads(place))
+    words = struct.unpack("<8q", _memory(address + 16, 64))
     values, (context, cause) = words[:count], words[6:]
     classes = ctypes.c_uint32.from_address(first).value
     record = _record(ctypes.string_at(first + 8 * max(1 + classes, 1 + TABLE_LEAST)))
@@ -208,8 +220,8 @@ def append_context(error: BaseException, context: BaseException) -> None:
 
 def _owns(address: int) -> bool:
     """Whether a record refers to anything that ends with it: a cell, an object, values on the heap."""
-    first, count = struct.unpack("<Qq", ctypes.string_at(address, 16))
-    if count < 0 or any(struct.unpack("<2q", ctypes.string_at(address + 8 * CONTEXT, 16))):
+    first, count = struct.unpack("<Qq", _memory(address, 16))
+    if count < 0 or any(struct.unpack("<2q", _memory(address + 8 * CONTEXT, 16))):
         return True
     return ctypes.c_uint64.from_address(first).value >> OWNED_AT != 0
 

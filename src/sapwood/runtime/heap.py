@@ -9,7 +9,21 @@ from sapwood.runtime.jit import register_symbol
 
 LARGEST = 1 << 47  # no request for so many bytes is granted
 
-_state = (ctypes.c_int64 * 8)()
+# Words of the state: 0 allocations; 1 to 7 are those of lang/library; then lists of free blocks (lower/small_blocks.py)
+LISTS, CLASSES = 8, 9
+
+_state = (ctypes.c_int64 * (LISTS + 2 * CLASSES))()
+
+
+def class_of(nbytes: int) -> int | None:
+    """Which list of free blocks has memory for so many bytes; None: too many."""
+    return nbytes + 7 >> 4 if 0 <= nbytes < 16 * CLASSES - 7 else None
+
+
+def room_of(nbytes: int) -> int:
+    """The bytes to ask libc for, so that the block belongs to the class of its size."""
+    k = class_of(nbytes)
+    return nbytes if k is None else 16 * k + 8
 
 
 @lru_cache(maxsize=1)
@@ -23,7 +37,7 @@ def register_heap() -> None:
 
 def live_objects() -> int:
     """Allocations of compiled code (objects and the memory of containers) that have not been given back."""
-    return int(_state[0])
+    return int(_state[0]) - sum(_state[LISTS + 2 * k + 1] for k in range(CLASSES))
 
 
 def count(change: int) -> None:
@@ -39,7 +53,7 @@ def _libc() -> ctypes.CDLL:
 
 def allocate(nbytes: int) -> int:
     """Memory that compiled code will give back; MemoryError if there is none."""
-    address = _libc().malloc(max(nbytes, 1))
+    address = _libc().malloc(max(room_of(nbytes), 1))
     if not address:
         raise MemoryError
     count(1)

@@ -1,4 +1,4 @@
-"""Loads object code into the process, with LLJIT. Code is never unloaded."""
+"""Loads object code into the process: symbols that it may refer to, and who links it. Code is never unloaded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sapwood.runtime.elf import undefined_symbols
+from sapwood.runtime.elf import ElfObject
+from sapwood.runtime.link import CannotLink, link
 
 
 class UnresolvedSymbolError(RuntimeError):
@@ -31,13 +32,12 @@ _IGNORED = {"_GLOBAL_OFFSET_TABLE_"}
 class LoadedObject:
     """Object code in memory; `address` gives where its exported symbols are."""
 
-    def __init__(self, library: Any, name: str, tracker: Any) -> None:
-        self._library = library
-        self._tracker = tracker
-        self.name = name
+    def __init__(self, addresses: Mapping[str, int], owner: Any = None) -> None:
+        self._addresses = addresses
+        self._owner = owner
 
     def address(self, symbol: str) -> int:
-        return self._library[symbol]
+        return self._addresses[symbol]
 
 
 def register_symbol(name: str, address: int) -> None:
@@ -62,64 +62,46 @@ def symbol(name: str) -> int:
     return _symbols[name]
 
 
-def _start() -> Any:
-    global _jit
-    if _jit is None:
-        import llvmlite.binding as llvm
-
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        _jit = llvm.create_lljit_compiler()
-        libc = ctypes.CDLL(None)
-        for name in _LIBC:
-            _symbols[name] = ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0
-    return _jit
+def _start() -> None:
+    libc = ctypes.CDLL(None)
+    for name in _LIBC:
+        _symbols[name] = ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0
 
 
-def load_object(
-    obj: bytes, extra: Mapping[str, int] | None = None, exports: tuple[str, ...] = ()
-) -> LoadedObject:
-    """Link an object against the registered symbols and `extra`; raises UnresolvedSymbolError.
-
-    Addresses of `exports` are looked up at once; others are when first asked for.
-    """
-    import llvmlite.binding as llvm
-
-    needed = undefined_symbols(obj) - _IGNORED
+def load_object(obj: bytes, extra: Mapping[str, int] | None = None) -> LoadedObject:
+    """Link an object against the registered symbols and `extra`; raises UnresolvedSymbolError."""
+    elf = ElfObject(obj)
+    needed = elf.undefined - _IGNORED
     with _lock:
-        jit = _start()
+        if _LIBC[0] not in _symbols:
+            _start()
         for s in needed & _providers.keys() - _symbols.keys():
             _symbols[s] = _providers[s]()
         known = {**_symbols, **(extra or {})}
         missing = needed - known.keys()
         if missing:
             raise UnresolvedSymbolError(missing)
-        name = f"object{len(_loaded)}"
-        builder = llvm.JITLibraryBuilder().add_object_img(obj)
-        for s in needed:
-            builder.import_symbol(s, known[s])
-        for s in exports or defined_symbols(obj):
-            builder.export_symbol(s)
-        library = builder.link(jit, name)
-        loaded = LoadedObject(library, name, None)
+        try:
+            loaded = LoadedObject(link(elf, known))
+        except CannotLink:
+            loaded = _link_by_llvm(elf, {s: known[s] for s in needed})
         _loaded.append(loaded)
         return loaded
 
 
-def defined_symbols(obj: bytes) -> list[str]:
-    """Global symbols that the object defines."""
-    import struct
+def _link_by_llvm(elf: ElfObject, known: Mapping[str, int]) -> LoadedObject:
+    """With LLJIT: MCJIT jumps to null on a missing symbol."""
+    global _jit
+    import llvmlite.binding as llvm
 
-    table_at, entry, count = struct.unpack_from("<Q", obj, 0x28)[0], *struct.unpack_from("<HH", obj, 0x3A)
-    sections = [struct.unpack_from("<IIQQQQIIQQ", obj, table_at + i * entry) for i in range(count)]
-    out: list[str] = []
-    for section in sections:
-        if section[1] != 2:
-            continue
-        strings = sections[section[6]][4]
-        for at in range(section[4], section[4] + section[5], 24):
-            name, info, _, where = struct.unpack_from("<IBBH", obj, at)
-            if where and name and info >> 4 == 1:
-                end = obj.index(b"\0", strings + name)
-                out.append(obj[strings + name : end].decode())
-    return out
+    if _jit is None:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        _jit = llvm.create_lljit_compiler()
+    builder = llvm.JITLibraryBuilder().add_object_img(elf.data)
+    for s, address in known.items():
+        builder.import_symbol(s, address)
+    for s in elf.defined:
+        builder.export_symbol(s)
+    library = builder.link(_jit, f"object{len(_loaded)}")
+    return LoadedObject({s: library[s] for s in elf.defined}, library)

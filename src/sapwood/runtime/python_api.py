@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 import importlib
 import json
 import sys
+from collections import Counter, deque
+from enum import Enum
 from functools import lru_cache, partial
 from types import ModuleType
 from typing import Any
@@ -19,6 +22,7 @@ FUNCTIONS = (
     "PyDict_SetItem", "PyDict_Size", "PyErr_Clear", "PyErr_ExceptionMatches", "PyErr_Format",
     "PyErr_GivenExceptionMatches", "PyErr_Occurred", "PyErr_SetString", "PyEval_RestoreThread", "PyEval_SaveThread",
     "PyFloat_AsDouble", "PyFloat_FromDouble", "PyFrozenSet_New", "PyGILState_Check", "PyIter_Next", "PyList_Append",
+    "PyList_AsTuple",
     "PyList_GetItem", "PyList_New", "PyList_SetItem", "PyList_Size", "PyLong_AsLong",
     "PyLong_AsLongLongAndOverflow", "PyLong_AsUnsignedLongLong", "PyLong_FromLongLong",
     "PyLong_FromUnsignedLongLong", "PyLong_FromVoidPtr", "PyMem_Free", "PyMemoryView_FromObject",
@@ -140,6 +144,14 @@ def constant_text(value: Any) -> str:
     return json.dumps(_encode(value), ensure_ascii=True)
 
 
+_PARTS: dict[type, Any] = {
+    tuple: tuple, list: list, dict: lambda d: list(d.items()), Counter: lambda d: [dict(d)],
+    deque: lambda d: [list(d), d.maxlen],
+    set: lambda s: sorted(s, key=repr) if any(isinstance(x, str) for x in s) else list(s),
+    frozenset: lambda s: sorted(s, key=repr) if any(isinstance(x, str) for x in s) else list(s),
+}  # fmt: skip
+
+
 def _encode(value: Any) -> Any:
     kind = type(value)
     if value is None or kind in (bool, int, str):
@@ -150,8 +162,12 @@ def _encode(value: Any) -> Any:
         return {"complex": [value.real.hex(), value.imag.hex()]}
     if kind is bytes:
         return {"bytes": value.hex()}
-    if kind is tuple:
-        return {"tuple": [_encode(v) for v in value]}
+    if kind in _PARTS:
+        return {kind.__name__: [_encode(v) for v in _PARTS[kind](value)]}
+    if isinstance(value, Enum):
+        cls = type(value)
+        if value.name in cls.__members__ and _find(cls.__module__, cls.__qualname__) is cls:
+            return {"name": [cls.__module__, f"{cls.__qualname__}.{value.name}"]}
     if value is ...:
         return {"name": ["builtins", "Ellipsis"]}
     if isinstance(value, ModuleType):
@@ -188,8 +204,10 @@ def _decode(data: Any) -> Any:
             return complex(*map(float.fromhex, x))
         case "bytes":
             return bytes.fromhex(x)
-        case "tuple":
-            return tuple(map(_decode, x))
+        case "tuple" | "list" | "set" | "frozenset" | "dict":
+            return getattr(builtins, kind)(map(_decode, x))
+        case "Counter" | "deque":
+            return (Counter if kind == "Counter" else deque)(*map(_decode, x))
         case "module":
             return importlib.import_module(x)
     found: Any = importlib.import_module(x[0])

@@ -26,6 +26,8 @@ def _llvm() -> Any:
 
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
+    llvm.set_option("", "-force-ordered-reductions=true")  # vectorise what leads to a sum of floats, and add in order
+    llvm.set_option("", "-x86-cmov-converter=false")  # it made jumps that are mispredicted of min(a, b, c) in loops
     return llvm
 
 

@@ -161,3 +161,12 @@ def as_dict_key(data: bytes) -> int:
 @fn
 def join(data: bytes) -> bytes:
     return b"--".join(data.split(b","))
+
+
+@case(b"a,b c")
+@fn
+def methods_of_an_array(s: bytes) -> list[str]:
+    a = bytearray(s)
+    out = [repr(a.upper()), repr(a.replace(b"a", b"x")), repr(a.partition(b",")), repr(a.split(b","))]
+    out.append(repr(a.strip(b"a")))
+    return [*out, repr(a.hex()), repr(a.find(b"b")), repr(a.decode()), repr(a.center(9)), repr(a.join([b"1", b"2"]))]

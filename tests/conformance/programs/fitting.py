@@ -366,3 +366,30 @@ def tested_items(xs: list[int | None], d: dict[str, int | None]) -> int:
         y = xs[i] + 1 if xs[i] is not None and xs[i] > 1 else 0
         total += y
     return total
+
+
+@case(0)
+@case(5)
+@fn
+def annotated_choices(n: int) -> list[float]:
+    a: list[float] = [] if n > 3 else [1]
+    b: list[float] = [1] + [2]
+    c = [1] + [0.5]
+    d: dict[str, float] = {"a": 1} if n else {}
+    if n:
+        e = [1]
+    else:
+        e = [0.5]
+    e.append(0.25)
+    return [x / 2 for xs in (a, b, c, list(d.values()), e) for x in xs]
+
+
+@case(2)
+@fn
+def annotated_rows(n: int) -> tuple[list[float], list[int | None], int, list[float]]:
+    rows: tuple[list[float], ...] = tuple([[1], [2.5]])
+    maybe: list[int | None] = [None] + [1] * n
+    pairs: list[tuple[float, str]] = [(1, "a"), (2.5, "b")]
+    nested: dict[str, list[float]] = {"a": [1], "b": []}
+    nested["b"].append(0.5)
+    return [x / 2 for row in rows for x in row], maybe, len(pairs), [x / 4 for xs in nested.values() for x in xs]

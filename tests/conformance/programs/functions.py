@@ -256,3 +256,14 @@ def argument_order(n: int) -> int:
         return k
 
     return total(show(1), show(2), show(3)) + show(4)
+
+
+@fn
+def _difference(a: int, b: int, *, scale: int = 1) -> int:
+    return (a - b) * scale
+
+
+@case(7, 3)
+@fn
+def keywords_written_out(x: int, y: int) -> list[int]:
+    return [_difference(**{"b": x, "a": y}), _difference(x, **{"scale": 3, "b": y}), _difference(**{}, a=1, b=2)]

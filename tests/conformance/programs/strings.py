@@ -412,3 +412,18 @@ def parse(s: str) -> dict[str, int]:
         name, value = part.split("=")
         out[name.strip()] = int(value)
     return out
+
+
+@case("word")
+@fn
+def identity(s: str) -> tuple[bool, bool, bool, bool]:
+    t = s
+    u = s.upper()
+    found: str | None = t if len(u) > 3 else None
+    return t is s, u is not s, u is s, found is s
+
+
+@case("a", "b")
+@fn
+def join_of_a_tuple(s: str, t: str) -> tuple[str, str, str]:
+    return "-".join((s, t, s + t)), "-".join((s,)), s.join(())

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from sapwood.lang.api.operators import Operators
+from sapwood.lang.immutable import immutable
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@immutable
 class Parameterised:
     """What `SIMD[f32, 8]` is at run time: the generic class and its arguments. Calling it constructs."""
 
@@ -80,7 +80,7 @@ else:
 
         @classmethod
         def construct(cls, parameters, *args):
-            from sapwood.lang.boxed import make_simd
+            from sapwood.lang.oracles.boxed import make_simd
 
             return make_simd(parameters, args)
 
@@ -104,7 +104,7 @@ else:
 
         @classmethod
         def construct(cls, parameters, *args):
-            from sapwood.lang.boxed import make_stack_array
+            from sapwood.lang.oracles.boxed import make_stack_array
 
             return make_stack_array(parameters, args)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sapwood.lang import types as ty
-from sapwood.lang.boxed import Boxed
+from sapwood.lang.oracles.boxed import Boxed
 
 
 class Number(Boxed):

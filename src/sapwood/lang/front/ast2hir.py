@@ -10,13 +10,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from sapwood.lang.errors import Loc, StarArguments
+from sapwood.lang.errors import Loc, StarArguments, UnsupportedSyntax
 from sapwood.lang.front import hir
 from sapwood.lang.front.comprehensions import ComprehensionMixin
 from sapwood.lang.front.expressions import ExpressionMixin
-from sapwood.lang.front.names import assigned, names_read
+from sapwood.lang.front.names import assigned, names_read, walk_statements
 from sapwood.lang.front.patterns import PatternMixin
-from sapwood.lang.front.scopes import inner_writes, nonlocal_names, shared_names
+from sapwood.lang.front.scopes import inner_writes, nonlocal_names, note_loops, shared_names
 from sapwood.lang.front.source import FunctionNode, find_function
 from sapwood.lang.front.statements import StatementMixin
 
@@ -59,16 +59,22 @@ class Lowering(StatementMixin, ExpressionMixin, ComprehensionMixin, PatternMixin
             head = self.loc(node)
             width = len("def ") + len(name)
             loc = Loc(head.file, head.line, head.col, head.line, head.col + width, head.function)
+        yields = any(isinstance(s, hir.Yield) for s in walk_statements(body))
+        for s in walk_statements(body) if yields else ():
+            if isinstance(s, hir.Return) and s.value is not None:
+                raise UnsupportedSyntax(s.loc, what="return of a value in a generator", hint="yield it")
         outer = nonlocal_names(body)
         own = (assigned(body) | {p.name for p in params}) - outer
         read = names_read(body)
         shared, written, hidden = shared_names(body, own)
+        note_loops(body)
         if hidden - self.renamed:
             self.renamed |= hidden
             return self.function(node, name)
         return hir.FunctionDef(
             name, params, body, loc, frozenset(own), frozenset((read | outer) - own), returns,
             writes=frozenset((outer | inner_writes(body)) - own), shared=frozenset(shared), written=frozenset(written),
+            generator=yields,
         )  # fmt: skip
 
     def param(self, p: ast.arg, default: ast.expr | None) -> hir.Param:

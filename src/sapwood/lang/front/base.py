@@ -17,6 +17,7 @@ class LoweringBase:
         self.scope = scope
         self.qualname = function
         self.temporaries = 0
+        self.constants: dict[str, list[ast.expr]] = {}  # by the subject of a match: constants that earlier cases take
         self.renamed: set[str] = set()  # variables of comprehensions that nested functions know under the same name
 
     if TYPE_CHECKING:
@@ -44,6 +45,15 @@ class LoweringBase:
     def annotation(self, node: ast.expr | None) -> hir.Expr | None:
         """Annotations are evaluated by Python, not compiled: they stay as source text."""
         return None if node is None else hir.Literal(self.loc(node), ast.unparse(node))
+
+    def iterable(self, node: ast.expr) -> hir.Expr:
+        """What a loop runs over."""
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=owner, attr="get"), args=[key, ast.Tuple(elts=[])], keywords=[]
+            ) if not isinstance(key, ast.Starred):
+                return self.call(node, hir.items_or_none, self.expr(owner), self.expr(key))
+        return self.expr(node)
 
     def call(self, node: ast.AST, fn: object, *args: hir.Expr) -> hir.Call:
         loc = self.loc(node)

@@ -23,7 +23,7 @@ class ComprehensionMixin(LoweringBase):
         for g in node.generators:
             if g.is_async:
                 raise self.refuse(g.target, "async for", "compiled code runs to the end without awaiting")
-            iterable = self.expr(g.iter)
+            iterable = self.iterable(g.iter)
             target, prologue = self.target(g.target)
             names |= target_names(target) | assigned(prologue)
             tests = tuple(self.expr(part) for test in g.ifs for part in _conjuncts(test))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from sapwood.lang.api.comptime import comptime
 from sapwood.lang.errors import Loc
@@ -21,6 +21,20 @@ def inert(e: hir.Expr) -> bool:
     if isinstance(e, hir.Call):
         return isinstance(e.callee, hir.Literal) and e.callee.value in _INERT and all(map(inert, e.args))
     return isinstance(e, hir.Literal | hir.Name)
+
+
+def steady(e: hir.Expr) -> bool:
+    """Whether no container changes while it is evaluated: it calls no function and no method."""
+    match e:
+        case hir.Literal() | hir.Name():
+            return True
+        case hir.Starred():
+            return steady(e.value)
+        case hir.IfExp():
+            return steady(e.test) and steady(e.then) and steady(e.other)
+        case hir.Call():
+            return isinstance(e.callee, hir.Literal) and all(map(steady, e.args))
+    return False
 
 
 class ExpressionMixin(LoweringBase):
@@ -46,13 +60,14 @@ class ExpressionMixin(LoweringBase):
             case ast.Subscript():
                 return self.call(node, operator.getitem, self.expr(node.value), self.index(node.slice))
             case ast.Tuple():
-                return self.call(node, hir.make_tuple, *map(self.item, node.elts))
+                return self.call(node, hir.make_tuple, *self.items(node.elts))
             case ast.List():
-                return self.call(node, hir.make_list, *map(self.item, node.elts))
+                return self.call(node, hir.make_list, *self.items(node.elts))
             case ast.Set():
-                return self.call(node, hir.make_set, *map(self.item, node.elts))
+                return self.call(node, hir.make_set, *self.items(node.elts))
             case ast.Dict():
-                return self.call(node, hir.make_dict, *map(self.pair, node.keys, node.values))
+                pairs = self.taken(map(self.pair, node.keys, node.values), hir.make_dict)
+                return self.call(node, hir.make_dict, *pairs)
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
                 return self.comprehension(node)
             case ast.JoinedStr():
@@ -65,10 +80,16 @@ class ExpressionMixin(LoweringBase):
             case ast.Call() if self.is_comptime(node.func) and len(node.args) == 1 and not node.keywords:
                 names = frozenset(n.id for n in ast.walk(node.args[0]) if isinstance(n, ast.Name))
                 return hir.Python(loc, node.args[0], names)
+            case ast.Call(
+                func=ast.Name(id="int" | "float"), keywords=[],
+                args=[ast.BoolOp(op=ast.Or(), values=[first, ast.Constant(value=other)])],
+            ) if isinstance(other, int | float):
+                return self.number_or(node, first, other)
             case ast.Call():
                 function = self.expr(node.func)
-                args = tuple(map(self.item, node.args))
-                return hir.Call(loc, function, args, tuple((k.arg, self.expr(k.value)) for k in node.keywords))
+                keywords = tuple((k.arg, self.expr(k.value)) for k in node.keywords)
+                args = self.taken(map(self.item, node.args), hir.taken, all(steady(v) for _, v in keywords))
+                return hir.Call(loc, function, tuple(args), keywords)
         raise self.refuse(node)
 
     def is_comptime(self, callee: ast.expr) -> bool:
@@ -85,6 +106,19 @@ class ExpressionMixin(LoweringBase):
         if isinstance(node, ast.Starred):
             return hir.Starred(self.loc(node), self.expr(node.value))
         return self.expr(node)
+
+    def items(self, nodes: list[ast.expr]) -> list[hir.Expr]:
+        return self.taken(map(self.item, nodes), hir.taken)
+
+    def taken(self, items: Iterable[hir.Expr], copy: hir.Marker, calm: bool = True) -> list[hir.Expr]:
+        """Items of a display, or arguments. What a starred one gives is taken before those behind it are evaluated, and
+        what follows them, which changes nothing if it is `calm`."""
+        out = list(items)
+        for i, item in enumerate(out):
+            if isinstance(item, hir.Starred) and not (calm and all(map(steady, out[i + 1 :]))):
+                whole = item if copy is hir.make_dict else item.value
+                out[i] = hir.Starred(item.loc, hir.Call(item.loc, hir.Literal(item.loc, copy), (whole,)))
+        return out
 
     def pair(self, key: ast.expr | None, value: ast.expr) -> hir.Expr:
         if key is None:
@@ -119,6 +153,13 @@ class ExpressionMixin(LoweringBase):
         if isinstance(op, ast.And):
             return hir.Bind(loc, name, first, hir.IfExp(loc, ref, other, ref))
         return hir.Bind(loc, name, first, hir.IfExp(loc, ref, ref, other))
+
+    def number_or(self, node: ast.Call, first: ast.expr, other: float) -> hir.Expr:
+        """`int(text or 0)`: each side is converted on its own, for they need not be of one type."""
+        loc, place, name = self.loc(node), self.loc(first), self.temporary()
+        ref = hir.Name(place, name)
+        found, constant = (hir.Call(loc, self.expr(node.func), (x,)) for x in (ref, hir.Literal(place, other)))
+        return hir.Bind(loc, name, self.expr(first), hir.IfExp(loc, ref, found, constant))
 
     def compare(self, node: ast.Compare, loc: Loc) -> hir.Expr:
         """Every operand is evaluated once, from left to right, as far as the comparisons go."""

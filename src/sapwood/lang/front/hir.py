@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sapwood.lang.errors import Loc
+from sapwood.lang.immutable import immutable
 
 
 def make_tuple(*items: Any) -> tuple[Any, ...]:
@@ -41,6 +42,8 @@ make_set = Marker("make_set", "a set", "use a tuple or a Tensor")
 """make_set(item, ...); an item may be `Starred`."""
 make_dict = Marker("make_dict", "a dict", "use a @struct, or a Tensor")
 """make_dict((key, value), ...): make_tuple of key and value, or `Starred` for `**mapping`."""
+taken = Marker("taken", "a starred item", "give its items names first")
+"""taken(iterable): what it gives now, though what is evaluated next may change it."""
 format_value = Marker("format_value", "an f-string", "pass the parts to print(), or format in the caller")
 """format_value(value, conversion, spec): conversion is "", "s", "r" or "a"; spec is a text, perhaps computed."""
 join_string = Marker("join_string", "an f-string", "pass the parts to print(), or format in the caller")
@@ -61,6 +64,8 @@ match_mapping = Marker("match_mapping", "a mapping pattern", "use `in` and an in
 """match_mapping(subject): whether it is a dict."""
 import_module = Marker("import_module", "import inside a function", "import at the top of the module")
 """import_module(module, name): the module, or what it has under that name, both known at compile time."""
+items_or_none = Marker("items_or_none", "d.get(key, ())", "write an empty list as the default")
+"""items_or_none(d, key): what `d.get(key, ())` gives to a loop, to which all that is empty is alike."""
 mapping_rest = Marker("mapping_rest", "`**rest` in a mapping pattern", "copy the dict and delete the keys")
 """mapping_rest(subject, key, ...): a dict of what the keys leave."""
 
@@ -165,7 +170,7 @@ class Stmt:
     loc: Loc
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StarTarget:
     """`*name` in a target: takes the items that the others leave."""
 
@@ -214,6 +219,13 @@ class For(Stmt):
 @dataclass(eq=False, slots=True)
 class Return(Stmt):
     value: Expr | None
+
+
+@dataclass(eq=False, slots=True)
+class Yield(Stmt):
+    """`yield value` as a statement."""
+
+    value: Expr
 
 
 @dataclass(eq=False, slots=True)
@@ -321,3 +333,5 @@ class FunctionDef:
     writes: frozenset[str] = frozenset()  # names of functions around it that it, or one inside it, assigns
     shared: frozenset[str] = frozenset()  # own names that functions inside it see as they are when these run
     written: frozenset[str] = frozenset()  # those of them that functions inside it assign
+    generator: bool = False  # it has a `yield`
+    moving: frozenset[str] = frozenset()  # free names that loops around it assign

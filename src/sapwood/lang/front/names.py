@@ -25,7 +25,7 @@ def children(node: Any) -> list[Any]:
             return [node.test, node.then, node.other]
         case hir.Bind():
             return [node.value, node.body]
-        case hir.Starred() | hir.NamedExpr() | hir.Assign() | hir.Evaluate():
+        case hir.Starred() | hir.NamedExpr() | hir.Assign() | hir.Evaluate() | hir.Yield():
             return [node.value]
         case hir.Comprehension():
             clauses: list[Any] = []

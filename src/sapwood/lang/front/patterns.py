@@ -16,7 +16,9 @@ class PatternMixin(LoweringBase):
         subject, end = self.temporary(), self.temporary()
         cases: list[hir.Stmt] = []
         truths: set[bool] = set()  # bools that earlier cases have taken
+        constants: list[ast.expr] = []
         for case in node.cases:
+            self.constants[subject] = constants if case in node.cases[-2:] else []  # the last, or before `case _`
             place = self.loc(case.pattern)
             no = self.temporary()
             captured: dict[str, str] = {}
@@ -28,6 +30,8 @@ class PatternMixin(LoweringBase):
                     body = self.pattern(case.pattern, subject, no, captured)
             if isinstance(case.pattern, ast.MatchSingleton) and case.guard is None and case.pattern.value is not None:
                 truths.add(case.pattern.value)
+            if case.guard is None:
+                constants += _names_of_values(case.pattern)
             for name, held in captured.items():  # names are assigned when the whole pattern has matched
                 body.append(hir.Assign(place, name, hir.Name(place, held)))
             if case.guard is not None:
@@ -42,7 +46,8 @@ class PatternMixin(LoweringBase):
         value = hir.Name(loc, subject)
         match node:
             case ast.MatchValue():
-                return [self._require(loc, hir.match_value, no, value, self.expr(node.value))]
+                taken = map(self.expr, self.constants.get(subject, ()))
+                return [self._require(loc, hir.match_value, no, value, self.expr(node.value), *taken)]
             case ast.MatchSingleton():
                 return [self._require(loc, hir.match_singleton, no, value, hir.Literal(loc, node.value))]
             case ast.MatchAs():
@@ -78,16 +83,20 @@ class PatternMixin(LoweringBase):
         yes = self.temporary()
         shared: dict[str, str] = {}
         body: list[hir.Stmt] = []
+        before = self.constants.get(subject, [])
         for i, alternative in enumerate(node.patterns):
             last = i == len(node.patterns) - 1
             next_one = no if last else self.temporary()
             found: dict[str, str] = {}
+            others = [v for p in node.patterns[:i] for v in _names_of_values(p)] if last else []
+            self.constants[subject] = [*before, *others]
             tests = self.pattern(alternative, subject, next_one, found)
             place = self.loc(alternative)
             for name, held in found.items():
                 own = shared.setdefault(name, self.temporary())
                 tests.append(hir.Assign(place, own, hir.Name(place, held)))
             body += tests if last else [hir.Block(place, next_one, [*tests, hir.Leave(place, yes)])]
+        self.constants[subject] = before
         captured.update(shared)
         return [hir.Block(loc, yes, body, tuple(shared.values()))]
 
@@ -141,3 +150,15 @@ class PatternMixin(LoweringBase):
             place = self.call(part, getattr, value, hir.Literal(self.loc(part), name))
             out += self._part(part, place, no, captured)
         return out
+
+
+def _names_of_values(p: ast.pattern) -> list[ast.expr]:
+    """The constants (`Color.RED`) that a pattern takes, whatever else it takes."""
+    match p:
+        case ast.MatchValue(value=ast.Attribute() as value):
+            return [value]
+        case ast.MatchOr(patterns=patterns):
+            return [v for part in patterns for v in _names_of_values(part)]
+        case ast.MatchAs(pattern=ast.pattern() as inner):
+            return _names_of_values(inner)
+    return []

@@ -74,3 +74,21 @@ def shared_names(body: list[hir.Stmt], own: set[str]) -> tuple[set[str], set[str
     written = inner_writes(body) & own
     shared = (shared & own) | written
     return shared, written, shared & hidden & captured
+
+
+def note_loops(body: list[hir.Stmt], around: frozenset[str] = frozenset()) -> None:
+    """Tell nested functions which names that they read are assigned by loops around them: again, once they are made."""
+    stack: list[tuple[Any, frozenset[str]]] = [(node, around) for node in body]
+    while stack:
+        node, names = stack.pop()
+        match node:
+            case hir.For():
+                names |= {*node.assigned, *target_names(node.target)}
+            case hir.While():
+                names |= {*node.assigned}
+            case hir.Comprehension():
+                names |= {*node.assigned, *node.names}
+            case hir.Lambda() | hir.Define() if node.function.free & names:
+                node.function.moving |= node.function.free & names
+                note_loops(node.function.body, node.function.moving)
+        stack += [(child, names) for child in children(node)]

@@ -10,6 +10,7 @@ from sapwood.lang.errors import GlobalAssignment, Loc
 from sapwood.lang.front import hir
 from sapwood.lang.front.base import LoweringBase
 from sapwood.lang.front.expressions import inert
+from sapwood.lang.front.memoised import memoised, memoising
 from sapwood.lang.front.names import assigned, target_names
 from sapwood.lang.front.tables import INPLACE
 
@@ -28,6 +29,12 @@ class StatementMixin(LoweringBase):
                 return []
             case ast.Expr(value=ast.Constant()):
                 return []
+            case ast.Expr(value=ast.Yield(value=value)):
+                return [hir.Yield(loc, hir.Literal(loc, None) if value is None else self.expr(value))]
+            case ast.Expr(value=ast.YieldFrom(value=iterable)):
+                name = self.temporary()
+                body: list[hir.Stmt] = [hir.Yield(loc, hir.Name(loc, name))]
+                return [hir.For(loc, name, self.expr(iterable), body, [], (name,))]
             case ast.Expr():
                 return [hir.Evaluate(loc, self.expr(node.value))]
             case ast.Assign():
@@ -48,7 +55,7 @@ class StatementMixin(LoweringBase):
             case ast.While():
                 return self.while_loop(node, loc)
             case ast.For():
-                iterable = self.expr(node.iter)
+                iterable = self.iterable(node.iter)
                 target, extra = self.target(node.target)
                 body, other = extra + self.block(node.body), self.block(node.orelse)
                 names = tuple(sorted(assigned(body) | target_names(target)))
@@ -76,6 +83,8 @@ class StatementMixin(LoweringBase):
                 test = hir.Call(loc, hir.Literal(loc, operator.not_), (self.expr(node.test),))
                 return [hir.If(loc, test, [hir.Raise(self.loc(node.test), failure)], [])]
             case ast.FunctionDef():
+                if len(node.decorator_list) == 1 and memoising(node.decorator_list[0], self.scope):
+                    return self.memoised(node)
                 if node.decorator_list:
                     raise self.refuse(node.decorator_list[0], "a decorator on a nested function", "remove it")
                 return [hir.Define(loc, node.name, self.function(node, node.name))]
@@ -86,6 +95,15 @@ class StatementMixin(LoweringBase):
             case ast.Global():
                 raise GlobalAssignment(loc, name=node.names[0], scope="global")
         raise self.refuse(node)
+
+    def memoised(self, node: ast.FunctionDef) -> list[hir.Stmt]:
+        star = node.args.vararg
+        if star is not None:
+            hint = "name each parameter"
+            raise self.refuse(star, "a cache of a function with *args", hint)
+        if any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(node)):
+            raise self.refuse(node.decorator_list[0], "a cache of a generator function", "remove it, or return a list")
+        return self.block(memoised(node))
 
     def imports(self, node: ast.Import | ast.ImportFrom, loc: Loc) -> list[hir.Stmt]:
         """Modules are known at compile time: the names are constants, as those of the module around."""

@@ -61,8 +61,8 @@ REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.AsyncFor: ("async for", "compiled code runs to the end without awaiting"),
     ast.AsyncFunctionDef: ("async def", "compiled code runs to the end without awaiting"),
     ast.Await: ("await", "compiled code runs to the end without awaiting"),
-    ast.Yield: ("yield", "write the values into a Tensor, or take a function as parameter"),
-    ast.YieldFrom: ("yield from", "write the values into a Tensor, or take a function as parameter"),
+    ast.Yield: ("the value of a yield", "nothing is sent to a generator here: write `yield x` as a statement"),
+    ast.YieldFrom: ("the value of a yield from", "write `yield from x` as a statement"),
     ast.ClassDef: ("a class inside a function", "define a @struct at the top of the module"),
     ast.Starred: ("a starred expression", "write the items out"),
 }

@@ -10,11 +10,11 @@ from typing import Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadConversion
-from sapwood.lang.infer.characters import is_character
 from sapwood.lang.infer.heap import rules_of
-from sapwood.lang.infer.join import present
 from sapwood.lang.infer.narrow import is_none, is_optional, some
+from sapwood.lang.infer.text.characters import is_character
 from sapwood.lang.ir.ssa import Var
+from sapwood.lang.join import present
 from sapwood.lang.ops import arith, heap, objects
 from sapwood.lang.ops.objects import OBJECT, api
 from sapwood.lang.types import BOOL, F64, I64, U64
@@ -28,7 +28,7 @@ def box(w: Any, value: Value) -> Var:
     b = w.b
     if is_optional(value):
         missing = b.materialize(is_none(b, value))
-        found = w.branch(
+        found = w.choose(
             missing, lambda: objects.constant_object(b, None), lambda: box(w, some(b, value))
         )
         assert isinstance(found, Var)
@@ -44,6 +44,10 @@ def box(w: Any, value: Value) -> Var:
             return objects.as_object(b, value)
         case Agg(type=ty.Complex()):
             return api(b, "PyComplex_FromDoubles", tuple(b.convert(v, F64) for v in value.items))
+        case Agg(type=ty.Enum()):
+            from sapwood.lang.infer.classes.enums import box_member
+
+            return box_member(w, value)
         case Agg(type=ty.Tuple()):
             return pack(w, [box(w, i) for i in value.items])
         case Agg(type=ty.Struct(cls=cls, frozen=True)):
@@ -74,7 +78,7 @@ def unbox(w: Any, x: Var, spec: Spec) -> Value:
             return Known(None)
         case Spec(kind="leaf", data=ty.Ref(target=target, nullable=True)):
             inner = Spec("leaf", ty.Ref(target))
-            return w.branch(is_none_object(w, x), lambda: Known(None), lambda: unbox(w, x, inner))
+            return w.choose(is_none_object(w, x), lambda: Known(None), lambda: unbox(w, x, inner))
         case Spec(kind="leaf", data=ty.Ref(target=ty.Object())):
             return x
         case Spec(kind="leaf", data=ty.Ref(target=target)):
@@ -83,8 +87,12 @@ def unbox(w: Any, x: Var, spec: Spec) -> Value:
             return _scalar(w, x, t)
         case Spec(kind="agg", data=ty.Complex() as t):
             return _complex(w, x, t)
+        case Spec(kind="agg", data=ty.Enum(cls=cls)):
+            from sapwood.lang.infer.classes.enums import unbox_member
+
+            return unbox_member(w, x, cls)
         case Spec(kind="agg", data=ty.Optional(), items=(_, inner)):
-            return w.branch(is_none_object(w, x), lambda: Known(None), lambda: unbox(w, x, present(inner)))
+            return w.choose(is_none_object(w, x), lambda: Known(None), lambda: unbox(w, x, present(inner)))
         case Spec(kind="agg", data=ty.Tuple() as t, items=items):
             return Agg(t, tuple(unbox(w, i, s) for i, s in zip(unpack(w, x, len(items)), items, strict=True)))
         case Spec(kind="agg", data=ty.Struct(cls=cls, frozen=True) as t, items=items):
@@ -111,7 +119,7 @@ def _scalar(w: Any, x: Var, t: ty.Scalar) -> Value:
             demand(w, is_int, x, "float")
             return api(b, "PyFloat_AsDouble", (x,), F64, "minus one")
 
-        found = w.branch(exact, lambda: api(b, "PyFloat_AsDouble", (x,), F64, "minus one"), from_int)
+        found = w.choose(exact, lambda: api(b, "PyFloat_AsDouble", (x,), F64, "minus one"), from_int)
         assert isinstance(found, Var)
         return b.convert(found, t)
     demand(w, objects.is_of_type(b, x, "PyLong_Type"), x, "int")
@@ -136,7 +144,7 @@ def _complex(w: Any, x: Var, t: ty.Complex) -> Value:
 def _in_range(w: Any, n: Var, t: ty.Scalar) -> Value:
     import operator
 
-    from sapwood.lang.ops.numeric import int_range
+    from sapwood.lang.bits import int_range
     from sapwood.lang.ops.operators import binary
 
     low, high = int_range(t)
@@ -154,7 +162,7 @@ def demand(w: Any, good: Var, x: Var, expected: str) -> None:
         w.b.emit(objects.wrong_type, (x,), (), {"expected": expected})
         return Known(None)
 
-    w.branch(w.b.materialize(logical_not(w.b, good)), wrong, lambda: Known(None))
+    w.choose(w.b.materialize(logical_not(w.b, good)), wrong, lambda: Known(None))
 
 
 def is_none_object(w: Any, x: Var) -> Var:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sapwood.lang.bits import int_range
 from sapwood.lang.errors import NOWHERE, BadConversion, LiteralOverflow, Loc, NotConstant
 from sapwood.lang.ir.ssa import Op, Region, Var
 from sapwood.lang.ops.base import Operation
-from sapwood.lang.ops.numeric import int_range, round_float
-from sapwood.lang.types import BOOL, F64, I64, Bytes, Character, Leaf, Ref, Scalar, Simd, Str, elem_of, like
+from sapwood.lang.ops.numeric import round_float
+from sapwood.lang.types import BOOL, F64, I64, Bytes, Character, Enum, Leaf, Ref, Scalar, Simd, Str, elem_of, like
 from sapwood.lang.values import Agg, Known, Value, describe, type_name
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Builder:
         self.loc: Loc = NOWHERE
         self.unchecked = False
         self.guard: Guard | None = None  # the innermost try whose body is being walked
+        self.sizes: dict[Var, Any] = {}  # texts whose sizes were read before the loop that is walked (text/sizes.py)
         self.below: dict[Var, set[Var]] = {}  # i -> dims that i is proven to be in [0, dim) of
 
     @property
@@ -107,12 +109,22 @@ class Builder:
                 from sapwood.lang.library.text_object import text_character
 
                 return self.interpreter.call_function(text_character, (code,))  # type: ignore[return-value]
+            case Agg(type=Enum()):
+                from sapwood.lang.infer.classes.enums import underlying
+
+                found = underlying(self, value)
+                if found is not value:
+                    return self.materialize(found, what)
         raise BadConversion(
             self.loc, found=describe(value), expected="a number", hint=f"{what} must be a number here"
         )
 
     def coerce(self, value: Value, type: Leaf) -> Var:
         """Implicit conversion to a declared type: literals take it, ints widen, int -> float. Nothing else."""
+        if isinstance(value, Agg) and isinstance(value.type, Enum):
+            from sapwood.lang.infer.classes.enums import underlying
+
+            value = underlying(self, value)
         if isinstance(value, Var):
             if value.type == type:
                 return value

@@ -1,4 +1,4 @@
-"""Python's built-in functions inside compiled code, one entry a function. (`math` is in math_module.py.)"""
+"""Python's built-in functions inside compiled code, one entry a function. (`math` is in numbers/math_module.py.)"""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sapwood.lang.api.dtypes import scalar_type
 from sapwood.lang.api.objects import as_object
 from sapwood.lang.errors import BadOperand, NotConstant, StaticAssertFailed
 from sapwood.lang.front import hir
-from sapwood.lang.infer.join import default_leaf
-from sapwood.lang.infer.ranges import make_range
+from sapwood.lang.infer.iteration.ranges import make_range
 from sapwood.lang.ir.ssa import Var
+from sapwood.lang.join import default_leaf
 from sapwood.lang.ops import arith, control
 from sapwood.lang.ops.operators import binary, check_zero, magnitude, require_index, unary
 from sapwood.lang.python_texts import python_text
@@ -99,7 +99,7 @@ def _abs(walker: Walker, x: Value) -> Value:
 
 @builtin(builtins.divmod)
 def _divmod(walker: Walker, x: Value, y: Value) -> Value:
-    from sapwood.lang.infer.struct_operators import operator_method
+    from sapwood.lang.infer.classes.struct_operators import operator_method
 
     b = walker.b
     if _has_object(x, y):
@@ -181,7 +181,7 @@ def _print(
         raise BadOperand(b.loc, function="print", detail=f"cannot print to {describe(file)}", hint=hint)
     known = isinstance(sep, Known) and isinstance(end, Known) and flush == Known(False)
     if not known or not all(isinstance(a, Known) or isinstance(a, Var) and isinstance(a.type, ty.Scalar) for a in args):
-        from sapwood.lang.infer.text_format import print_values
+        from sapwood.lang.infer.text.formatting import print_values
 
         return print_values(walker, args, sep, end, flush)
     parts = [str(a.value) if isinstance(a, Known) else None for a in args]
@@ -205,7 +205,7 @@ def _import(walker: Walker, module: Value, name: Value) -> Value:
     """`import module`, or `from module import name`, in a function: done when it is compiled."""
     import importlib
 
-    from sapwood.lang.infer.structs import lift
+    from sapwood.lang.infer.classes.structs import lift
 
     path, what = walker.b.known(module, "the module"), walker.b.known(name, "the name")
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
+from sapwood.lang.declared import Bindings
 from sapwood.lang.errors import (
     ClosureEscapes,
     CompileError,
@@ -22,15 +23,18 @@ from sapwood.lang.errors import (
 )
 from sapwood.lang.front import hir
 from sapwood.lang.front.names import walk_statements
+from sapwood.lang.infer.adapt import adapt
 from sapwood.lang.infer.builder import Builder
-from sapwood.lang.infer.declared import Bindings, fit_parameter
-from sapwood.lang.infer.generators import STATE
+from sapwood.lang.infer.fit import fit_parameter
 from sapwood.lang.infer.heap import Dead
 from sapwood.lang.infer.interpreter import Instance, declare_parameters
-from sapwood.lang.infer.join import Clash, adapt, join, storable
+from sapwood.lang.infer.iteration.adapters import lazy
+from sapwood.lang.infer.iteration.generator_functions import GeneratorCode
+from sapwood.lang.infer.iteration.generators import STATE
 from sapwood.lang.infer.loops import Loop
 from sapwood.lang.infer.names import MARK, WRITTEN, is_shared, is_written, plain_name
 from sapwood.lang.ir.ssa import Function, Region, Var
+from sapwood.lang.join import Clash, join, storable
 from sapwood.lang.ops import control
 from sapwood.lang.values import Agg, Known, Spec, Unbound, Value, describe, leaves_of, rebuild, spec_of
 
@@ -106,13 +110,25 @@ class ClosureMixin:
         code = target.type.code
         defaults = {n[1:]: v for n, v in zip(target.type.names, target.items, strict=True) if n[0] == "="}
         values = self.bind_arguments(code, code.name, args, kwargs, defaults, loc)
+        if code.generator:
+            return self._generator(target, values)
         try:
             if self._recursive(code):
                 return self._call_recursive(target, values, loc)
             return self._inline_closure(target, values, loc)
         except CompileError as e:
-            e.called_from(f"{code.name}({', '.join(map(describe, values))})", loc)
+            if "$" not in code.name:  # one of the compiler's own (front/memoised.py)
+                e.called_from(f"{code.name}({', '.join(map(describe, values))})", loc)
             raise
+
+    def _generator(self, target: Agg, values: list[Value]) -> Value:
+        assert isinstance(target.type, ty.Closure)
+        code = target.type.code
+        python, typevars = self.interp.closure_scopes[code]
+        captured = dict(zip(target.type.names, target.items, strict=True))
+        declared = declare_parameters(code, python, nested=True)
+        run = GeneratorCode(code, python, declared, captured, self.b.unchecked, typevars, target)
+        return lazy("generator function", *values, code=run)
 
     def _recursive(self, code: hir.FunctionDef) -> bool:
         if code.name in code.free and self.interp.kernel is None:
@@ -234,17 +250,15 @@ class ClosureMixin:
     def _closure_instance(
         self, target: Agg, values: list[Value], shared: dict[str, Value], declared: list[Any]
     ) -> Instance:
-        from sapwood.lang.fingerprint import symbol_text
         from sapwood.lang.infer.walker import FunctionWalker
+        from sapwood.lang.loading.fingerprint import symbol_text
 
         assert isinstance(target.type, ty.Closure)
         code = target.type.code
         specs = tuple(spec_of(v) for v in (target, *values, *shared.values()))
         key = (code, specs, tuple(shared))
-        known = self.interp.instances.get(key)
+        known = self.interp.known(key)
         if known is not None:
-            if known.result is None:
-                known.function.recursive = True
             return known
         python, typevars = self.interp.closure_scopes[code]
         params = [Var(t) for s in specs for t in s.leaves()]
@@ -253,11 +267,8 @@ class ClosureMixin:
         closure = inside[0]
         assert isinstance(closure, Agg)
         body = Region()
-        name = f"{symbol_text(code.name)}.{len(self.interp.instances)}"
-        function = Function(name, tuple(params), (), body, "host", code.loc)
-        instance = Instance(key, specs, function, key)
-        self.interp.instances[key] = instance
-        self.interp.order.append(instance)
+        function = Function(self.interp.name(symbol_text(code.name)), tuple(params), (), body, "host", code.loc)
+        instance = Instance(code, specs, function, key)
         builder = Builder(self.interp, body)
         builder.unchecked = self.b.unchecked
         captured = dict(zip(target.type.names, closure.items, strict=True))
@@ -265,7 +276,8 @@ class ClosureMixin:
             self.interp, builder, code, python, declared, code.name, captured, typevars, itself=closure
         )
         start = dict(zip(shared, inside[1 + len(values) :], strict=True))
-        walker.run_closure(instance, inside[1 : 1 + len(values)], start, list(filter(is_written, shared)))
+        with self.interp.walking(instance):
+            walker.run_closure(instance, inside[1 : 1 + len(values)], start, list(filter(is_written, shared)))
         return instance
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ast
 import builtins
-import enum
 from typing import TYPE_CHECKING, Any
 
-from sapwood.lang.api.annotations import Parameterised
 from sapwood.lang.api.dtypes import dtype_of
-from sapwood.lang.boxed import Boxed
+from sapwood.lang.constants import constant_problem
 from sapwood.lang.errors import CompileError, Loc
-from sapwood.lang.errors_generic import ComptimeFailed, ComptimeName, NotAConstant
-from sapwood.lang.types import BOOL, F64, I64, Scalar, Simd
+from sapwood.lang.errors.generic import ComptimeFailed, ComptimeName, NotAConstant
+from sapwood.lang.oracles.boxed import Boxed
+from sapwood.lang.types import BOOL, F64, I64, Scalar
 from sapwood.lang.values import Agg, Known, Unbound, Value, describe
 
 if TYPE_CHECKING:
@@ -22,37 +21,6 @@ _MISSING = object()
 
 
 # -- what may be a constant ----------------------------------------------------------------------------
-
-
-_PLAIN = (bool, int, float, complex, str, bytes, enum.Enum, type, range, slice, Parameterised)
-
-
-def constant_problem(x: Any) -> str | None:
-    """Why `x` cannot be a constant, as a hint; None if it can."""
-    if x is None or isinstance(x, _PLAIN):
-        return None
-    if x is ... or x is NotImplemented or callable(x):
-        return None
-    if isinstance(x, tuple | frozenset):
-        return next(filter(None, map(constant_problem, x)), None)
-    info = getattr(type(x), "__sapwood_struct__", None)
-    if info is not None:
-        if not info.frozen:
-            return f"write @struct(frozen=True) for {type(x).__name__}: a mutable struct could change"
-        return next(filter(None, (constant_problem(getattr(x, n)) for n in info.fields)), None)
-    parameters = getattr(type(x), "__dataclass_params__", None)
-    if parameters is not None:
-        if not parameters.frozen:
-            return f"write @dataclass(frozen=True) for {type(x).__name__}: a mutable object could change"
-        names = type(x).__dataclass_fields__
-        return next(filter(None, (constant_problem(getattr(x, n)) for n in names)), None)
-    if isinstance(x, list | set | dict | bytearray):
-        return "make a tuple of it: tuple(x)"
-    if type(x).__module__.partition(".")[0] == "numpy":
-        return "make a tuple of it: tuple(x.tolist())"
-    if isinstance(x, Boxed | Scalar | Simd) or type(x).__module__.startswith("sapwood."):
-        return None
-    return "constants are numbers, text, None, dtypes, functions, enum members, and tuples and frozen structs of them"
 
 
 def require_constant(x: Any, what: str, loc: Loc) -> Any:
@@ -69,7 +37,7 @@ def _kind(x: Any) -> str:
 
 def constant_value(b: Any, x: Any) -> Value:
     """A constant as an abstract value; NumPy's scalars and boxed numbers become numbers of their dtype."""
-    from sapwood.lang.infer.structs import lift
+    from sapwood.lang.infer.classes.structs import lift
 
     if isinstance(x, Boxed):
         return Known(x.value) if x.type in (I64, F64, BOOL) else b.const(x.value, x.type)

@@ -9,6 +9,7 @@ from sapwood.lang.api.annotations import SIMD, Const, Parameterised, Ptr, StackA
 from sapwood.lang.api.dtypes import scalar_type
 from sapwood.lang.errors import BadConversion, Loc, NotCallable, WrongArgumentCount
 from sapwood.lang.infer import layout
+from sapwood.lang.infer.classes.heap_structs import struct_of
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith, convert, memory, simd
 from sapwood.lang.ops.operators import truth
@@ -35,14 +36,36 @@ def convert_number(w: Any, f: type, args: list[Value], loc: Loc) -> Value | None
         return _number_of_object(w, x, scalar)
     if isinstance(x, Known) and isinstance(x.value, int | float):
         return w.b.const(convert.convert_value(F64 if isinstance(x.value, float) else I64, scalar, x.value), scalar)
+    own = _number_of_struct(w, f, x, loc)
+    if own is not None:
+        return own
     if not isinstance(x, Var) or not isinstance(x.type, ty.Scalar | ty.Simd):
         hint = f"{name} takes a number"
+        if struct_of(x) is not None and f in (int, float):
+            hint = f"{hint}, or a struct with a method __{name}__"
         if isinstance(x, Agg) and isinstance(x.type, ty.Complex):
             hint = "take its .real or .imag, or abs()"
         raise BadConversion(loc, found=describe(x), expected=scalar, hint=hint)
     if f is int and isinstance(x.type, ty.Scalar) and x.type.is_float and not w.b.unchecked:
         _check_int(w, x)
     return w.b.convert(x, ty.like(x.type, scalar))
+
+
+def _number_of_struct(w: Any, f: type, x: Value, loc: Loc) -> Value | None:
+    """int(x) or float(x) of a struct, by its own `__int__`, `__float__` or `__index__`."""
+    if f not in (int, float) or struct_of(x) is None:
+        return None
+    for name in (f"__{f.__name__}__", "__index__"):
+        method = w.method_of(x, name)
+        if method is None:
+            continue
+        own, expected = (float, F64) if name == "__float__" else (int, I64)
+        found = w.b.materialize(w.call(method, [], {}, loc))
+        if found.type != expected:
+            hint = f"{name} has to return {own.__name__}: {own.__name__}(...) of what it returns"
+            raise BadConversion(loc, found=f"{describe(found)}, which {name} returned,", expected=expected, hint=hint)
+        return w.b.convert(found, F64 if f is float else I64)
+    return None
 
 
 def _number_of_object(w: Any, x: Var, scalar: ty.Scalar) -> Value:
@@ -83,7 +106,7 @@ def construct_parameterised(
     if f.origin is StackArray:
         return _stack_array(w, f, args)
     if f.origin is Ptr:
-        from sapwood.lang.infer.declared import concrete_type, declare
+        from sapwood.lang.declared import concrete_type, declare
 
         target = concrete_type(declare(f, "Ptr", b.loc))
         assert isinstance(target, ty.Ptr)
@@ -98,8 +121,8 @@ def construct_parameterised(
 
 def _native(w: Any, f: Parameterised, args: list[Value]) -> Value:
     """`List[int](iterable)` in compiled code: a list with declared elements."""
-    from sapwood.lang.infer.declared import declare, spec_of_declared
-    from sapwood.lang.infer.lists import collect, new_list
+    from sapwood.lang.declared import declare, spec_of_declared
+    from sapwood.lang.infer.containers.lists import collect, new_list
 
     spec = spec_of_declared(declare(f, f.origin.__name__, w.b.loc), w.typevars)
     if spec is None or len(args) > 1:
@@ -108,14 +131,14 @@ def _native(w: Any, f: Parameterised, args: list[Value]) -> Value:
     if isinstance(target, ty.List):
         return collect(w, args[0], target.elem) if args else new_list(w, target.elem, Known(0))
     if isinstance(target, ty.Dict):
-        from sapwood.lang.infer.dicts import new_dict, update
+        from sapwood.lang.infer.containers.dicts import new_dict, update
 
         d = new_dict(w, target.key, target.value)
         if args:
             update(w, d, args[0])
         return d
-    from sapwood.lang.infer.sets import new_set
-    from sapwood.lang.infer.sets import update as update_set
+    from sapwood.lang.infer.containers.sets import new_set
+    from sapwood.lang.infer.containers.sets import update as update_set
 
     s = new_set(w, target.elem)
     if args:
@@ -157,7 +180,7 @@ def _simd(w: Any, f: Parameterised, args: list[Value]) -> Value:
 
 
 def _stack_array(w: Any, f: Parameterised, args: list[Value]) -> Value:
-    from sapwood.lang.infer.declared import concrete_type, declare
+    from sapwood.lang.declared import concrete_type, declare
 
     b = w.b
     elem = concrete_type(declare(f.args[0], "StackArray", b.loc), w.typevars)

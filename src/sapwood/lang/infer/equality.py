@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import enum
 import operator
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from sapwood.lang import types as ty
-from sapwood.lang.infer.iteration import choose
 from sapwood.lang.infer.narrow import is_none, is_optional, some
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.objects import OBJECT
-from sapwood.lang.ops.operators import logical_and, logical_not, truth, tuple_items
+from sapwood.lang.ops.operators import SYMBOLS, logical_and, logical_not, truth, tuple_items
 from sapwood.lang.types import BOOL
-from sapwood.lang.values import Agg, Known, Value, Var
+from sapwood.lang.values import Agg, Known, Value, Var, describe
 
 
 def compare_with(w: Any, fn: Any, x: Value, y: Value) -> Value:
@@ -56,6 +56,12 @@ def unlike_equality(w: Any, fn: Any, x: Value, y: Value) -> Value | None:
 
 def _kind(v: Value) -> Any:
     """What values can only be equal to others of; None: unknown, they are compared."""
+    member = _member_class(v)
+    if member is not None:
+        if "__eq__" in vars(member):
+            return None
+        v = v if member._member_type_ is object else Known(member._member_type_())
+        return member if member._member_type_ is object else _kind(v)
     match v:
         case Var(type=ty.Scalar()) | Known(value=bool() | int() | float() | complex()) | Agg(type=ty.Complex()):
             return "number"
@@ -73,13 +79,18 @@ def _kind(v: Value) -> Any:
             return type(value)
         case Agg(type=ty.Struct(cls=cls)):
             return _kind_of_class(cls)
-        case Known(value=value) if isinstance(value, enum.Enum):
-            return type(value)
     return None
 
 
+def _member_class(v: Value) -> Any:
+    if isinstance(v, Known):
+        return type(v.value) if isinstance(v.value, enum.Enum) else None
+    return v.type.cls if isinstance(v, Agg) and isinstance(v.type, ty.Enum) else None
+
+
 _KINDS: dict[type, Any] = {
-    ty.List: list, ty.Dict: dict, ty.Set: set, ty.Str: str, ty.Bytes: bytes, ty.ByteArray: bytes,
+    ty.List: list, ty.TupleOf: tuple, ty.Dict: dict, ty.Counter: dict, ty.Set: set, ty.Deque: deque, ty.Str: str,
+    ty.Bytes: bytes, ty.ByteArray: bytes,
 }  # fmt: skip
 
 
@@ -116,7 +127,7 @@ def _cheap(v: Value) -> bool:
 
 def both(w: Any, test: Value, more: Callable[[], Value]) -> Value:
     """`test and more()`, of bools."""
-    return choose(w, test, lambda: _as_bool(w, more()), lambda: Known(False), "a comparison")
+    return w.choose(test, lambda: _as_bool(w, more()), lambda: Known(False), "a comparison")
 
 
 def _as_bool(w: Any, x: Value) -> Value:
@@ -146,8 +157,8 @@ def _equal_optional(w: Any, x: Value, y: Value) -> Value:
         there = logical_not(w.b, b if isinstance(a, Known) else a)
         return both(w, there, lambda: equal(w, held(x), held(y)))
     same = w.b.emit1(arith.compare, (w.b.materialize(a), w.b.materialize(b)), BOOL, test="eq")
-    return choose(
-        w, same, lambda: choose(w, a, lambda: Known(True), lambda: _as_bool(w, equal(w, held(x), held(y))), "=="),
+    return w.choose(
+        same, lambda: w.choose(a, lambda: Known(True), lambda: _as_bool(w, equal(w, held(x), held(y))), "=="),
         lambda: Known(False), "a comparison",
     )  # fmt: skip
 
@@ -166,12 +177,41 @@ def ordered(w: Any, fn: Any, x: Value, y: Value) -> Value:
     def rest(k: int) -> Value:
         if k == min(len(xs), len(ys)):
             return Known(fn(len(xs), len(ys)))
+        if k > 0 and has_no_order(fn, xs[k], ys[k]):
+            return w.choose(equal(w, xs[k], ys[k]), lambda: rest(k + 1), lambda: raise_no_order(w, fn, xs[k]))
         if k == len(xs) - 1 == len(ys) - 1:
             return ordered(w, fn, xs[k], ys[k])
-        return choose(
-            w, equal(w, xs[k], ys[k]), lambda: rest(k + 1), lambda: _as_bool(w, ordered(w, fn, xs[k], ys[k])),
+        return w.choose(
+            equal(w, xs[k], ys[k]), lambda: rest(k + 1), lambda: _as_bool(w, ordered(w, fn, xs[k], ys[k])),
             "a comparison",
         )  # fmt: skip
 
     return rest(0)
+
+
+_ORDER = {
+    operator.lt: ("__lt__", "__gt__"), operator.le: ("__le__", "__ge__"),
+    operator.gt: ("__gt__", "__lt__"), operator.ge: ("__ge__", "__le__"),
+}  # fmt: skip
+
+
+def has_no_order(fn: Any, x: Value, y: Value) -> bool:
+    """Whether two items of one type cannot be compared: a mistake only where the items before them are equal."""
+    from sapwood.lang.infer.classes.heap_structs import struct_of
+    from sapwood.lang.infer.classes.structs import find_method, info_of
+
+    if describe(x) != describe(y):
+        return False
+    if struct_of(x) is not None:
+        return not any(name in info_of(x).generated or find_method(x, name) is not None for name in _ORDER[fn])
+    is_dict = isinstance(x, Var) and isinstance(x.type, ty.Ref) and isinstance(x.type.target, ty.Dict)
+    return x == Known(None) or is_dict and not isinstance(x.type.target, ty.Counter)  # type: ignore[union-attr]
+
+
+def raise_no_order(w: Any, fn: Any, x: Value) -> Value:
+    """What Python raises for two such items."""
+    from sapwood.lang.infer.containers.lists import raise_now
+
+    name = describe(x).partition("[")[0]
+    return raise_now(w, TypeError, f"'{SYMBOLS[fn]}' not supported between instances of '{name}' and '{name}'")
 

@@ -9,24 +9,27 @@ body, each `break`, `continue` and `return`, and an exception.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
+from sapwood.lang.declared import ANY
 from sapwood.lang.errors import BadOperand, CompileError, Loc, MaybeUnbound, RaiseNeedsException
-from sapwood.lang.errors_exceptions import (
+from sapwood.lang.errors.exceptions import (
     ExceptNeedsClass,
     LocalException,
     NoActiveException,
     NotContextManager,
 )
 from sapwood.lang.front import hir
+from sapwood.lang.infer.adapt import adapt, fresh
 from sapwood.lang.infer.border import box, get_attr
-from sapwood.lang.infer.declared import ANY
 from sapwood.lang.infer.heap import Dead
-from sapwood.lang.infer.join import adapt, fresh
 from sapwood.lang.infer.loops import Context
 from sapwood.lang.infer.python_objects import call_object
+from sapwood.lang.infer.text.characters import is_character
 from sapwood.lang.ir.ssa import Op, Region
 from sapwood.lang.ops import control
 from sapwood.lang.ops import exceptions as ops
@@ -133,7 +136,7 @@ class ExceptionMixin:
         conversions: dict[Op, list[Op]] = {}
         for op in edges:
             values, block = guard.names[op], Region()
-            with self.at(block, op.loc):
+            with self.at(block, op.loc, values):
                 op.edge = tuple(leaf for n, spec in moved for leaf in adapt(self.b, values[n], spec))
             op.handler = guard
             if block.ops:
@@ -183,7 +186,7 @@ class ExceptionMixin:
 
         def handler() -> bool:
             record = self._catch()
-            return self._while_handling(record, final, lambda: self._reraise(record), s.loc)
+            return self.while_handling(record, final, lambda: self._reraise(record), s.loc)
 
         context = Context("final", unwind=final, guard=self.b.guard)
         return self.protect(lambda: self._inside(context, body), handler, final, s.loc)
@@ -217,7 +220,7 @@ class ExceptionMixin:
         record = self._catch()
         if h.name is not None:
             self.assign(h.name, Agg(ty.Caught(), (record,)), h.loc)
-        return self._while_handling(record, lambda: self.block(h.body), None, h.loc, h.name)
+        return self.while_handling(record, lambda: self.block(h.body), None, h.loc, h.name)
 
     def _catch(self) -> Var:
         return self.b.emit1(ops.catch_error, (), ops.RECORD)
@@ -227,7 +230,7 @@ class ExceptionMixin:
         self.b.emit(ops.reraise, operands, (), {"keep": True} if keep else {})
         return True
 
-    def _while_handling(self, record: Var, body: Walk, end: Walk | None, loc: Loc, name: str | None = None) -> bool:
+    def while_handling(self, record: Var, body: Walk, end: Walk | None, loc: Loc, name: str | None = None) -> bool:
         """Walk `body` while the exception in `record` is being handled. It becomes the context of one that `body`
         raises; else `end` says what becomes of it. `name` is that of the exception, and ends with the handler."""
 
@@ -261,6 +264,8 @@ class ExceptionMixin:
     # -- with -------------------------------------------------------------------------------------
 
     def with_statement(self, s: hir.With) -> bool:
+        if self._is_suppress(s.context):
+            return self._suppress(s)
         manager = self.expr(s.context)
         loc = self.b.loc = s.context.loc
         enter, exit = self.method_of(manager, "__enter__"), self.method_of(manager, "__exit__")
@@ -293,14 +298,31 @@ class ExceptionMixin:
                     return self._discard(record) if test.value else self._reraise(record)
                 return self.split(test, (lambda: self._discard(record), lambda: self._reraise(record)), loc)
 
-            return self._while_handling(record, leave, end, loc)
+            return self.while_handling(record, leave, end, loc)
 
         context = Context("final", unwind=final, guard=self.b.guard)
         return self.protect(lambda: self._inside(context, body), handler, final, s.loc)
 
+    def _is_suppress(self, e: hir.Expr) -> bool:
+        """Whether it is `suppress(...)`, whose arguments are classes, which no value of run time can tell."""
+        if not isinstance(e, hir.Call):
+            return False
+        place = e.callee
+        while isinstance(place, hir.Call) and isinstance(place.callee, hir.Literal) and place.callee.value is getattr:
+            place = place.args[0]
+        return isinstance(place, hir.Name) and self.expr(e.callee) == Known(suppress)
+
+    def _suppress(self, s: hir.With) -> bool:
+        assert isinstance(s.context, hir.Call)
+        loc = s.context.loc
+        if s.target is not None:
+            self.assign(s.target, Known(None), s.loc)
+        classes = hir.Call(loc, hir.Literal(loc, hir.make_tuple), s.context.args)
+        return self.try_statement(hir.Try(s.loc, s.body, [hir.Handler(loc, classes, None, [])], [], []))
+
     def _exit(self, exit: Agg, record: Var | None, loc: Loc) -> Value:
         """Call `__exit__` in place, with the exception in `record`. Its parameters may be annotated with any type."""
-        from sapwood.lang.infer.calls import _defaults
+        from sapwood.lang.infer.calls import defaults_of
 
         function: Any = exit.type.function  # type: ignore[attr-defined]
         code = self.interp.hir(function)
@@ -308,7 +330,7 @@ class ExceptionMixin:
         given: list[Value] = [Known(None) if record is None else Agg(ty.Caught(p), (record,)) for p in parts]
         self.b.loc = loc
         name = function.__wrapped__.__name__
-        values = self.bind_arguments(code, name, [exit.items[0], *given], {}, _defaults(function), loc)
+        values = self.bind_arguments(code, name, [exit.items[0], *given], {}, defaults_of(function), loc)
         unchecked = function.options.unchecked
         try:
             return self.inline(code, function.__wrapped__, [ANY] * len(values), values, {}, unchecked, loc)
@@ -446,11 +468,15 @@ class ExceptionMixin:
         match value:
             case Known(value=tuple() as items):
                 return {"tuple": [self._part(Known(i), operands) for i in items]}
+            case Known(value=Enum()):
+                pass
             case Known(value=str() | int() | float() | None as plain):
                 return {"value": plain}
             case Agg(type=ty.Tuple(), items=items):
                 return {"tuple": [self._part(i, operands) for i in items]}
-        plain = isinstance(value, Var) and isinstance(value.type, ty.Scalar)
+        if is_character(value):
+            value = self.b.materialize(value)
+        plain = isinstance(value, Var) and (isinstance(value.type, ty.Scalar) or value.type == ty.Ref(ty.Str()))
         operands.append(value if plain else box(self, value))  # type: ignore[arg-type]
         return None
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
+from sapwood.lang.declared import Declared
 from sapwood.lang.errors import WrongArgumentCount, WrongArgumentType
 from sapwood.lang.external import Callback, External
-from sapwood.lang.infer.declared import Declared, fit_argument
+from sapwood.lang.infer.fit import fit_argument
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import convert, foreign, memory
 from sapwood.lang.types import I64
@@ -54,8 +55,8 @@ def _argument(w: Walker, f: External, name: str, wanted: Any, value: Value) -> V
 
 
 def _callback(w: Walker, f: External, name: str, wanted: Callback, value: Value) -> Var:
-    from sapwood.lang.infer.calls import is_compiled
-    from sapwood.lang.infer.join import Clash, join, storable
+    from sapwood.lang.function import is_compiled
+    from sapwood.lang.join import Clash, join, storable
 
     b = w.b
     fn: Any = value.value if isinstance(value, Known) else None

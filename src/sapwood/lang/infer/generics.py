@@ -7,17 +7,19 @@ Spec of any other value.
 from __future__ import annotations
 
 import typing
+from collections import Counter, deque
 from types import UnionType
 from typing import Any, TypeVar
 
 from sapwood.lang import types as ty
 from sapwood.lang.api.dtypes import Number, scalar_type
+from sapwood.lang.declared import Bindings, Declared, declare, spec_of_declared
 from sapwood.lang.errors import Loc, TypeVarConflict
-from sapwood.lang.errors_generic import BoundViolated, ProtocolMismatch
-from sapwood.lang.infer.declared import Bindings, Declared, declare, spec_of_declared
-from sapwood.lang.infer.heap_structs import struct_of
-from sapwood.lang.infer.join import Clash, adapt, default_leaf, join, storable
+from sapwood.lang.errors.generic import BoundViolated, ProtocolMismatch
+from sapwood.lang.infer.adapt import adapt
+from sapwood.lang.infer.classes.heap_structs import struct_of
 from sapwood.lang.ir.ssa import Var
+from sapwood.lang.join import Clash, default_leaf, join, storable
 from sapwood.lang.values import Agg, Known, Spec, Value, describe, rebuild, spec_of
 
 # -- binding -----------------------------------------------------------------------------------------
@@ -104,43 +106,6 @@ def bind_type_variables(b: Any, declared: list[Declared], values: list[Value], b
 # -- generic structs -----------------------------------------------------------------------------------
 
 
-def declared_of(bound: Value) -> Declared:
-    """A binding as a declared type."""
-    x = bound.value if isinstance(bound, Known) else None
-    match x:
-        case ty.Scalar():
-            return Declared("scalar", (x,))
-        case ty.Simd():
-            return Declared("simd", (x.elem, x.lanes))
-        case int():
-            return Declared("number", (x,))
-        case Spec():
-            return declared_of_spec(x)
-    return Declared("any")
-
-
-def declared_of_spec(s: Spec) -> Declared:
-    if s.kind == "leaf" and isinstance(s.data, ty.Ref) and isinstance(s.data.target, ty.HeapStruct):
-        t = s.data.target.struct
-        inner = Declared("struct", (t.cls, *t.args))
-        return Declared("optional", (inner,)) if s.data.nullable else inner
-    if s.kind == "leaf":
-        return declared_of(Known(s.data)) if isinstance(s.data, ty.Scalar | ty.Simd) else Declared("spec", (s,))
-    if s.kind == "agg":
-        match s.data:
-            case ty.Struct():
-                return Declared("struct", (s.data.cls, *s.data.args))
-            case ty.Tuple():
-                return Declared("tuple", tuple(map(declared_of_spec, s.items)))
-            case ty.Complex():
-                return Declared("complex", (s.data,))
-            case ty.Tensor():
-                return Declared("tensor", (s.data.elem, s.data.rank))
-    if s.kind == "known" and s.data == Known(None):
-        return Declared("none")
-    return Declared("spec", (s,))
-
-
 def binding_of(d: Declared) -> Known | None:
     """A declared type as a binding: the inverse of `declared_of`; None where it leaves a choice."""
     match d.kind:
@@ -156,26 +121,6 @@ def binding_of(d: Declared) -> Known | None:
             spec = spec_of_declared(d)
             return None if spec is None else Known(spec)
     return None
-
-
-def fill_in(d: Declared, known: dict[Any, Declared]) -> Declared:
-    """A declared type with type variables replaced."""
-    if not known or not d.args:
-        return d
-    if d.kind == "typevar":
-        return known.get(d.args[0], d)
-    if d.kind in ("const", "function", "spec", "protocol"):
-        return d
-    return Declared(d.kind, tuple(_fill_argument(a, known) for a in d.args))
-
-
-def _fill_argument(a: Any, known: dict[Any, Declared]) -> Any:
-    if isinstance(a, Declared):
-        return fill_in(a, known)
-    if isinstance(a, TypeVar) and a in known:
-        found = known[a]
-        return found.args[0] if found.kind in ("scalar", "number") else a
-    return a
 
 
 def arguments_for(t: ty.Struct, base: type) -> tuple[Declared, ...]:
@@ -305,12 +250,18 @@ def python_class(value: Value) -> type | None:
             return complex
         case Agg(type=ty.Range()):
             return range
+        case Agg(type=ty.Enum(cls=cls)):
+            return cls
         case Var(type=ty.Ref(target=ty.Set(frozen=True))):
             return frozenset
     if isinstance(value, Var):
         target = getattr(value.type, "target", None)
         import builtins
 
+        if isinstance(target, ty.TupleOf):
+            return tuple
+        if isinstance(target, ty.Deque | ty.Counter):
+            return deque if isinstance(target, ty.Deque) else Counter
         found = getattr(builtins, type(target).__name__.lower(), None)
         return found if isinstance(found, type) else None
     return None

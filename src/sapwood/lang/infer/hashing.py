@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import enum
 from typing import Any
 
 from sapwood.lang import types as ty
-from sapwood.lang.errors_containers import NotHashable
+from sapwood.lang.errors.containers import NotHashable
 from sapwood.lang.infer.builtins import builtin
-from sapwood.lang.infer.iteration import choose
+from sapwood.lang.infer.classes.enums import is_member
 from sapwood.lang.infer.narrow import is_none, is_optional, some
 from sapwood.lang.ops.operators import tuple_items
 from sapwood.lang.types import F64, I64, U64
@@ -22,7 +23,7 @@ def python_hash(w: Any, x: Value) -> Value:
     """Python's hash(x); of texts our own."""
     if is_optional(x):
         what = "hash()"
-        return choose(w, is_none(w.b, x), lambda: Known(HASH_OF_NONE), lambda: python_hash(w, some(w.b, x)), what)
+        return w.choose(is_none(w.b, x), lambda: Known(HASH_OF_NONE), lambda: python_hash(w, some(w.b, x)), what)
     return _hash(w, x, exact=True)
 
 
@@ -31,7 +32,9 @@ def table_hash(w: Any, x: Value) -> Value:
     b = w.b
     if is_optional(x):
         what = "hash()"
-        return choose(w, is_none(b, x), lambda: w.b.index(1), lambda: table_hash(w, some(b, x)), what)
+        return w.choose(is_none(b, x), lambda: w.b.index(1), lambda: table_hash(w, some(b, x)), what)
+    if is_member(x):
+        return x.items[0]
     if isinstance(x, Var) and isinstance(x.type, ty.Scalar):
         if x.type.is_float:
             from sapwood.lang.ops import arith
@@ -50,6 +53,18 @@ def _hash(w: Any, x: Value, exact: bool) -> Value:
         return python_hash(w, v) if exact else table_hash(w, v)
 
     match x:
+        case Agg(type=ty.Enum(cls=cls)):
+            own = w.method_of(x, "__hash__")
+            if own is not None:
+                return w.call(own, [], {}, w.b.loc)
+            from sapwood.lang.enum_members import members
+            from sapwood.lang.infer.classes.enums import constant_of, data_type, underlying
+
+            if data_type(cls) is not None:
+                return part(underlying(w.b, x))
+            return part(constant_of(w, x, tuple(m.name for m in members(cls))))
+        case Known(value=enum.Enum() as member) if type(member)._member_type_ is object:
+            return part(Known(member.name))
         case Agg(type=ty.Character()):
             return part(w.b.materialize(x))
         case Known(value=None):
@@ -86,7 +101,7 @@ def _hash(w: Any, x: Value, exact: bool) -> Value:
             method = w.method_of(x, "__hash__")
             if method is not None:
                 return w.call(method, [], {}, w.b.loc)
-            from sapwood.lang.infer.struct_operators import hashed_fields
+            from sapwood.lang.infer.classes.struct_operators import hashed_fields
 
             return _of_items(w, [part(i) for i in hashed_fields(w, x)])
     raise NotHashable(w.b.loc, type=describe(x), hint=hashable_hint(x))
@@ -114,11 +129,11 @@ def require_hash(w: Any, x: Value) -> None:
                 require_hash(w, item)
         case Agg(type=ty.Struct()):
             if w.method_of(x, "__hash__") is None:
-                from sapwood.lang.infer.struct_operators import hashed_fields
+                from sapwood.lang.infer.classes.struct_operators import hashed_fields
 
                 for item in hashed_fields(w, x):
                     require_hash(w, item)
-        case Agg(type=ty.Complex() | ty.Character()):
+        case Agg(type=ty.Complex() | ty.Character() | ty.Enum()):
             return
         case Agg():
             raise NotHashable(w.b.loc, type=describe(x), hint=hashable_hint(x))
@@ -127,7 +142,7 @@ def require_hash(w: Any, x: Value) -> None:
 def hashable_hint(x: Value | Spec) -> str:
     text = describe(x)
     if text.startswith("list"):
-        return "use a tuple: its length is part of its type; or a str, or an int"
+        return "use a tuple of the items, tuple(xs); or a str, or an int"
     if text.startswith(("set", "dict")):
         return "use a frozenset of the elements, or a tuple"
     return "keys are ints, floats, bools, texts, None, tuples and frozen structs of these"

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadOperand, NotIndexable
-from sapwood.lang.hints import unchangeable_hint
+from sapwood.lang.errors.hints import unchangeable_hint
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.types import BOOL, I64
@@ -87,16 +87,12 @@ class HeapRules:
         """A Python object with the same contents."""
         raise BadOperand(w.b.loc, function="object", detail=f"{describe(x)} cannot become one", hint="pass its parts")
 
-    def misfit(self, target: Any, x: Any) -> str | None:
-        """Why the Python object x cannot become such an object, as a hint; None when it can. Runs in Python."""
-        return f"{target} exists in compiled code only"
-
     def from_object(self, w: Any, x: Var, target: Any) -> Var:
         """A new object of the heap type `target` with the contents of the Python object x; raises TypeError."""
         raise BadOperand(w.b.loc, function="object", detail=f"it cannot become {target}", hint="convert its parts")
 
     def text(self, w: Any, x: Var, how: str) -> list[Value] | None:
-        """The pieces of str(x), repr(x) or ascii(x) (`how`), as infer/text_format.py takes them; None: it has none."""
+        """The pieces of str(x), repr(x) or ascii(x) (`how`) for infer/text/formatting.py; None: it has none."""
         return None
 
     def binary(self, w: Any, fn: Any, x: Value, y: Value) -> Value | None:
@@ -106,16 +102,19 @@ class HeapRules:
 
 
 _MODULES: dict[type, tuple[str, str]] = {  # loaded when a program first has such an object
-    ty.List: ("sapwood.lang.infer.lists", "ListRules"),
-    ty.Dict: ("sapwood.lang.infer.dicts", "DictRules"),
-    ty.Set: ("sapwood.lang.infer.sets", "SetRules"),
+    ty.List: ("sapwood.lang.infer.containers.lists", "ListRules"),
+    ty.TupleOf: ("sapwood.lang.infer.containers.tuple_rows", "TupleOfRules"),
+    ty.Dict: ("sapwood.lang.infer.containers.dicts", "DictRules"),
+    ty.Set: ("sapwood.lang.infer.containers.sets", "SetRules"),
+    ty.Counter: ("sapwood.lang.infer.containers.counters", "CounterRules"),
+    ty.Deque: ("sapwood.lang.infer.containers.deques", "DequeRules"),
     ty.Object: ("sapwood.lang.infer.python_objects", "ObjectRules"),
-    ty.HeapStruct: ("sapwood.lang.infer.heap_structs", "HeapStructRules"),
-    ty.Str: ("sapwood.lang.infer.text", "TextRules"),
-    ty.Bytes: ("sapwood.lang.infer.bytes_rules", "BytesRules"),
-    ty.ByteArray: ("sapwood.lang.infer.bytes_rules", "ByteArrayRules"),
-    ty.MemoryView: ("sapwood.lang.infer.memory_views", "MemoryViewRules"),
-    ty.PythonBuffer: ("sapwood.lang.infer.memory_views", "PythonBufferRules"),
+    ty.HeapStruct: ("sapwood.lang.infer.classes.heap_structs", "HeapStructRules"),
+    ty.Str: ("sapwood.lang.infer.text.strings", "TextRules"),
+    ty.Bytes: ("sapwood.lang.infer.text.bytes_rules", "BytesRules"),
+    ty.ByteArray: ("sapwood.lang.infer.text.bytes_rules", "ByteArrayRules"),
+    ty.MemoryView: ("sapwood.lang.infer.text.memory_views", "MemoryViewRules"),
+    ty.PythonBuffer: ("sapwood.lang.infer.text.memory_views", "PythonBufferRules"),
 }
 _RULES: dict[type, HeapRules] = {}
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import builtins
-import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any, Protocol, TypeVar
 
+from sapwood.lang.declared import ANY, Declared
 from sapwood.lang.errors import CallTooDeep, CompileError, Loc
 from sapwood.lang.front.ast2hir import lower_function
 from sapwood.lang.front.hir import FunctionDef
-from sapwood.lang.hints import TYPES
 from sapwood.lang.infer.builder import Builder
-from sapwood.lang.infer.declared import ANY, Declared, declare
-from sapwood.lang.infer.join import Clash, join, storable
 from sapwood.lang.ir.ssa import Function, Op, Program, Region, Var
+from sapwood.lang.join import Clash, join, storable
 from sapwood.lang.passes.borrow import borrow_loads
 from sapwood.lang.passes.ownership import insert_ownership
+from sapwood.lang.signatures import declare_parameter, declared_parameters, evaluate_annotation
 from sapwood.lang.types import HeapType
-from sapwood.lang.values import Site, Spec, Value, rebuild, spec_of
+from sapwood.lang.values import Site, Spec, Value, rebuild, sites_of, spec_of
 
 R = TypeVar("R")
 
@@ -44,7 +43,11 @@ class Instance:
     key: Any
     result: Spec | None = None  # None while its body is being walked
     endless: bool = False  # it never returns: it raises, or runs for ever
+    constants: dict[str, Var] = field(default_factory=dict)  # containers of the module that it reads
     plain: bool = False  # its result is what the annotation says, without characters: others than calls ask for it
+    callees: list[Instance] = field(default_factory=list)
+    links: dict[str, Any] = field(default_factory=dict)  # units that it calls
+    relies_on: set[Any] = field(default_factory=set)  # sites and recursive functions of which it used what is known
 
 
 @dataclass
@@ -73,20 +76,25 @@ class Interpreter:
         self.changes: list[Any] = []  # what this walk learned
         self.heap_classes: set[type] = set()  # mutable structs whose objects outlive the frame that made them
         self.results: dict[Any, Spec] = {}  # of recursive functions without annotation
+        self.made = 0  # instances, for their names
+        self.kept: dict[Any, Instance] = {}  # instances of earlier walks that those taught nothing about
         self._begin()
 
     def _begin(self) -> None:
         """Forget a walk, but not what it learned."""
         self.instances: dict[Any, Instance] = {}
         self.order: list[Instance] = []
-        self.made = 0  # instances, for their names
+        self.open: list[Instance] = []  # those that are being walked
         self.drops: dict[HeapType, Function] = {}
         self.links: dict[str, Any] = {}
         self.inline_depth = 0
         self.frames: list[Any] = []
         self.loop_hints: dict[Any, Any] = {}
+        self.places: dict[Var, Any] = {}  # results of look-ups in dicts -> (dict, leaves of the key)
         self.waiting: dict[Any, CompileError] = {}  # instances that were called before their result was known
         self.expecting: set[Any] = set()  # instances whose expected result was used
+        self.defaults: tuple[str, ...] = ()  # the fields whose default is being made: all stand at one place
+        self.open_lists: list[Loc] = []  # the places where lists are being made
         self.open_exits: list[list[Any]] = []  # those of the loops that are being walked
         self.closure_scopes: dict[Any, Any] = {}
         self.exact = False  # whether an int is no float when arguments are made
@@ -95,7 +103,7 @@ class Interpreter:
 
     def heap_table(self, target: HeapType) -> None:
         """Enter the heap type of an argument from Python."""
-        from sapwood.lang.heap_border import Table
+        from sapwood.lang.border.heap_description import Table
 
         if self.table is None:
             self.table = Table()
@@ -108,7 +116,7 @@ class Interpreter:
 
         An error of a walk that learned something is not believed: it may come from what was not known yet.
         """
-        from sapwood.lang.infer.heap_structs import NeedsHeap, compiling
+        from sapwood.lang.memory_layout import NeedsHeap, compiling
 
         for _ in range(WALKS):
             self._begin()
@@ -119,18 +127,35 @@ class Interpreter:
                 if self.kernel is not None or e.cls in self.heap_classes:
                     raise
                 self.heap_classes.add(e.cls)
+                self.kept = {}
                 continue
             except CompileError:
                 if not self.changes:
                     raise
-                continue
-            if not self.changes:
-                return result
+            else:
+                if not self.changes:
+                    return result
+            self._keep()
         raise RuntimeError("the types of this function do not settle")
+
+    def _keep(self) -> None:
+        """Keep what the next walk would find again: instances that rely on nothing which this walk changed."""
+        learned = {c.key if isinstance(c, Instance) else c for c in self.changes}
+        size = -1
+        while size != len(learned):  # what goes into one container may be another
+            size = len(learned)
+            learned |= {s for s in self.sites.values() if s.spec and not learned.isdisjoint(sites_of(s.spec))}
+        candidates = {**self.kept, **self.instances}
+        kept = {k: i for k, i in candidates.items() if i.result is not None and i.relies_on.isdisjoint(learned)}
+        size = -1
+        while size != len(kept):  # whoever calls one that is not kept is not kept
+            size = len(kept)
+            kept = {k: i for k, i in kept.items() if all(kept.get(c.key) is c for c in i.callees)}
+        self.kept = kept
 
     def site(self, loc: Loc, what: str = "") -> Site:
         """The empty container that is made at `loc` in the present context of calls; `what`: which one of several."""
-        path: list[Any] = [loc.line, loc.col, what]
+        path: list[Any] = [loc.line, loc.col, what, *self.defaults]
         for walker in reversed(self.frames):
             path.append((id(walker.code), walker.called_at))
             if walker.instance is not None:
@@ -139,7 +164,12 @@ class Interpreter:
         key = tuple(path)
         if key not in self.sites:
             self.sites[key] = Site(self.changes)
+        self._rely_on(self.sites[key])
         return self.sites[key]
+
+    def _rely_on(self, what: Any) -> None:
+        if self.open:
+            self.open[-1].relies_on.add(what)
 
     # -- results of recursive functions -----------------------------------------------------------
 
@@ -148,6 +178,7 @@ class Interpreter:
 
         In the first walk such a call is where its path ends; the other paths tell.
         """
+        self._rely_on(instance.key)
         found = self.results.get(instance.key)
         if found is None:
             from sapwood.lang.infer.heap import Dead
@@ -201,20 +232,16 @@ class Interpreter:
 
     def instance(self, fn: Any, arguments: tuple[Value, ...], name: str = "", plain: bool = False) -> Instance:
         """The instance of `fn` for the specs of the arguments, compiled now if it is new."""
-        from sapwood.lang.fingerprint import symbol_name
         from sapwood.lang.infer.walker import FunctionWalker
+        from sapwood.lang.loading.fingerprint import symbol_name
 
         specs = tuple(spec_of(a) for a in arguments)
         key = (id(fn), specs, plain and not name)
-        known = self.instances.get(key)
+        known = self.known(key)
         if known is not None:
-            if known.result is None:
-                known.function.recursive = True
             return known
         python = fn.__wrapped__
-        if not name:
-            name = f"{symbol_name(python)}.{self.made}"
-        self.made += 1
+        name = name or self.name(symbol_name(python))
         params = [Var(t) for s in specs for t in s.leaves()]
         leaves = iter(params)
         values = [rebuild(s, leaves) for s in specs]
@@ -222,18 +249,69 @@ class Interpreter:
         hir = self.hir(fn)
         function = Function(name, tuple(params), (), body, "host", hir.loc)
         instance = Instance(fn, specs, function, key, plain=plain)
-        self.instances[key] = instance
-        self.order.append(instance)
         builder = Builder(self, body)
         builder.unchecked = fn.options.unchecked
         walker = FunctionWalker(self, builder, hir, python, declared_parameters(fn), name=python.__name__)
-        try:
+        with self.walking(instance):
             walker.run_instance(instance, values)
+        return instance
+
+    def name(self, symbol: str) -> str:
+        """A name for the function of another instance."""
+        self.made += 1
+        return f"{symbol}.{self.made}"
+
+    def known(self, key: Any) -> Instance | None:
+        """The instance of a key, if there is one; for a call of it."""
+        found = self.instances.get(key)
+        if found is None and key in self.kept:
+            found = self.kept[key]
+            self._restore(found)
+        if found is not None:
+            if found.result is None:
+                found.function.recursive = True
+            self._note_call(found)
+        return found
+
+    def _restore(self, instance: Instance) -> None:
+        """Enter an instance of an earlier walk, and those that it calls."""
+        if instance.key not in self.instances:
+            self.instances[instance.key] = instance
+            self.order.append(instance)
+            self.links |= instance.links
+            for callee in instance.callees:
+                self._restore(callee)
+
+    def _note_call(self, callee: Instance) -> None:
+        if self.open:
+            self.open[-1].callees.append(callee)
+            self.open[-1].relies_on |= callee.relies_on
+
+    @contextmanager
+    def walking(self, instance: Instance) -> Iterator[None]:
+        """While the body of an instance is walked, which is entered as one that there is."""
+        self.instances[instance.key] = instance
+        self.order.append(instance)
+        for spec in instance.specs:
+            instance.relies_on.update(sites_of(spec))
+        self.open.append(instance)
+        begin = len(self.changes)
+        try:
+            yield
         except BaseException:  # a caller may try again, and must not find one that is half made
-            del self.instances[key]
+            del self.instances[instance.key]
             self.order.remove(instance)
             raise
-        return instance
+        finally:
+            instance.relies_on.update(c.key if isinstance(c, Instance) else c for c in self.changes[begin:])
+            self.open.pop()
+            self._note_call(instance)
+
+    def link(self, unit: Any) -> None:
+        """Note that code which is being walked calls a unit."""
+        self.links[unit.symbol] = unit
+        if self.open:
+            self.open[-1].links[unit.symbol] = unit
 
     def hir(self, fn: Any) -> FunctionDef:
         self.depend_on(fn)
@@ -256,7 +334,7 @@ class Interpreter:
     # -- dependencies -----------------------------------------------------------------------------
 
     def depend_on(self, fn: Any) -> None:
-        from sapwood.lang.fingerprint import fingerprint
+        from sapwood.lang.loading.fingerprint import fingerprint
 
         python = fn.__wrapped__
         key = (python.__module__, python.__qualname__)
@@ -264,7 +342,7 @@ class Interpreter:
             self.dependencies.functions[key] = fingerprint(fn)
 
     def depend_on_constant(self, module: str, name: str, value: Any) -> None:
-        from sapwood.lang.fingerprint import describe_constant
+        from sapwood.lang.loading.fingerprint import describe_constant
 
         key = (module, name)
         if key not in self.dependencies.constants and not module.startswith("sapwood.lang."):  # the compiler's own key
@@ -306,19 +384,6 @@ def _mark_raising(functions: list[Function]) -> None:
                 op.handler, op.edge = None, ()
 
 
-_DECLARED: dict[Any, list[Declared]] = {}
-
-
-def declared_parameters(fn: Any) -> list[Declared]:
-    """Declared types of a function's parameters, evaluated once; ANY where a lambda has none."""
-    found = _DECLARED.get(fn.__wrapped__)
-    if found is None:
-        hir = lower_function(fn.__wrapped__)
-        found = declare_parameters(hir, fn.__wrapped__)
-        _DECLARED[fn.__wrapped__] = found
-    return found
-
-
 def declare_parameters(hir: FunctionDef, python: FunctionType | None, nested: bool = False) -> list[Declared]:
     """What the annotations say; a parameter that has none takes anything."""
     out = []
@@ -328,40 +393,7 @@ def declare_parameters(hir: FunctionDef, python: FunctionType | None, nested: bo
         else:
             text = p.annotation.value  # type: ignore[attr-defined]
             annotation = evaluate_annotation(text, python, p.loc, p.name, own=not nested)
-            anything = annotation is object and hir.name.startswith("__")  # `def __eq__(self, other: object)`
-            out.append(ANY if anything else declare(annotation, p.name, p.loc))
+            out.append(declare_parameter(annotation, hir.name, p.name, p.loc))
     return out
-
-
-def evaluate_annotation(text: str, python: FunctionType | None, loc: Loc, name: str, own: bool = True) -> Any:
-    """Evaluate an annotation as Python would at the definition; `own`: it is one of the function `python` itself."""
-    from sapwood.lang.errors import BadAnnotation
-
-    if python is None:
-        raise BadAnnotation(loc, name=name, found=text, hint=TYPES)
-    found = python.__annotations__.get(name) if own else None
-    if found is not None and not isinstance(found, str):
-        return found
-    scope = dict(python.__globals__)
-    from sapwood.lang.function import class_scopes
-
-    scope.update(class_scopes.get(python, {}))
-    scope.update({p.__name__: p for p in getattr(python, "__type_params__", ())})
-    for cell_name, cell in zip(python.__code__.co_freevars, python.__closure__ or (), strict=True):
-        try:
-            scope[cell_name] = cell.cell_contents
-        except ValueError:
-            continue
-    try:
-        value = eval(text, scope)
-    except CompileError:
-        raise
-    except Exception as e:
-        hint = TYPES
-        if isinstance(e, NameError) and e.name is not None:
-            close = difflib.get_close_matches(e.name, [*scope, *dir(builtins)], 1)
-            hint = f"did you mean '{close[0]}'?" if close else f"'{e.name}' is not defined; import or define it"
-        raise BadAnnotation(loc, name=name, found=text, hint=hint) from None
-    return eval(value, scope) if isinstance(value, str) else value
 
 

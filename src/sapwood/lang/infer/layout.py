@@ -1,4 +1,6 @@
-"""How values lie in memory: fields of mutable structs, elements of stack arrays and behind pointers."""
+"""Reading and writing values in memory: fields of mutable structs, elements of stack arrays and behind pointers.
+
+lang/memory_layout.py says where they lie."""
 
 from __future__ import annotations
 
@@ -7,77 +9,15 @@ from typing import Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadConversion, BadOperand
-from sapwood.lang.infer.declared import Declared, concrete_type, declare, spec_of_declared
-from sapwood.lang.infer.join import Clash, adapt, complex_spec, join, storable
+from sapwood.lang.errors.hints import RELATED
+from sapwood.lang.infer.adapt import adapt
 from sapwood.lang.ir.ssa import Var
+from sapwood.lang.join import Clash, complex_spec, join, storable
+from sapwood.lang.memory_layout import size, stored_leaves, struct_layout
 from sapwood.lang.ops import memory
 from sapwood.lang.values import Agg, Spec, Value, describe, rebuild, spec_of
 
 STACK_LIMIT = 256 * 1024  # bytes of one stack array or struct
-
-
-def fields_of(t: ty.Struct) -> list[tuple[str, Declared]]:
-    """(field, declared type), with the type arguments of a generic struct filled in."""
-    from sapwood.lang.infer.generics import fill_in
-
-    info = t.cls.__sapwood_struct__  # type: ignore[attr-defined]
-    known = dict(zip(info.parameters, t.args, strict=False))
-    return [(name, fill_in(declare(a, name, None), known)) for name, a in info.annotations().items()]
-
-
-def alignment(t: ty.Type) -> int:
-    match t:
-        case ty.Scalar() | ty.Ptr():
-            return ty.sizeof(t)
-        case ty.Simd():
-            return t.elem.itemsize
-        case ty.Struct():
-            return max((alignment(f) for _, f, _ in struct_layout(t)), default=1)
-        case ty.StackArray():
-            return alignment(t.elem)
-        case ty.Record():
-            return 1
-        case ty.Ref():
-            return 8
-        case ty.Complex():
-            return t.elem.itemsize
-        case ty.Stored():
-            return max((alignment(leaf) for leaf in t.spec.leaves()), default=1)
-    raise TypeError(t)
-
-
-def size(t: ty.Type) -> int:
-    """Bytes of one element in an array of `t`."""
-    match t:
-        case ty.Scalar() | ty.Ptr() | ty.Simd() | ty.Ref():
-            return ty.sizeof(t)
-        case ty.Complex():
-            return t.itemsize
-        case ty.Stored():
-            end = max((at + size(leaf) for leaf, at in stored_leaves(t.spec)), default=0)
-            align = alignment(t)
-            return -(-end // align) * align
-        case ty.Struct():
-            fields = struct_layout(t)
-            end = max((at + size(f) for _, f, at in fields), default=0)
-            align = alignment(t)
-            return -(-end // align) * align
-        case ty.StackArray():
-            return size(t.elem) * t.size
-        case ty.Record():
-            return t.size
-    raise TypeError(t)
-
-
-def stored_leaves(spec: Spec) -> list[tuple[ty.Leaf, int]]:
-    """(leaf, byte offset) of a value in memory, in order."""
-    out, at = [], 0
-    for leaf in spec.leaves():
-        align = alignment(leaf)
-        at = -(-at // align) * align
-        out.append((leaf, at))
-        at += size(leaf)
-    return out
 
 
 def size_of(b: Any, t: ty.Type) -> int:
@@ -88,23 +28,6 @@ def size_of(b: Any, t: ty.Type) -> int:
         if "Callable" in str(t):
             hint = "keep functions that are chosen at run time in a tuple: (f, g)[i](x)"
         raise BadOperand(b.loc, function="memory", detail=f"{t} has no layout in memory", hint=hint) from None
-
-
-def struct_layout(t: ty.Struct) -> list[tuple[str, ty.Type, int]]:
-    """(field, type, byte offset), laid out as C does."""
-    out, at = [], 0
-    for name, declared in fields_of(t):
-        field = concrete_type(declared)
-        if field is None or isinstance(field, ty.Tuple):
-            spec = spec_of_declared(declared)
-            if spec is None:
-                raise TypeError(field)
-            field = ty.Stored(spec)
-        align = alignment(field)
-        at = -(-at // align) * align
-        out.append((name, field, at))
-        at += size(field)
-    return out
 
 
 def field(b: Any, t: ty.Struct, name: str) -> tuple[ty.Type, int] | None:
@@ -122,7 +45,7 @@ def read(b: Any, p: Var, t: ty.Type, **attrs: Any) -> Value:
     assert isinstance(p.type, ty.Ptr)
     match t:
         case ty.Record():
-            from sapwood.lang.infer.records import record_at
+            from sapwood.lang.infer.classes.records import record_at
 
             return record_at(b, p)
         case ty.Scalar() | ty.Simd() | ty.Ptr() | ty.Ref():
@@ -144,7 +67,7 @@ def write(b: Any, p: Var, t: ty.Type, value: Value) -> None:
     """Store `value`, converted to `t`, at `p`; mutable structs are copied. What was there is not released."""
     match t:
         case ty.Record():
-            from sapwood.lang.infer.records import write_record
+            from sapwood.lang.infer.classes.records import write_record
 
             write_record(b, p, value)
             return
@@ -200,7 +123,10 @@ def fit_spec(b: Any, value: Value, spec: Spec) -> Value:
             return value
     except Clash:
         pass
+    from sapwood.lang.infer.containers.lists import are_objects
+
     hint = f"convert it, or keep values of one type: the place holds {describe(spec)}"
+    hint = RELATED if are_objects(spec_of(value), spec) else hint
     raise BadConversion(b.loc, found=describe(value), expected=describe(spec), hint=hint)
 
 

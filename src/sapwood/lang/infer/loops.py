@@ -23,17 +23,19 @@ from sapwood.lang.errors import (
     UnrollTooLong,
     UnsupportedSyntax,
 )
-from sapwood.lang.errors_iteration import ParallelIterator
+from sapwood.lang.errors.iteration import ParallelIterator
 from sapwood.lang.front import hir
 from sapwood.lang.front.names import assigned, walk_statements
-from sapwood.lang.infer.adapters import IndexedEnumerate, IndexedMap, IndexedReversed, IndexedZip
-from sapwood.lang.infer.generators import drive_nested, state_names
+from sapwood.lang.infer.adapt import adapt, fresh, same
 from sapwood.lang.infer.heap import Dead
-from sapwood.lang.infer.iteration import Ended, Indexed, Items, Iteration, LoopSink, Skipped, iterate
-from sapwood.lang.infer.join import Clash, adapt, fresh, join, same
+from sapwood.lang.infer.iteration.adapters import IndexedEnumerate, IndexedMap, IndexedReversed, IndexedZip
+from sapwood.lang.infer.iteration.generators import drive_nested, state_names
+from sapwood.lang.infer.iteration.protocol import Ended, Indexed, Items, Iteration, LoopSink, Skipped, iterate
 from sapwood.lang.infer.names import is_shared, is_written, plain_name
 from sapwood.lang.infer.narrow import forget_places
+from sapwood.lang.infer.text.sizes import read_before
 from sapwood.lang.ir.ssa import Op, Region, Var
+from sapwood.lang.join import Clash, join
 from sapwood.lang.ops import control
 from sapwood.lang.ops.operators import binary, require_index
 from sapwood.lang.types import I64
@@ -96,6 +98,7 @@ class LoopMixin:
         def narrow(self, facts: Any) -> None: ...
         def narrowings(self, test: hir.Expr) -> Any: ...
         def expr(self, e: hir.Expr) -> Value: ...
+        def iterable(self, e: hir.Expr) -> Value: ...
         def condition(self, e: hir.Expr) -> Known | Var: ...
         def assign(self, target: hir.Target, value: Value, loc: Loc) -> None: ...
         def call_compiled(self, fn: Any, args: list[Value], kwargs: dict[str, Value]) -> Value: ...
@@ -147,32 +150,34 @@ class LoopMixin:
         where = dict(self.where)
         exits = self.interp.open_exits
         marks = [(e, len(e)) for e in (*exits, self.returns)]
-        while True:
-            for e, n in marks:  # an earlier walk of this body may have left some
-                del e[n:]
-            loop, region = Loop(), Region()
-            exits += (loop.breaks, loop.continues)
-            params: list[Var] = []
-            self.vars = dict(before)
-            heads: dict[str, Value] = {}
-            for n in carried:
-                value, leaves = fresh(specs[n], n.lstrip("$"))
-                self.vars[n] = heads[n] = value
-                params += leaves
-            region.params = tuple(params)
-            try:
-                with self.at(region), suppress(Dead):
-                    if not body(loop):
-                        (loop.breaks if once else loop.continues).append((self.b.region, dict(self.vars)))
-            finally:
-                del exits[-2:]
-            wider = self._widen(specs, loop.continues, before, loc, where)
-            if wider == specs:
-                break
-            specs = wider
+        left_alone = [] if once else [v for n, v in before.items() if n not in carried]
+        with read_before(self, left_alone):
+            while True:
+                for e, n in marks:  # an earlier walk of this body may have left some
+                    del e[n:]
+                loop, region = Loop(), Region()
+                exits += (loop.breaks, loop.continues)
+                params: list[Var] = []
+                self.vars = dict(before)
+                heads: dict[str, Value] = {}
+                for n in carried:
+                    value, leaves = fresh(specs[n], n.lstrip("$"))
+                    self.vars[n] = heads[n] = value
+                    params += leaves
+                region.params = tuple(params)
+                try:
+                    with self.at(region), suppress(Dead):
+                        if not body(loop):
+                            (loop.breaks if once else loop.continues).append((self.b.region, dict(self.vars)))
+                finally:
+                    del exits[-2:]
+                wider = self._widen(specs, loop.continues, before, loc, where)
+                if wider == specs:
+                    break
+                specs = wider
         self.interp.loop_hints[hint_key] = specs
         initial: list[Var] = []
-        with self.at(self.b.region, loc):
+        with self.at(self.b.region, loc, before):
             for n in carried:
                 initial += adapt(self.b, before[n], specs[n])
         identity = object()
@@ -197,7 +202,7 @@ class LoopMixin:
         self, names: list[str], params: list[Var], specs: dict[str, Spec], continues: list[Snapshot]
     ) -> None:
         """A name that holds another object after an iteration: storage of the frame exists once, so it must be heap."""
-        from sapwood.lang.infer.heap_structs import NeedsHeap
+        from sapwood.lang.memory_layout import NeedsHeap
 
         if self.interp.kernel is not None:
             return
@@ -259,7 +264,7 @@ class LoopMixin:
     # -- for --------------------------------------------------------------------------------------
 
     def for_loop(self, s: hir.For) -> bool:
-        iterable = self.expr(s.iterable)
+        iterable = self.iterable(s.iterable)
         self.b.loc = s.iterable.loc
         match iterable:
             case Agg(type=ty.Tuple(), items=(Known(value=marker), *rest)) if marker is Parallel:

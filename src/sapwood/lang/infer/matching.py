@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import enum
 import operator
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,13 @@ def kind_of(x: Value) -> str:
 
 
 @builtin(hir.match_value)
-def _value(w: Walker, subject: Value, value: Value) -> Value:
+def _value(w: Walker, subject: Value, value: Value, *taken: Value) -> Value:
+    """`taken`: constants that earlier cases take; the last member of an Enum is what is left of it."""
+    if isinstance(subject, Agg) and isinstance(subject.type, ty.Enum):
+        cls = subject.type.cls
+        members = {v.value for v in (value, *taken) if isinstance(v, Known) and isinstance(v.value, cls)}
+        if not issubclass(cls, enum.Flag) and members >= set(cls):
+            return Known(True)
     p, q = kind_of(subject), kind_of(value)
     if p and q and p != q:
         return Known(False)
@@ -69,6 +76,14 @@ def _mapping(w: Walker, subject: Value) -> Value:
     return w.call(Known(builtins.isinstance), [subject, Known(dict)], {}, w.b.loc)
 
 
+@builtin(hir.mapping_rest)
+def _mapping_rest(w: Walker, subject: Value, *keys: Value) -> Value:
+    rest = w.call(Known(dict), [subject], {}, w.b.loc)
+    for key in keys:  # all of them are there
+        w.call(get_attribute(w, rest, "pop", w.b.loc), [key], {}, w.b.loc)
+    return rest
+
+
 @builtin(hir.match_class)
 def _class(w: Walker, subject: Value, cls: Value, count: Value) -> Value:
     kind = w.b.known(cls, "the class of a pattern")
@@ -94,7 +109,7 @@ def _positional(w: Walker, subject: Value, cls: Value, index: Value) -> Value:
 
 @builtin(hir.star_items)
 def _star_items(w: Walker, value: Value, before: Value, after: Value) -> Value:
-    from sapwood.lang.infer.unpack import unpack
+    from sapwood.lang.infer.iteration.unpack import unpack
 
     first, last = w.b.known(before, "a count", int), w.b.known(after, "a count", int)
     return unpack(w, value, first, last, w.b.loc)[first]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.front import hir
-from sapwood.lang.infer.join import adapt, fresh, present
+from sapwood.lang.infer.adapt import adapt, fresh
+from sapwood.lang.join import present
 from sapwood.lang.values import Agg, Known, Value, Var, rebuild, spec_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class NarrowMixin:
                 name = place_name(place)
                 if name is None:
                     return {}, {}
-                if fn is operator.is_ or fn is operator.eq:
+                if fn in (operator.is_, operator.eq, hir.match_singleton):
                     return {name: True}, {name: False}
                 if fn is operator.is_not or fn is operator.ne:
                     return {name: False}, {name: True}
@@ -77,7 +78,9 @@ class NarrowMixin:
                 continue
             value = self.vars.get(name)
             if value is not None and is_optional(value):
-                self.vars[name] = Known(None) if is_none else some(self.b, value)
+                known = Known(None) if is_none else some(self.b, value)
+                for other in [n for n, v in self.vars.items() if v is value]:  # `y = x`, and the subject of `match x`
+                    self.vars[other] = known
 
 
 HELD = "$held "  # and the text of an item or attribute: a name while it is known not to be None
@@ -86,7 +89,7 @@ HELD = "$held "  # and the text of an item or attribute: a name while it is know
 def place_name(e: hir.Expr) -> str | None:
     """The name of what a test looks at: a name, or the mark of `name[index]` and `name.attribute`."""
     match e:
-        case hir.Name(name=name):
+        case hir.Name(name=name) | hir.NamedExpr(name=name):  # `(name := value)` has been assigned when it is tested
             return name
         case hir.Call(callee=hir.Literal(value=operator.getitem), args=(hir.Name(name=name), hir.Name(name=index))):
             return f"{HELD}{name} [ {index}"

@@ -6,6 +6,7 @@ import operator
 import types as pytypes
 from collections.abc import Callable
 from dataclasses import replace
+from enum import Enum, EnumMeta
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
@@ -18,14 +19,11 @@ from sapwood.lang.errors import (
     NotIndexable,
     TooManyIndices,
 )
-from sapwood.lang.infer import characters, layout
-from sapwood.lang.infer.characters import is_character, plain
-from sapwood.lang.infer.heap import require_some, rules_of
-from sapwood.lang.infer.heap_structs import struct_of
-from sapwood.lang.infer.number_methods import FLOAT_METHODS, INT_METHODS, methods_of, number_attribute
-from sapwood.lang.infer.ranges import range_item, range_length
-from sapwood.lang.infer.records import field_view, get_record_field, set_record_field
-from sapwood.lang.infer.structs import (
+from sapwood.lang.infer import layout
+from sapwood.lang.infer.classes import enums
+from sapwood.lang.infer.classes.heap_structs import struct_of
+from sapwood.lang.infer.classes.records import field_view, get_record_field, set_record_field
+from sapwood.lang.infer.classes.structs import (
     Super,
     get_class_attribute,
     get_struct_attribute,
@@ -33,9 +31,15 @@ from sapwood.lang.infer.structs import (
     lift,
     set_struct_attribute,
 )
-from sapwood.lang.infer.tables import item_at
+from sapwood.lang.infer.containers.dict_views import VIEW_METHODS, is_set_view
+from sapwood.lang.infer.containers.tables import item_at
+from sapwood.lang.infer.containers.tuples import TUPLE_METHODS
+from sapwood.lang.infer.heap import require_some, rules_of
+from sapwood.lang.infer.iteration.ranges import range_item, range_length
+from sapwood.lang.infer.numbers.number_methods import FLOAT_METHODS, INT_METHODS, methods_of, number_attribute
 from sapwood.lang.infer.tensors import load_elements, store_elements, tensor_view
-from sapwood.lang.infer.tuples import TUPLE_METHODS
+from sapwood.lang.infer.text import characters
+from sapwood.lang.infer.text.characters import is_character, plain
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import convert, simd
 from sapwood.lang.ops.memory import offset
@@ -127,7 +131,7 @@ def _pointer_store(
 
 def _pointer_cast(w: Walker, p: Var, target: Value) -> Value:
     """p.cast(u8): the same address with another element type."""
-    from sapwood.lang.infer.declared import concrete_type, declare
+    from sapwood.lang.declared import concrete_type, declare
 
     assert isinstance(p.type, ty.Ptr)
     found = concrete_type(declare(w.b.known(target, "the type of cast"), "cast", w.b.loc))
@@ -151,7 +155,7 @@ TENSOR_METHODS = {"load": _tensor_load, "store": _tensor_store}
 POINTER_METHODS = {"load": _pointer_load, "store": _pointer_store, "cast": _pointer_cast}
 def _to_bytes(w: Walker, x: Value, *args: Value, **kwargs: Value) -> Value:
     """int.to_bytes"""
-    from sapwood.lang.infer.bytes_rules import int_to_bytes
+    from sapwood.lang.infer.text.bytes_rules import int_to_bytes
 
     return int_to_bytes(w, x, *args, **kwargs)
 
@@ -215,8 +219,10 @@ def get_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value:
                 found = Known(dtype_of(t.elem))
             else:
                 found = bound(POINTER_METHODS, name, x)
+        case Agg(type=ty.DictView()) if is_set_view(x):
+            found = bound(VIEW_METHODS, name, x)
         case Agg(type=ty.Complex()):
-            from sapwood.lang.infer import complex_numbers
+            from sapwood.lang.infer.numbers import complex_numbers
 
             found = complex_numbers.attribute(x, name) or bound(complex_numbers.METHODS, name, x)
         case Var(type=ty.Scalar() | ty.Simd() as t):
@@ -226,6 +232,8 @@ def get_attribute(w: Walker, x: Value, name: str, loc: Loc) -> Value:
                 found = Known(ty.lanes_of(t) or 1)
             else:
                 found = number_attribute(w, x, name) or bound(NUMBER_METHODS | methods_of(t), name, x)
+        case Agg(type=ty.Enum()):
+            found = enums.attribute(w, x, name)
         case Agg(type=ty.Tuple()) | Known(value=tuple()) if name in TUPLE_METHODS:
             found = bound(TUPLE_METHODS, name, x)
         case Known():
@@ -246,6 +254,8 @@ def _attribute_hint(x: Value, name: str) -> str:
             hasattr(cls, "__sapwood_struct__")
         ):
             names = [n for n, _ in cls.__sapwood_struct__.members() if n[:2] != "__"]
+        case Agg(type=ty.Enum(cls=cls)):
+            names = [n for n in (*dir(enums.members(cls)[0]), *vars(enums.members(cls)[0])) if n[0] != "_"]
         case Var(type=ty.Ptr()):
             names = [*POINTER_METHODS, "dtype"]
         case Var(type=ty.Ref(target=ty.HeapStruct(struct=t))):
@@ -292,6 +302,9 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
         return rule(v, w.b, name)
     if isinstance(v, type) and hasattr(v, "__sapwood_struct__"):
         return get_class_attribute(w, v, name, loc)
+    if isinstance(v, Enum):
+        found = enums.attribute(w, x, name)
+        return Known(getattr(v, name, None)) if found is None and hasattr(v, name) else found
     if isinstance(v, int | float) and not isinstance(v, bool) and name == "dtype":
         return Known(float if isinstance(v, float) else int)
     if isinstance(v, int | float):
@@ -299,15 +312,15 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
         if leaf is not None:
             return bound(NUMBER_METHODS | methods_of(leaf.type), name, leaf)
     if isinstance(v, complex) and name == "conjugate":
-        from sapwood.lang.infer import complex_numbers
+        from sapwood.lang.infer.numbers import complex_numbers
 
         return bound(complex_numbers.METHODS, name, complex_numbers.as_complex(w.b, x, name))
     if isinstance(v, str):
-        from sapwood.lang.infer.text import METHODS
+        from sapwood.lang.infer.text.strings import METHODS
 
         return bound(METHODS, name, x)
     if isinstance(v, bytes):
-        from sapwood.lang.infer.bytes_rules import METHODS
+        from sapwood.lang.infer.text.bytes_rules import METHODS
 
         return bound(METHODS, name, x)
     found = getattr(v, name, None)
@@ -315,6 +328,10 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
         return None
     if isinstance(v, pytypes.ModuleType):
         w.interp.depend_on_constant(v.__name__, name, found)
+        if isinstance(found, list | dict | set | frozenset):
+            from sapwood.lang.infer.containers.constant_containers import constant_container
+
+            return constant_container(w, found, name)
         return Known(found)
     if isinstance(found, list | dict | set):
         return None
@@ -379,6 +396,8 @@ def get_item(w: Walker, x: Value, index: Value) -> Value:
             if isinstance(index, Known) and isinstance(index.value, int) and -len(text) <= index.value < len(text):
                 return Known(text[index.value])
             return get_item(w, w.b.materialize(x), index)
+        case Known(value=EnumMeta() as cls):
+            return enums.by_name(w, cls, index)
         case Known(value=v) if isinstance(v, type):
             args = w.b.known(index, f"the parameters of {v.__name__}")
             try:
@@ -386,6 +405,8 @@ def get_item(w: Walker, x: Value, index: Value) -> Value:
             except TypeError as e:
                 raise NotIndexable(w.b.loc, type=describe(x), detail=f": {e}", hint="") from None
     hint = "tensors, tuples, vectors and pointers can be"
+    if x == Known(None):
+        hint = "it is None: methods that change a list, such as sort and append, return None"
     if _is_iterator(x):
         hint = "take its items with next(), or make a list of it"
     raise NotIndexable(w.b.loc, type=describe(x), detail="", hint=hint)
@@ -476,6 +497,9 @@ def length(w: Walker, x: Value) -> Value:
             return Known(t.lanes)
         case Known(value=tuple() | str() | bytes() as v):
             return Known(len(v))
+        case Known(value=EnumMeta() as cls):
+            w.interp.depend_on_constant(cls.__module__, cls.__qualname__, cls)
+            return Known(len(cls))
         case Agg(type=ty.Character()):
             return Known(1)
         case Agg(type=ty.Range()) | Known(value=range()):

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import builtins
 import operator
+from enum import EnumMeta
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
 from sapwood.lang.errors import ImmutableField, Loc
-from sapwood.lang.errors_iteration import NotIterable
+from sapwood.lang.errors.iteration import NotIterable
 from sapwood.lang.front import hir
-from sapwood.lang.infer.characters import is_character, is_one_of, plain
+from sapwood.lang.infer.classes.enums import class_of, member_operator
+from sapwood.lang.infer.classes.enums import contains as flag_contains
+from sapwood.lang.infer.classes.enums import method as enum_method
+from sapwood.lang.infer.classes.struct_operators import operator_method
+from sapwood.lang.infer.classes.structs import find_method, is_struct_value, lift
+from sapwood.lang.infer.containers.dict_views import in_view, view_operator
 from sapwood.lang.infer.equality import is_tuple, unlike_equality
-from sapwood.lang.infer.generators import begin
 from sapwood.lang.infer.heap import is_reference, require_some, rules_of
+from sapwood.lang.infer.iteration.generators import begin
+from sapwood.lang.infer.iteration.ranges import range_contains
+from sapwood.lang.infer.iteration.reductions import found_in
 from sapwood.lang.infer.missing import present_operands
 from sapwood.lang.infer.objects import get_attribute, get_item, set_attribute, set_item
-from sapwood.lang.infer.ranges import range_contains
-from sapwood.lang.infer.reductions import found_in
-from sapwood.lang.infer.struct_operators import operator_method
-from sapwood.lang.infer.structs import find_method, is_struct_value, lift
+from sapwood.lang.infer.text.characters import is_character, is_one_of, plain
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.operators import COMPARISONS, METHODS, binary, logical_or, truth, tuple_items, unary
 from sapwood.lang.values import Agg, Known, Unbound, Value, describe, make_tuple
@@ -139,7 +144,13 @@ class OperatorMixin:
 
     def operate(self, fn: Any, x: Value, y: Value) -> Value:
         """A binary operator on anything: the methods of structs first, then what the language supplies."""
-        result = operator_method(self, fn, METHODS[fn], x, y, self.b.loc)
+        result = None
+        if class_of(x) is not None or class_of(y) is not None:
+            result = member_operator(self, METHODS[fn], x, y)
+        if result is None:
+            result = operator_method(self, fn, METHODS[fn], x, y, self.b.loc)
+        if result is None:
+            result = view_operator(self, fn, x, y)
         if result is None and fn in (operator.eq, operator.ne):
             result = unlike_equality(self, fn, x, y)
         elif result is None:
@@ -158,7 +169,8 @@ class OperatorMixin:
             found = rules_of(value).context_method(value, name)
             if found is not None:
                 return found
-        return find_method(lift(self.b, value), name)
+        found = enum_method(value, name)
+        return find_method(lift(self.b, value), name) if found is None else found
 
 
 def contains(w: FunctionWalker, container: Value, item: Value) -> Value:
@@ -188,13 +200,15 @@ def contains(w: FunctionWalker, container: Value, item: Value) -> Value:
         case Known(value=str() as text) if isinstance(item, Known) and isinstance(item.value, str):
             return Known(item.value in text)
         case Agg(type=ty.DictView()):
-            from sapwood.lang.infer.dicts import in_view
-
             found = in_view(w, container, item)
             if found is not None:
                 return found
+        case Known(value=EnumMeta() as cls) if class_of(item) is not None:
+            return Known(class_of(item) is cls)
+        case _ if class_of(container) is not None and (found := flag_contains(w, container, item)) is not None:
+            return found
         case Agg(type=ty.Range()) | Known(value=range()):
             return range_contains(w, container, item)
-        case Known(value=str()):
+        case Known(value=str() | bytes()):
             return contains(w, w.b.materialize(container), item)
     return found_in(w, container, item)

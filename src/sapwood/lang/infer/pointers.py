@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
+from sapwood.lang.declared import Declared, declare, spec_of_declared
 from sapwood.lang.errors import ClosureEscapes, Loc, WrongArgumentCount
-from sapwood.lang.infer.declared import Declared, declare, fit_argument, spec_of_declared
-from sapwood.lang.infer.interpreter import declared_parameters, evaluate_annotation, require_stack_check
-from sapwood.lang.infer.join import fresh
+from sapwood.lang.infer.adapt import fresh
+from sapwood.lang.infer.fit import fit_argument
+from sapwood.lang.infer.interpreter import require_stack_check
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import control
+from sapwood.lang.signatures import declared_parameters, evaluate_annotation
 from sapwood.lang.values import Value, describe, leaves_of, rebuild
 
 if TYPE_CHECKING:

@@ -6,16 +6,16 @@ import operator
 from typing import Any
 
 from sapwood.lang import types as ty
-from sapwood.lang.infer.border import box, get_attr, unbox
+from sapwood.lang.infer.border import box, get_attr
 from sapwood.lang.infer.heap import HeapRules
-from sapwood.lang.infer.iteration import Iteration, Sink, iterates
+from sapwood.lang.infer.iteration.protocol import Iteration, Sink, iterates
 from sapwood.lang.infer.narrow import is_none, some
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import objects
 from sapwood.lang.ops.objects import OBJECT, api
 from sapwood.lang.ops.operators import logical_not
 from sapwood.lang.types import BOOL, I64
-from sapwood.lang.values import Agg, Known, Spec, Value
+from sapwood.lang.values import Agg, Known, Value
 
 _BINARY = {
     operator.add: "Add", operator.sub: "Subtract", operator.mul: "Multiply", operator.truediv: "TrueDivide",
@@ -35,9 +35,6 @@ _UNARY = {operator.neg: "PyNumber_Negative", operator.pos: "PyNumber_Positive", 
 
 
 class ObjectRules(HeapRules):
-    def misfit(self, target: Any, x: Any) -> str | None:
-        return None
-
     def attribute(self, w: Any, x: Var, name: str) -> Value | None:
         return get_attr(w, x, name)
 
@@ -80,7 +77,9 @@ class ObjectRules(HeapRules):
         return api(w.b, _UNARY[fn], (x,)) if fn in _UNARY else None
 
     def text(self, w: Any, x: Var, how: str) -> list[Value] | None:
-        return [unbox(w, api(w.b, _TEXT[how], (x,)), Spec("leaf", ty.Ref(ty.Str())))]
+        from sapwood.lang.infer.text.strings import from_str
+
+        return [from_str(w, api(w.b, _TEXT[how], (x,)))]
 
     def call(self, w: Any, x: Var, args: list[Value], kwargs: dict[str, Value]) -> Value | None:
         return call_object(w, x, args, kwargs)

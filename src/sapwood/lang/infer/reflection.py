@@ -13,10 +13,10 @@ from sapwood.lang.api.dtypes import Number, dtype_of, scalar_type
 from sapwood.lang.errors import BadOperand, NoAttribute
 from sapwood.lang.infer.border import box, get_attr
 from sapwood.lang.infer.builtins import builtin
+from sapwood.lang.infer.classes.heap_structs import struct_of
+from sapwood.lang.infer.classes.structs import field_tuple, lift, replace, super_of
 from sapwood.lang.infer.generics import is_protocol, is_union, protocol_members, python_class, within
-from sapwood.lang.infer.heap_structs import struct_of
 from sapwood.lang.infer.narrow import held, is_none, is_optional
-from sapwood.lang.infer.structs import field_tuple, lift, replace, super_of
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.objects import OBJECT, api
 from sapwood.lang.ops.operators import logical_not

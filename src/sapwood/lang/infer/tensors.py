@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sapwood.lang import types as ty
 from sapwood.lang.errors import BadOperand, NotIndexable
 from sapwood.lang.infer import layout
-from sapwood.lang.infer.records import record_at, write_record
+from sapwood.lang.infer.classes.records import record_at, write_record
 from sapwood.lang.ir.ssa import Var
-from sapwood.lang.ops import arith, memory, simd
+from sapwood.lang.ops import arith, bounds, memory, simd
 from sapwood.lang.ops.operators import binary, require_index
 from sapwood.lang.types import BOOL, I64
 from sapwood.lang.values import Agg, Known, Value, describe
@@ -58,6 +58,9 @@ def check_index(w: Walker, i: Value, dim: Value, axis: int) -> Value:
     elif dim in proven:
         return i
     size = b.materialize(dim)
+    if w.interp.kernel is None:
+        front = i in b.below
+        return b.emit1(bounds.check_index, (i, size), I64, exception=IndexError, message=_TEXT % axis, front=front)
     at = i
     if i not in b.below:
         negative = b.emit1(arith.compare, (i, b.index(0)), BOOL, test="lt")

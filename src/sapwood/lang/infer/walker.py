@@ -1,80 +1,91 @@
-"""Walks the HIR of one function and emits SSA: statements, expressions, names and branches.
+"""Walks the HIR of one function and emits SSA: statements and expressions.
 
-Loops are in `loops.py`, calls in `calls.py`, what indexing and attributes mean in `objects.py`.
+Branches are in `branches.py`, loops in `loops.py`, calls in `calls.py`, names in `scope.py`; what indexing and
+attributes mean in `objects.py`.
 """
 
 from __future__ import annotations
 
 import builtins
-import enum
 import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
-from sapwood.lang.api.dtypes import dtype_of
+from sapwood.lang.declared import Bindings, Declared, declare, spec_of_declared
 from sapwood.lang.errors import (
     AssignmentMismatch,
-    BranchTypes,
     ClosureEscapes,
-    CompileError,
     DeletedName,
     EscapingReference,
-    ForeignObject,
     GlobalAssignment,
     Loc,
-    MaybeUnbound,
     MissingReturn,
     ParallelExit,
     ReturnMismatch,
     StarArguments,
-    UndefinedName,
     UnsupportedSyntax,
 )
-from sapwood.lang.errors_iteration import IteratorEscapes
+from sapwood.lang.errors.hints import returns_hint
+from sapwood.lang.errors.iteration import IteratorEscapes
 from sapwood.lang.front import hir
-from sapwood.lang.hints import name_hint, object_hint
+from sapwood.lang.infer.adapt import adapt
+from sapwood.lang.infer.branches import BranchMixin
 from sapwood.lang.infer.calls import CallMixin
 from sapwood.lang.infer.closures import ClosureMixin, shared_results, with_shared
 from sapwood.lang.infer.comptime import evaluate
-from sapwood.lang.infer.declared import Bindings, Declared, Misfit, declare, fit, fit_parameter, spec_of_declared
 from sapwood.lang.infer.exceptions import ExceptionMixin
-from sapwood.lang.infer.generators import begin, comprehension, runs_in
+from sapwood.lang.infer.fit import Misfit, fit, fit_parameter
+from sapwood.lang.infer.foretell import foretell, foretell_stored
 from sapwood.lang.infer.heap import Dead, require_some
-from sapwood.lang.infer.heap_structs import NeedsHeap, struct_of
-from sapwood.lang.infer.interpreter import Instance, Interpreter, evaluate_annotation
-from sapwood.lang.infer.join import Clash, adapt, fresh, join, same, without_characters
+from sapwood.lang.infer.interpreter import Instance, Interpreter
+from sapwood.lang.infer.iteration.generators import begin, comprehension, runs_in
+from sapwood.lang.infer.iteration.unpack import unpack
 from sapwood.lang.infer.loops import Loop, LoopMixin, Snapshot
-from sapwood.lang.infer.names import plain_name
 from sapwood.lang.infer.narrow import NarrowMixin, forget_places, is_optional, place_name
 from sapwood.lang.infer.operate import OperatorMixin
-from sapwood.lang.infer.structs import lift
-from sapwood.lang.infer.unpack import unpack
+from sapwood.lang.infer.scope import ScopeMixin
+from sapwood.lang.infer.text.pieces import pieces
 from sapwood.lang.ir.ssa import Op, Region
+from sapwood.lang.join import Clash, join, without_characters
+from sapwood.lang.memory_layout import NeedsHeap
 from sapwood.lang.ops import control
 from sapwood.lang.ops.operators import logical_not, truth
+from sapwood.lang.signatures import evaluate_annotation
 from sapwood.lang.values import Agg, Known, Spec, Unbound, Value, Var, describe, spec_of
 
 if TYPE_CHECKING:
     from sapwood.lang.infer.builder import Builder
 
 _MISSING = object()
+_ITERATING = (enumerate, zip, map, filter, set, frozenset, sorted)  # iterate over their arguments once, if they do
 
 
-def _instead(target: Value) -> str:
-    """What to write for a call with the items of a list: how many there are is not known at compile time."""
-    function = target.value if isinstance(target, Known) else None
-    if function is min or function is max:
-        name = "min" if function is min else "max"
-        return f"{name}() takes the list itself: {name}(xs)"
-    if function is zip:
-        return "loop over the columns: [[row[i] for row in rows] for i in range(len(rows[0]))]"
-    return "only a tuple's length is known at compile time: name the items, f(xs[0], xs[1]), or pass the list itself"
+def _has_starred(args: tuple[hir.Expr, ...]) -> bool:
+    return any(isinstance(a, hir.Starred) for a in args)
 
 
-class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMixin, ExceptionMixin):
+def _named_items(value: hir.Expr) -> list[tuple[str, hir.Expr]] | None:
+    """The keywords of `**{"name": value}`, a dict that is written out; None of anything else."""
+    if not (isinstance(value, hir.Call) and isinstance(value.callee, hir.Literal)) or value.kwargs:
+        return None
+    if value.callee.value is not hir.make_dict:
+        return None
+    pairs = []
+    for item in value.args:
+        match item:
+            case hir.Call(callee=hir.Literal(value=hir.make_tuple), args=(hir.Literal(value=str() as key), v)):
+                pairs.append((key, v))
+            case _:
+                return None
+    return pairs
+
+
+class FunctionWalker(
+    BranchMixin, LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMixin, ExceptionMixin, ScopeMixin
+):
     """The state of one walk: where code goes, what each name holds."""
 
     def __init__(
@@ -109,14 +120,17 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
         self.is_entry = False  # the entry's own frame, which walks no body
         self.instance: Instance | None = None  # None when the body is inlined into a caller
         self.called_at: Any = None  # where, if so
+        self.on_yield: Callable[[Value, Loc], bool] | None = None  # of a generator: what takes the items
+        self.lending: dict[str, str] = {}  # of a generator: keys of lent names -> the names of who runs it
         self.lent: frozenset[str] = frozenset()  # the caller's shared names, and the state of its iterators
         self.comprehended: dict[str, Value] = {}  # the names of the comprehensions that are being walked
         self.straight = False  # inlined with no way out but its end: its names hold on after it
+        self.unpacked: hir.Expr | None = None  # the value that the statement unpacks
         self.conditions: dict[str, hir.Expr] = {}  # what the names of conditions stand for
         self.result: Declared | None = self._declared_result()
 
     def _declared_result(self) -> Declared | None:
-        if self.code.returns is None:
+        if self.code.returns is None or self.code.generator:
             return None
         text = self.code.returns.value  # type: ignore[attr-defined]
         loc = self.code.returns.loc
@@ -187,9 +201,13 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
     def collect_returns(self) -> None:
         dead = self.block(self.code.body)
         if not dead:
-            if self.result is not None and self.result.kind != "none":
-                raise MissingReturn(self.code.loc, function=self.name, expected=self.result)
-            self.returns.append((self.b.region, Known(None), self.code.loc, self.vars))
+            value: Value = Known(None)
+            if self.result is not None:
+                try:
+                    value = fit(self.b, self.result, value, {} if self.result.kind == "typevar" else self.typevars)
+                except Misfit:
+                    raise MissingReturn(self.code.loc, function=self.name, expected=self.result) from None
+            self.returns.append((self.b.region, value, self.code.loc, self.vars))
 
     def join_returns(self) -> Spec:
         spec: Spec | None = None
@@ -202,7 +220,7 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
                 assert spec is not None
                 raise ReturnMismatch(
                     loc, (("the other return", first),), function=self.name, found=describe(here),
-                    expected=describe(spec), why="is returned elsewhere",
+                    expected=describe(spec), why="is returned elsewhere", hint=returns_hint(),
                 ) from None
             first = loc
         return spec or Spec("known", Known(None))
@@ -250,11 +268,14 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
         self.b.loc = s.loc
         match s:
             case hir.Assign():
-                value = self.expr(s.value)
+                self.unpacked = s.value if isinstance(s.target, tuple) else None
                 if s.annotation is not None:
-                    value = self._annotated(s, value)
+                    value = self._annotated(s)
+                else:
+                    value = self.expr(s.value)
                 self.assign(s.target, value, s.loc)
             case hir.Evaluate():
+                foretell_stored(self, s.value)
                 self.expr(s.value)
             case hir.If():
                 return self._if(s)
@@ -264,6 +285,10 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
                 return self.for_loop(s)
             case hir.Return():
                 return self._return(s)
+            case hir.Yield():
+                value = self.expr(s.value)
+                assert self.on_yield is not None
+                return self.on_yield(value, s.loc)
             case hir.Break():
                 self.leave(s, "break")
                 return True
@@ -302,10 +327,12 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
 
         return self.run_loop((id(s), "block"), (), s.loc, body, once=True)
 
-    def _annotated(self, s: hir.Assign, value: Value) -> Value:
+    def _annotated(self, s: hir.Assign) -> Value:
         assert isinstance(s.target, str) and isinstance(s.annotation, hir.Literal)
         found = evaluate_annotation(s.annotation.value, self.python, s.loc, s.target, own=False)
         declared = declare(found, s.target, s.loc)
+        foretell(self, s.value, spec_of_declared(declared, self.typevars))
+        value = self.expr(s.value)
         try:
             return fit(self.b, declared, value, self.typevars)
         except Misfit as m:
@@ -343,105 +370,11 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
 
         return self.split(test, (then, other), s.loc)
 
-    def split(self, test: Known | Var, ways: tuple[Callable[[], bool], Callable[[], bool]], loc: Loc) -> bool:
-        """Emit an `if` whose sides the functions walk; True when control comes out of neither."""
-        assert isinstance(test, Var)
-        before = self.vars
-        where = dict(self.where)
-        ends: list[tuple[Region, dict[str, Value], bool]] = []
-        places: list[dict[str, Loc]] = []
-        for way in ways:
-            region = Region()
-            self.vars, self.where = dict(before), dict(where)
-            with self.at(region):
-                dead = way()
-                ends.append((region, self.vars, dead))
-                places += [] if dead else [self.where]
-        self.b.loc = loc
-        live = [(r, v) for r, v, dead in ends if not dead]
-        self.vars, results = self.merge(before, live, loc, control.yield_, {}, places)
-        for place in places:
-            self.where = {**self.where, **place}
-        self.b.region.ops.append(Op(control.if_, (test,), results, {}, (ends[0][0], ends[1][0]), loc))
-        return not live
-
-    def merge(
-        self,
-        before: dict[str, Value],
-        live: list[tuple[Region, dict[str, Value]]],
-        loc: Loc,
-        terminator: Any,
-        attrs: dict[str, Any],
-        places: list[dict[str, Loc]] | None = None,
-        first: list[list[Var]] | None = None,
-    ) -> tuple[dict[str, Value], tuple[Var, ...]]:
-        """Names after several paths meet; ends each path's region with `terminator` and the merged leaves.
-
-        `places` says where each path assigned its names last; `first` are leaves that go before theirs.
-        """
-        after, moved = self.meet(before, [values for _, values in live], loc, places)
-        results: list[Var] = []
-        for n, spec in moved:
-            value, leaves = fresh(spec, n.lstrip("$"))
-            after[n] = value
-            results += leaves
-        for i, (region, values) in enumerate(live):
-            with self.at(region, loc, values):
-                leaves = [] if first is None else list(first[i])
-                leaves += [leaf for n, spec in moved for leaf in adapt(self.b, values[n], spec)]
-                self.b.emit(terminator, tuple(leaves), (), dict(attrs))
-        return after, tuple(results)
-
-    def meet(
-        self,
-        before: dict[str, Value],
-        paths: list[dict[str, Value]],
-        loc: Loc,
-        places: list[dict[str, Loc]] | None = None,
-    ) -> tuple[dict[str, Value], list[tuple[str, Spec]]]:
-        """Names that are the same, or have no value, after several paths; and the specs of the others."""
-        after: dict[str, Value] = {}
-        moved: list[tuple[str, Spec]] = []
-        names = dict.fromkeys(n for values in paths for n in values if n[0] != "$" or n in before)
-        for n in names:
-            values = [v.get(n) for v in paths]
-            if any(v is None for v in values):
-                after[n] = Unbound(loc)
-                continue
-            old = before.get(n)
-            if old is not None and all(same(v, old) for v in values):  # type: ignore[arg-type]
-                after[n] = old
-                continue
-            specs = [spec_of(v) for v in values]  # type: ignore[arg-type]
-            try:
-                spec = specs[0]
-                for other in specs[1:]:
-                    spec = join(spec, other)
-            except Clash:
-                after[n] = Unbound(loc, self._clash(n, specs, loc, [p.get(plain_name(n), loc) for p in places or ()]))
-                continue
-            if spec.kind == "unbound":
-                after[n] = next(v for v in values if isinstance(v, Unbound))
-                continue
-            moved.append((n, spec))
-        return after, moved
-
-    def _clash(self, name: str, specs: list[Spec], loc: Loc, places: list[Loc]) -> CompileError:
-        name = plain_name(name)
-        first, second = describe(specs[0]), describe(specs[-1])
-        notes = tuple((f"{d} here", p) for d, p in zip((first, second), places, strict=False))
-        if any(s.kind == "agg" and isinstance(s.data, ty.Closure) or s.kind == "known" for s in specs):
-            functions = [s.kind == "agg" and isinstance(s.data, ty.Closure) for s in specs]
-            if all(functions) or any(s.kind == "known" and callable(s.data.value) for s in specs):
-                return ClosureEscapes(loc, notes, detail=f"{name} would be a different one on each path")
-        hint = BranchTypes.hint
-        if all(s.kind == "known" and isinstance(s.data.value, enum.Enum) for s in specs):
-            hint = "members of an Enum are constants: choose between their values, and compare with member.value"
-        return BranchTypes(loc, notes, name=name, first=first, second=second, hint=hint)
-
     def _return(self, s: hir.Return) -> bool:
         if any(c.kind == "parallel" for c in self.contexts):
             raise ParallelExit(s.loc, what="return")
+        if s.value is not None:
+            foretell(self, s.value, self.declared_spec())
         value: Value = Known(None) if s.value is None else self.expr(s.value)
         self.b.loc = s.loc
         if self.result is not None and value != Known(NotImplemented):
@@ -449,8 +382,10 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
                 value = fit(self.b, self.result, value, self.typevars)
             except Misfit:
                 notes = () if self.code.returns is None else (("declared here", self.code.returns.loc),)
+                hint = returns_hint(str(self.result), is_optional(value) or value == Known(None))
                 raise ReturnMismatch(
-                    s.loc, notes, function=self.name, found=describe(value), expected=self.result, why="is declared"
+                    s.loc, notes, function=self.name, found=describe(value), expected=self.result, why="is declared",
+                    hint=hint,
                 ) from None
         self._check_escape(value, s.loc)
         if not self.unwind(0):
@@ -489,7 +424,7 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
             case hir.Call():
                 return self._call(e)
             case hir.IfExp():
-                return self._if_expression(e)
+                return self.if_expression(e)
             case hir.Bind():
                 return self._bind_name(e, self.expr(e.value), self.expr)
             case hir.Lambda():
@@ -503,6 +438,11 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
             case hir.Comprehension():
                 return comprehension(self, e)
         raise UnsupportedSyntax(e.loc, what="a starred expression", hint="write the items out")
+
+    def iterable(self, e: hir.Expr) -> Value:
+        """The value of an expression, for who iterates over it and does nothing else."""
+        found = pieces(self, e)
+        return self.expr(e) if found is None else found
 
     def arguments(self, args: tuple[hir.Expr, ...]) -> list[Value]:
         """The values of arguments; the items of a starred tuple are arguments of their own."""
@@ -524,9 +464,13 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
     def keywords(self, kwargs: tuple[tuple[str | None, hir.Expr], ...], loc: Loc) -> dict[str, Value]:
         out: dict[str, Value] = {}
         for name, value in kwargs:
-            if name is None:
+            pairs = [(name, value)] if name is not None else _named_items(value)
+            if pairs is None:
                 raise StarArguments(loc, what="**", where="call", hint="name each parameter")
-            out[name] = self.expr(value)
+            for key, v in pairs:
+                if key in out:
+                    raise StarArguments(loc, what=f"a second '{key}'", where="call", hint="give each parameter once")
+                out[key] = self.expr(v)
         return out
 
     def _bind_name(self, e: hir.Bind, value: Value, walk: Callable[[Any], Value]) -> Value:
@@ -547,69 +491,25 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
             if any(isinstance(x, hir.Name) and x.name == e.name for x in (then, other)) and (
                 isinstance(test, hir.Name) and test.name == e.name
             ):
-                part = self._bind_name(e, self.condition(e.value), lambda x: self._if_expression(x, self.condition))
+                part = self._bind_name(e, self.condition(e.value), lambda x: self.if_expression(x, self.condition))
                 return truth(self.b, part)
         value = self.expr(e)
         self.b.loc = e.loc
         return truth(self.b, value)
 
-    def _if_expression(self, e: hir.IfExp, walk: Callable[[hir.Expr], Value] | None = None) -> Value:
-        test = self.condition(e.test)
-        walk = walk or self.expr
-        if isinstance(test, Known):
-            return walk(e.then if test.value else e.other)
-        before, where = self.vars, dict(self.where)
-        ends: list[tuple[Region, dict[str, Value]]] = []
-        values: list[Value] = []
-        regions: list[Region] = []
-        for part, narrowed in zip((e.then, e.other), self.narrowings(e.test), strict=True):
-            region = Region()
-            regions.append(region)
-            self.vars = dict(before)
-            with self.at(region):
-                self.narrow(narrowed)
-                inside = {n: self.vars[n] for n in narrowed if n in before and n in self.vars}
-                try:
-                    values.append(walk(part))
-                except Dead:
-                    continue
-                self.vars.update((n, before[n]) for n, v in inside.items() if self.vars[n] is v)
-                ends.append((region, self.vars))
-        self.b.loc = e.loc
-        if not ends:
-            self.vars = before
-            self.b.region.ops.append(Op(control.if_, (test,), (), {}, tuple(regions), e.loc))
-            raise Dead
-        specs = [spec_of(v) for v in values]
-        try:
-            spec = join(specs[0], specs[-1])
-        except Clash:
-            raise self._clash("this expression", specs, e.loc, [e.then.loc, e.other.loc]) from None
-        value, leaves = fresh(spec)
-        first = []
-        for (region, names), v in zip(ends, values, strict=True):
-            with self.at(region, e.loc, names):
-                first.append(adapt(self.b, v, spec))
-        self.vars, results = self.merge(before, ends, e.loc, control.yield_, {}, [where, self.where], first)
-        results = (*leaves, *results)
-        self.b.region.ops.append(Op(control.if_, (test,), results, {}, tuple(regions), e.loc))
-        return value
-
     def _call(self, e: hir.Call) -> Value:
         callee = e.callee.value if isinstance(e.callee, hir.Literal) else _MISSING
         if callee is _MISSING:
             target = self.expr(e.callee)
-            args = self.arguments(e.args)
+            if isinstance(target, Known) and any(target.value is f for f in _ITERATING) and not _has_starred(e.args):
+                args = [self.iterable(a) for a in e.args]
+            else:
+                args = self.arguments(e.args)
             kwargs = self.keywords(e.kwargs, e.loc)
-            for a in args:
-                if isinstance(a, Agg) and a.items[:1] == (Known(hir.Starred),):
-                    if target == Known(print):
-                        from sapwood.lang.infer.text_format import print_spread
+            if any(isinstance(a, Agg) and a.items[:1] == (Known(hir.Starred),) for a in args):
+                from sapwood.lang.infer.iteration.spread import call_spread
 
-                        self.b.loc = e.loc
-                        return print_spread(self, args, **kwargs)
-                    what = f"* of {describe(a.items[1])}, whose length is not known before it runs,"
-                    raise StarArguments(e.loc, what=what, where="call", hint=_instead(target))
+                return call_spread(self, target, args, kwargs, e.loc, self.unpacked is e)
             self.b.loc = e.loc
             return self.call(target, args, kwargs, e.loc)
         if callee in (operator.is_, operator.is_not) and self.is_caught(e.args[0]):
@@ -641,7 +541,7 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
                 pass
             case _:
                 return None
-        from sapwood.lang.infer.text import is_text, slice_equal
+        from sapwood.lang.infer.text.strings import is_text, slice_equal
 
         values = [self.expr(x), self.expr(index)]
         self.b.loc = first.loc
@@ -658,111 +558,3 @@ class FunctionWalker(LoopMixin, CallMixin, ClosureMixin, OperatorMixin, NarrowMi
             other = self.expr(second)
         self.b.loc = e.loc
         return self.apply_operator(e.callee.value, [part, other], e.loc)  # type: ignore[attr-defined]
-
-    def branch(self, test: Known | Var, then: Callable[[], Value], other: Callable[[], Value]) -> Value:
-        """A value that one of two paths computes."""
-        if isinstance(test, Known):
-            return then() if test.value else other()
-        loc = self.b.loc
-        ends: list[tuple[Region, Value]] = []
-        for part in (then, other):
-            region = Region()
-            with self.at(region):
-                value = part()
-                ends.append((self.b.region, value))
-        specs = [spec_of(v) for _, v in ends]
-        try:
-            spec = join(specs[0], specs[1])
-        except Clash:
-            raise self._clash("this expression", specs, loc, [loc, loc]) from None
-        value, leaves = fresh(spec)
-        for region, v in ends:
-            with self.at(region, loc):
-                self.b.emit(control.yield_, tuple(adapt(self.b, v, spec)))
-        regions = (ends[0][0], ends[1][0])
-        self.b.region.ops.append(Op(control.if_, (test,), tuple(leaves), {}, regions, loc))
-        return value
-
-    # -- names ------------------------------------------------------------------------------------
-
-    def visible(self) -> dict[str, Value]:
-        """The function's names now, also from inside a body that is walked in place."""
-        names = self.vars if self.suspended is None else self.suspended
-        if self.callee is not None and self.callee.lent:
-            inside = self.callee.visible()
-            names = {**names, **{n: inside[n] for n in self.callee.lent if n in inside}}
-        return names
-
-    def lookup(self, name: str, loc: Loc) -> Value:
-        value = self.vars.get(self.keys.get(name, name))
-        if value is not None:
-            if isinstance(value, Unbound):
-                if isinstance(value.error, DeletedName):
-                    raise DeletedName(loc, (("deleted here", value.loc),), name=name)
-                if value.error is not None:
-                    raise value.error
-                notes = (("assigned on some paths only", value.loc),) if value.loc else ()
-                raise MaybeUnbound(loc, notes, name=name)
-            if isinstance(value, Agg) and isinstance(value.type, ty.Caught):
-                return self.caught_object(value)
-            return value
-        if name in self.code.locals or name in self.keys:
-            place = self.where.get(name)
-            notes = () if place is None else (("it is assigned here, which may never run", place),)
-            raise MaybeUnbound(loc, notes, name=name)
-        if name in self.captured:
-            found = self.captured[name]
-            if isinstance(found, Agg) and isinstance(found.type, ty.Caught):
-                return self.caught_object(found)
-            return found
-        if self.itself is not None and name == self.code.name:
-            return self.itself
-        if self.python is None:
-            raise UndefinedName(loc, name=name, hint="")
-        return self._global(name, loc)
-
-    def _global(self, name: str, loc: Loc) -> Value:
-        python = self.python
-        assert python is not None
-        value: Any = _MISSING
-        if name in python.__code__.co_freevars:
-            cell = (python.__closure__ or ())[python.__code__.co_freevars.index(name)]
-            try:
-                value = cell.cell_contents
-            except ValueError:
-                value = _MISSING
-        if value is _MISSING:
-            value = python.__globals__.get(name, _MISSING)
-        if value is _MISSING:
-            value = getattr(builtins, name, _MISSING)
-            if value is _MISSING:
-                receiver = self.vars.get("self")
-                if receiver is not None and (t := struct_of(receiver)) and name in t.cls.__sapwood_struct__.fields:
-                    raise UndefinedName(loc, name=name, hint=f"did you mean self.{name}?")
-                pool = [*self.vars, *python.__globals__, *dir(builtins)]
-                raise UndefinedName(loc, name=name, hint=name_hint(name, pool))
-        if isinstance(value, TypeVar):
-            return self._typevar(value, loc)
-        if isinstance(value, list | dict | set | bytearray):
-            raise ForeignObject(loc, name=name, kind=type(value).__name__, hint=object_hint(name, value))
-        if hasattr(type(value), "__sapwood_struct__") and not type(value).__sapwood_struct__.frozen:
-            kind = f"object of the mutable struct {type(value).__name__}"
-            raise ForeignObject(loc, name=name, kind=kind, hint=object_hint(name, value))
-        if name not in python.__code__.co_freevars:  # captured cells are part of the fingerprint
-            self.interp.depend_on_constant(python.__module__, name, value)
-        return lift(self.b, Known(value))
-
-    def _typevar(self, var: TypeVar, loc: Loc) -> Value:
-        bound = self.typevars.get(var)
-        match bound.value if isinstance(bound, Known) else None:
-            case ty.Scalar() as scalar:
-                return Known(dtype_of(scalar))
-            case ty.Simd() | int() as known:
-                return Known(known)
-            case Spec(kind="agg", data=ty.Struct() as t):
-                return Known(t.cls)
-            case Spec(kind="agg", data=ty.Tuple()):
-                return Known(tuple)
-            case Spec() as spec:
-                return Known(spec)
-        raise UndefinedName(loc, name=var.__name__, hint="no parameter mentions this type variable")

@@ -135,6 +135,7 @@ class Function:
     loc: Loc | None = None
     may_raise: bool = False
     recursive: bool = False
+    quiet: bool = False  # no reference that somebody uses is given up in it (passes/borrow.py)
     restrict: frozenset[int] = frozenset()  # parameters that are promised not to alias
     written: frozenset[int] = frozenset()  # pointer parameters that stores may go through
     attrs: dict[str, Any] = field(default_factory=dict)

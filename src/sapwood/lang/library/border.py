@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sapwood.lang.api.objects import as_object
 from sapwood.lang.function import fn
 from sapwood.lang.library.dict import USED, dict_new, dict_next, dict_set, entries
 from sapwood.lang.library.list import LENGTH, list_new
@@ -87,3 +88,9 @@ def set_from_python(items, kind, elem, stored, exact):
     for i in range(n):
         set_put(s, stored, from_python(item_of_list(items, i, elem), elem))
     return s
+
+
+@fn(unchecked=True)
+def constant_copy(value, stored):
+    """A native container with the contents of a Python object that is known when the function is compiled."""
+    return from_python(as_object(value), stored)

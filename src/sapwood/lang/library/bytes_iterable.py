@@ -23,3 +23,9 @@ def bytes_of(values) -> bytes:
 def bytes_of_each(xs):
     """A list of the bytes of each of them."""
     return [bytes(x) for x in xs]
+
+
+@fn
+def arrays_of_each(xs):
+    """A list of a bytearray of each of them."""
+    return [bytearray(x) for x in xs]

@@ -10,7 +10,7 @@ from sapwood.lang.api.dtypes import u8, u64
 from sapwood.lang.function import fn
 from sapwood.lang.library.list import list_append, list_new
 from sapwood.lang.library.text_memory import move
-from sapwood.lang.library.text_object import HASH, HEAD, POINTS, SIZE, new_text, text_size
+from sapwood.lang.library.text_object import HASH, HEAD, POINTS, SIZE, new_text, text_points, text_size
 from sapwood.lang.library.text_utf8 import check, count_points, decode_at, error_span, width_at
 from sapwood.lang.ops.constants import constant_bytes
 from sapwood.lang.ops.heap import new_object, words
@@ -66,8 +66,8 @@ def byte_bytes(x: int) -> bytes:
 
 
 @fn(unchecked=True, inline=True)
-def bytes_item(s, index: int) -> int:
-    n = words(s)[SIZE]
+def bytes_item(s, n: int, index: int) -> int:
+    """s[index], of n bytes."""
     i = index + n if index < 0 else index
     if i < 0 or i >= n:
         raise IndexError("index out of range")
@@ -197,6 +197,51 @@ def bytes_hex(s: bytes) -> str:
     return out
 
 
+@fn(unchecked=True, unit=True)
+def bytes_hex_apart(s: bytes, sep: str, every: int) -> str:
+    """With a separator between groups of so many bytes; they are counted from the end, negative ones from the start."""
+    if text_points(sep) != 1:
+        raise ValueError("sep must be length 1.")
+    mark = text_data(sep)[0]
+    if mark >= u8(128):
+        raise ValueError("sep must be ASCII.")
+    n = text_size(s)
+    group = every if every > 0 else -every
+    if group <= 0 or group >= n:
+        return bytes_hex(s)
+    size = 2 * n + (n - 1) // group
+    out = new_text(size, size)
+    p, to, digits = text_data(s), text_data(out), constant_bytes(HEX)
+    at = 0
+    left = (n - 1) % group + 1 if every > 0 else group  # bytes before the next separator
+    for i in range(n):
+        if left == 0:
+            to[at] = mark
+            at += 1
+            left = group
+        left -= 1
+        to[at] = digits[int(p[i] >> u8(4))]
+        to[at + 1] = digits[int(p[i] & u8(15))]
+        at += 2
+    return out
+
+
+@fn(unchecked=True, unit=True)
+def format_byte(x: int) -> bytes:
+    """What %c makes of an int."""
+    if x < 0 or x > 255:
+        raise OverflowError("%c arg not in range(256)")
+    return byte_bytes(x)
+
+
+@fn(unchecked=True, unit=True)
+def single_byte(s: bytes) -> bytes:
+    """What %c takes of bytes."""
+    if text_size(s) != 1:
+        raise TypeError("%c requires an integer in range(256) or a single byte")
+    return s
+
+
 @fn(unchecked=True, inline=True)
 def _digit(x: u8) -> int:
     if x - u8(48) < u8(10):
@@ -215,7 +260,11 @@ def bytes_fromhex(s: str) -> bytes:
             continue
         if _digit(p[i]) < 0 or i + 1 >= n or _digit(p[i + 1]) < 0:
             at = i if _digit(p[i]) < 0 else i + 1
-            raise ValueError(f"non-hexadecimal number found in fromhex() arg at position {count_points(p, at)}")
+            if text_points(s) != n:  # then Python tells the first character that is not ASCII
+                at = 0
+                while p[at] < u8(128):
+                    at += 1
+            raise ValueError(f"non-hexadecimal number found in fromhex() arg at position {at}")
         count += 1
         i += 2
     out = new_bytes(count)
@@ -396,7 +445,7 @@ def int_to_bytes(x: int, length: int, big: bool, signed: bool) -> bytes:
     if length < 8:
         bits = length * 8
         if signed:
-            low = -(1 << (bits - 1)) if bits > 0 else 0
+            low = -(1 << (bits - 1)) if bits > 0 else -1  # no bytes hold 0 and -1, in CPython
             high = (1 << (bits - 1)) - 1 if bits > 0 else 0
             if x < low or x > high:
                 raise OverflowError("int too big to convert")

@@ -5,6 +5,8 @@ Words: 2 live entries, 3 places used (live and dead), 4 address of the entries, 
 place is always live. Table and entries share one allocation. A slot is 0 (empty), or the hash's tag in its high half
 and the place plus one in the low; the table is probed linearly, and deleting moves later slots up, so none is in vain.
 
+A defaultdict whose factory reads values of run time has one more word, 9: the address of a list with one tuple of them.
+
 `kind` is the heap type and `stored` the type of an entry in memory, both known at compile time.
 """
 
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import i64, u8, u64
-from sapwood.lang.function import fn
+from sapwood.lang.function import fn, shared_code
 from sapwood.lang.library.hashing import mix
 from sapwood.lang.library.list import TOO_MANY, bytes_for
 from sapwood.lang.ops.heap import (
@@ -28,14 +30,14 @@ from sapwood.lang.ops.memory import address
 from sapwood.lang.ops.raw import equal_values, fill_memory, holds_references, keep, move_memory
 from sapwood.lang.ops.tables import read_item, table_hash, take_item, write_item
 
-LENGTH, USED, ENTRIES, TABLE, MASK, PLACES, DEAD = 2, 3, 4, 5, 6, 7, 8
+LENGTH, USED, ENTRIES, TABLE, MASK, PLACES, DEAD, KEPT = 2, 3, 4, 5, 6, 7, 8, 9
 BYTES = 72
 LOW = 0xFFFFFFFF  # the half of a slot that holds the place
 LEAST = 8  # slots
 MOST = 1 << 32  # slots
 
 
-@fn(unchecked=True)
+@shared_code("elements", unit=True)
 def dict_new(kind):
     d = new_object(kind, BYTES)
     w = words(d)
@@ -63,7 +65,35 @@ def dict_end_entries(w: Ptr[i64], stored) -> None:
 @fn(unchecked=True)
 def dict_drop(w: Ptr[i64], stored):
     dict_end_entries(w, stored)
-    free(w)
+    free(w, BYTES)
+
+
+# -- with what a factory reads, of the type `kept` in memory ------------------------------------------
+
+
+@fn(unchecked=True)
+def dict_new_with(kind, around, kept):
+    d = new_object(kind, BYTES + 8)
+    w = words(d)
+    for i in range(LENGTH, DEAD + 1):
+        w[i] = 0
+    elements_at(w + KEPT, kept)[0] = around
+    return d
+
+
+@fn(unchecked=True, inline=True)
+def dict_kept(d, kept):
+    return elements_at(words(d) + KEPT, kept)[0]
+
+
+@fn(unchecked=True)
+def dict_drop_with(w: Ptr[i64], stored, kept):
+    dict_end_entries(w, stored)
+    take(elements_at(w + KEPT, kept), 0)
+    free(w, BYTES + 8)
+
+
+# -- all entries at once ------------------------------------------------------------------------------
 
 
 @fn(unchecked=True)
@@ -84,7 +114,7 @@ def entries(d, stored):
     return elements_at(Ptr[i64](words(d)[ENTRIES]), stored)
 
 
-@fn(unchecked=True)
+@shared_code("values")
 def dict_find(d, stored, key, tag: u64) -> int:
     """The place of a key, or -1."""
     w = words(d)
@@ -103,8 +133,9 @@ def dict_find(d, stored, key, tag: u64) -> int:
         at = at + u64(1)
 
 
-@fn(unchecked=True, inline=True)
+@shared_code("values")
 def dict_place(d, stored, key) -> int:
+    """The place of a key, or -1, where its hash is not needed again."""
     return dict_find(d, stored, key, mix(table_hash(key)))
 
 
@@ -117,7 +148,7 @@ def places_of(slots: int) -> int:
     return (slots >> 1) + (slots >> 3)
 
 
-@fn(unchecked=True, unit=True)
+@shared_code("values")
 def dict_resize(d, stored, slots: int) -> None:
     """Entries without gaps, and a table of so many slots."""
     w = words(d)
@@ -162,7 +193,7 @@ def insert_slot(table: Ptr[u64], mask: u64, slot: u64) -> None:
     table[int(at)] = slot
 
 
-@fn(unchecked=True)
+@shared_code("values", unit=True)
 def dict_reserve(d, stored, n: int) -> None:
     """Room for n entries in all, before any is there."""
     slots = LEAST
@@ -172,7 +203,7 @@ def dict_reserve(d, stored, n: int) -> None:
         dict_resize(d, stored, slots)
 
 
-@fn(unchecked=True)
+@shared_code("values", unit=True)
 def dict_grow(d, stored) -> None:
     """Room for another entry: twice the table, or the same without the dead ones."""
     w = words(d)
@@ -204,7 +235,16 @@ def dict_add(d, stored, key, value, tag: u64) -> None:
     w[LENGTH] = w[LENGTH] + 1
 
 
-@fn(unchecked=True)
+@fn(unchecked=True, inline=True)
+def dict_replace(d, stored, place: int, value) -> None:
+    """Another value at a place."""
+    p = entries(d, stored)
+    old = take_item(p, place, 1)
+    write_item(p, place, 1, value)
+    keep(old)  # ends when the dict is whole again
+
+
+@shared_code("values")
 def dict_set(d, stored, key, value) -> None:
     """`d[key] = value`"""
     tag = mix(table_hash(key))
@@ -212,13 +252,19 @@ def dict_set(d, stored, key, value) -> None:
     if place < 0:
         dict_add(d, stored, key, value, tag)
     else:
-        p = entries(d, stored)
-        old = take_item(p, place, 1)
-        write_item(p, place, 1, value)
-        keep(old)  # ends when the dict is whole again
+        dict_replace(d, stored, place, value)
 
 
-@fn(unchecked=True)
+@shared_code("values")
+def dict_set_at(d, stored, key, value, place: int) -> None:
+    """`d[key] = value`, where the place of the key is known; -1: it is not there."""
+    if place < 0:
+        dict_add(d, stored, key, value, mix(table_hash(key)))
+    else:
+        dict_replace(d, stored, place, value)
+
+
+@shared_code("values")
 def dict_set_default(d, stored, key, value) -> int:
     """The place of a key, which gets the value if it is new."""
     tag = mix(table_hash(key))
@@ -229,7 +275,7 @@ def dict_set_default(d, stored, key, value) -> int:
     return place
 
 
-@fn(unchecked=True, unit=True)
+@shared_code("values", unit=True)
 def dict_forget(d, stored, place: int) -> None:
     """The entry at a place is there no more; what it holds is still to be moved out."""
     w = words(d)
@@ -290,10 +336,9 @@ def dict_take_entry(d, stored, place: int):
 # -- whole dicts ------------------------------------------------------------------------------------
 
 
-@fn(unchecked=True)
-def dict_skip(d, i: int) -> int:
-    """The first live place from i on."""
-    w = words(d)
+@fn(unchecked=True, unit=True)
+def dict_skip(w: Ptr[i64], i: int) -> int:
+    """The first live place from i on, of a dict with these words."""
     dead = Ptr[u8](w[DEAD])
     while i < w[USED] and dead[i] != u8(0):
         i += 1
@@ -302,7 +347,7 @@ def dict_skip(d, i: int) -> int:
 
 @fn(unchecked=True, inline=True)
 def dict_next(d, i: int) -> int:
-    return dict_skip(d, i) if words(d)[DEAD] != 0 else i
+    return dict_skip(words(d), i) if words(d)[DEAD] != 0 else i
 
 
 @fn(unchecked=True, inline=True)

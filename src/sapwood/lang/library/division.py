@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from sapwood.lang.api.dtypes import f64, i64
+from sapwood.lang.api.dtypes import f64, i64, u64
 from sapwood.lang.function import fn
 from sapwood.lang.library.math_format import NAN, lanes_of
 from sapwood.lang.ops.arith import absolute, copysign, floor, select
+from sapwood.lang.ops.convert import bitcast
 from sapwood.lang.ops.simd import iota
 
 T = TypeVar("T")
+TOP = 1 << 63
 
 
 @fn(unchecked=True, inline=True)
@@ -114,3 +116,36 @@ def int_power(x: T, n: T) -> T:
         base = base * base
         left = left >> 1
     return result
+
+
+@fn(unchecked=True)
+def int_quotient(x: int, y: int) -> float:
+    """x / y, rounded once: long division to 55 bits, of which the last says whether anything is left."""
+    if x == 0:
+        return copysign(0.0, f64(y))
+    a, b = (u64(0) - u64(x) if x < 0 else u64(x)), (u64(0) - u64(y) if y < 0 else u64(y))
+    exponent = 0
+    while a < TOP:
+        a = a << u64(1)
+        exponent -= 1
+    while b < TOP:
+        b = b << u64(1)
+        exponent += 1
+    bits = u64(0)
+    if a >= b:
+        bits, a = u64(1), a - b
+    else:
+        exponent -= 1
+        bits, a = u64(1), (a << u64(1)) - b
+    for _ in range(54):
+        beyond = a >= TOP
+        a = a << u64(1)
+        bits = bits << u64(1)
+        if beyond or a >= b:
+            a = a - b
+            bits = bits | u64(1)
+    if a != u64(0):
+        bits = bits | u64(1)
+    scale = bitcast(u64(1023 + exponent - 54) << u64(52), f64)
+    found = f64(bits) * scale
+    return -found if (x < 0) != (y < 0) else found

@@ -10,7 +10,7 @@ from typing import Any
 
 from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import i64
-from sapwood.lang.function import fn
+from sapwood.lang.function import fn, shared_code
 from sapwood.lang.ops.heap import (
     allocate,
     elements,
@@ -26,7 +26,9 @@ from sapwood.lang.ops.memory import address
 from sapwood.lang.ops.raw import equal_values, holds_references
 
 LENGTH, CAPACITY, DATA = 2, 3, 4
+BYTES = 40  # of a list without its elements
 TOO_MANY = 1 << 47  # bytes that no machine gives
+DOUBLED = 1 << 16  # bytes of elements up to which a list that grows has twice the room
 
 
 @fn(unchecked=True, inline=True)
@@ -35,10 +37,10 @@ def bytes_for(n: int, size: int) -> int:
     return n * size if n <= TOO_MANY // max(size, 1) else TOO_MANY
 
 
-@fn(unchecked=True)
+@shared_code("elements", unit=True)
 def list_new(kind, stored, capacity: int):
     """An empty list with room for `capacity` elements."""
-    xs = new_object(kind, 40)
+    xs = new_object(kind, BYTES)
     w = words(xs)
     w[LENGTH] = 0
     w[CAPACITY] = 0
@@ -58,23 +60,29 @@ def list_drop(w: Ptr[i64], stored):
             p = elements_at(data, stored)
             for i in range(n):
                 take(p, i)
-        free(data)
-    free(w)
+        free(data, w[CAPACITY] * stored_size(stored))
+    free(w, BYTES)
 
 
-@fn(unchecked=True)
+@fn(unchecked=True, unit=True)
+def list_grow(w: Ptr[i64], size: int, capacity: int) -> None:
+    """Room for more elements than there is room for now: `capacity` of `size` bytes at least, and some more."""
+    old = w[CAPACITY]
+    more = old if old * size < DOUBLED else old >> 1
+    capacity = max(capacity, old + more, 4)
+    nbytes = bytes_for(capacity, size)
+    if old == 0:
+        w[DATA] = address(allocate(nbytes))
+    else:
+        w[DATA] = address(reallocate(Ptr[i64](w[DATA]), nbytes))
+    w[CAPACITY] = capacity
+
+
+@fn(unchecked=True, inline=True)
 def list_reserve(xs, stored, capacity: int) -> None:
     """Make room for `capacity` elements at least; the next ones come at no cost."""
-    w = words(xs)
-    old = w[CAPACITY]
-    if capacity > old:
-        capacity = max(capacity, old + (old >> 1), 4)
-        size = bytes_for(capacity, stored_size(stored))
-        if old == 0:
-            w[DATA] = address(allocate(size))
-        else:
-            w[DATA] = address(reallocate(Ptr[i64](w[DATA]), size))
-        w[CAPACITY] = capacity
+    if capacity > words(xs)[CAPACITY]:
+        list_grow(words(xs), stored_size(stored), capacity)
 
 
 @fn(unchecked=True, inline=True)
@@ -82,7 +90,7 @@ def list_append(xs, stored, x: Any) -> None:
     w = words(xs)
     n = w[LENGTH]
     if n == w[CAPACITY]:
-        list_reserve(xs, stored, n + 1)
+        list_grow(w, stored_size(stored), n + 1)
     elements(xs)[n] = x
     w[LENGTH] = n + 1
 
@@ -124,3 +132,10 @@ def list_difference(xs, ys) -> int:
 def list_equal(xs, ys) -> bool:
     n = words(xs)[LENGTH]
     return n == words(ys)[LENGTH] and list_difference(xs, ys) == n
+
+
+@fn(unchecked=True)
+def list_require(found, x) -> None:
+    """What `index` says where it finds nothing."""
+    if not found:
+        raise ValueError(repr(x) + " is not in list")

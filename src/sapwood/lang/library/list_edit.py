@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import i64
-from sapwood.lang.function import fn
+from sapwood.lang.function import fn, shared_code
 from sapwood.lang.library.list import CAPACITY, DATA, LENGTH, TOO_MANY, list_new, list_reserve
 from sapwood.lang.ops.heap import elements, elements_at, free, stored_size, take, words
 from sapwood.lang.ops.raw import holds_references, keep, move_memory
 
 
-@fn(unchecked=True)
+@shared_code("elements", unit=True)
 def list_open(xs, stored, at: int, n: int) -> None:
     """Move the elements from `at` on up by n places, which hold nothing then."""
     w = words(xs)
@@ -21,7 +21,7 @@ def list_open(xs, stored, at: int, n: int) -> None:
     w[LENGTH] = length + n
 
 
-@fn(unchecked=True)
+@shared_code("elements", unit=True)
 def list_close(xs, stored, at: int, n: int) -> None:
     """Move the elements behind the n empty places from `at` on down to them."""
     w = words(xs)
@@ -49,14 +49,14 @@ def list_take(xs, stored, i: int):
     return x
 
 
-@fn(unchecked=True)
+@shared_code("elements", unit=True)
 def list_discard(xs, stored, i: int) -> None:
     x = take(elements(xs), i)
     list_close(xs, stored, i, 1)
     keep(x)  # ends when the list is whole again
 
 
-@fn(unchecked=True)
+@shared_code("elements", unit=True)
 def list_clear(xs, stored) -> None:
     """No elements; the list is empty before the first of them ends."""
     w = words(xs)
@@ -69,7 +69,7 @@ def list_clear(xs, stored) -> None:
             p = elements_at(Ptr[i64](data), stored)
             for i in range(n):
                 take(p, i)
-        free(Ptr[i64](data))
+        free(Ptr[i64](data), capacity * stored_size(stored))
 
 
 @fn(unchecked=True, inline=True)
@@ -99,7 +99,7 @@ def repeat_elements(p, stored, n: int, total: int) -> None:
         done += count
 
 
-@fn(unchecked=True)
+@shared_code("elements", unit=True)
 def list_slice(kind, stored, xs, start: int, step: int, count: int):
     """A new list of `count` elements."""
     ys = list_new(kind, stored, count)
@@ -108,7 +108,7 @@ def list_slice(kind, stored, xs, start: int, step: int, count: int):
     return ys
 
 
-@fn(unchecked=True)
+@shared_code("elements", unit=True)
 def list_extend(xs, stored, ys, start: int, step: int, count: int) -> None:
     """Append elements of another list, or of the same."""
     n = words(xs)[LENGTH]
@@ -117,7 +117,7 @@ def list_extend(xs, stored, ys, start: int, step: int, count: int) -> None:
     words(xs)[LENGTH] = n + count
 
 
-@fn(unchecked=True)
+@shared_code("elements")
 def list_move_in(xs, stored, at: int, ys) -> None:
     """Move all elements of ys, which nobody else has, into empty places of xs."""
     w = words(ys)
@@ -126,7 +126,7 @@ def list_move_in(xs, stored, at: int, ys) -> None:
     w[LENGTH] = 0
 
 
-@fn(unchecked=True, unit=True)
+@shared_code("elements", unit=True)
 def list_replace(kind, stored, xs, start: int, count: int, ys) -> None:
     """`xs[start:start + count] = ys`, where nobody else has ys."""
     old = list_new(kind, stored, count)
@@ -143,7 +143,7 @@ def list_replace(kind, stored, xs, start: int, count: int, ys) -> None:
     keep(old)  # ends when the list is whole again
 
 
-@fn(unchecked=True)
+@shared_code("elements", unit=True)
 def list_replace_stepped(xs, stored, start: int, step: int, count: int, ys) -> None:
     """`xs[start::step] = ys` for `count` elements: they change places with those of ys, which nobody else has."""
     p, q = elements(xs), elements(ys)
@@ -153,7 +153,7 @@ def list_replace_stepped(xs, stored, start: int, step: int, count: int, ys) -> N
         q[i] = x
 
 
-@fn(unchecked=True, unit=True)
+@shared_code("elements", unit=True)
 def list_delete(kind, stored, xs, start: int, step: int, count: int) -> None:
     """`del xs[start::step]` for `count` elements."""
     if count == 0:
@@ -177,7 +177,7 @@ def list_delete(kind, stored, xs, start: int, step: int, count: int) -> None:
     keep(old)  # ends when the list is whole again
 
 
-@fn(unchecked=True)
+@shared_code("elements", unit=True)
 def list_reverse(xs) -> None:
     i, j = 0, words(xs)[LENGTH] - 1
     p = elements(xs)
@@ -195,7 +195,7 @@ def times(n: int, k: int) -> int:
     return n * k if n == 0 or k <= TOO_MANY // n else TOO_MANY
 
 
-@fn(unchecked=True)
+@shared_code("elements", unit=True)
 def list_repeat(kind, stored, xs, k: int):
     """`xs * k`"""
     n = words(xs)[LENGTH]
@@ -208,7 +208,7 @@ def list_repeat(kind, stored, xs, k: int):
     return ys
 
 
-@fn(unchecked=True)
+@shared_code("elements", unit=True)
 def list_repeat_in_place(xs, stored, k: int) -> None:
     """`xs *= k` for k > 0"""
     n = words(xs)[LENGTH]
@@ -218,8 +218,8 @@ def list_repeat_in_place(xs, stored, k: int) -> None:
     words(xs)[LENGTH] = total
 
 
-@fn(unchecked=True)
-def slice_range(start: int, stop: int, step: int, n: int):
+@fn(unchecked=True, unit=True)
+def slice_range(start: int, stop: int, step: int, n: int) -> tuple[int, int]:
     """(first index, number of items) of a slice of n items, as CPython adjusts them."""
     if start < 0:
         start += n

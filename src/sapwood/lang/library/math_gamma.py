@@ -116,9 +116,8 @@ def _log_gamma(x: float) -> float:
     extra = logarithm(p)
     if x < 1.0:  # of x + 1, without the rounding of that sum
         return x * (x - 1.0) * polynomial(x - 0.5, POLYNOMIALS_64.lgamma) - logarithm(x)
-    if x > 2.0:
-        extra = extra + logarithm(x - 1.0)
-        x = x - 1.0
+    if x > 2.0:  # not log(x - 1) + lgamma(x - 1), which cancel near 2
+        return (x - 1.0) * (x - 2.0) * polynomial(x - 2.25, POLYNOMIALS_64.lgamma_above) + extra
     return (x - 1.0) * (x - 2.0) * polynomial(x - 1.5, POLYNOMIALS_64.lgamma) + extra
 
 

@@ -276,7 +276,7 @@ def power(x: float, y: float) -> float:
             raise ZeroDivisionError("0.0 cannot be raised to a negative power")
         if r != r:
             raise ValueError("a negative number to a fractional power is complex")
-        raise OverflowError("(34, 'Numerical result out of range')")
+        raise OverflowError(34, "Numerical result out of range")
     return r
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import i64, u64
-from sapwood.lang.function import fn
+from sapwood.lang.function import fn, shared_code
 from sapwood.lang.library.list import bytes_for
 from sapwood.lang.ops.heap import allocate, elements_at, free, new_object, stored_size, words
 from sapwood.lang.ops.memory import address
@@ -26,7 +26,7 @@ PROBES = 9  # slots that are looked at one after the other
 LARGE = 50000  # elements from which on a table doubles, where a smaller one quadruples
 
 
-@fn(unchecked=True)
+@shared_code("elements", unit=True)
 def set_new(kind):
     s = new_object(kind, BYTES)
     w = words(s)
@@ -50,7 +50,7 @@ def set_drop(w: Ptr[i64], stored):
                 if read_item(p, i, 0) > GONE:
                     take_item(p, i, 1)
         free(Ptr[i64](w[SLOTS]))
-    free(w)
+    free(w, BYTES)
 
 
 @fn(unchecked=True)
@@ -111,7 +111,7 @@ def free_slot(p, mask: int, h: int) -> int:
         i = i * u64(5) + u64(1) + perturb
 
 
-@fn(unchecked=True, unit=True)
+@shared_code("slots", unit=True)
 def set_resize(s, stored, least: int) -> None:
     """A table of more slots than `least`, without those that are gone."""
     n = LEAST
@@ -219,7 +219,7 @@ def set_pop(s, stored):
     return set_take(s, stored, at)
 
 
-@fn(unchecked=True)
+@shared_code("slots")
 def set_next(s, stored, i: int) -> int:
     """The first slot from i on that holds an element; one behind the last if there is none."""
     w = words(s)
@@ -263,6 +263,13 @@ def set_merge(s, stored, t) -> None:
 
 
 @fn(unchecked=True)
+def set_join(s, stored, t, of) -> None:
+    """`s |= t` where s began as a copy of `of`; of the set itself CPython makes room for nothing."""
+    if address(words(t)) != address(words(of)):
+        set_merge(s, stored, t)
+
+
+@fn(unchecked=True)
 def set_copy(kind, s, stored):
     out = set_new(kind)
     set_merge(out, stored, s)
@@ -272,6 +279,8 @@ def set_copy(kind, s, stored):
 @fn(unchecked=True, unit=True)
 def set_intersection(kind, s, t, stored):
     """`s & t`: the smaller one is gone through, t if they are of a size."""
+    if address(words(s)) == address(words(t)):
+        return set_copy(kind, s, stored)
     out = set_new(kind)
     if words(t)[LENGTH] > words(s)[LENGTH]:
         set_add_common(out, s, t, stored)

@@ -47,7 +47,7 @@ from sapwood.lang.ops.text_objects import text_data
 # -- texts under construction: their words say how much is written --------------------------------------
 
 
-@fn(unchecked=True)
+@fn(unchecked=True, unit=True)
 def text_start(room: int) -> str:
     """An empty text that so many bytes can be put into."""
     s = new_text(room, 0)

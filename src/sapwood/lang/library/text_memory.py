@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.comptime import simd_width
-from sapwood.lang.api.dtypes import u8, u64
+from sapwood.lang.api.dtypes import u8, u32, u64
 from sapwood.lang.function import fn
 from sapwood.lang.ops.bits import leading_zeros, popcount, trailing_zeros
 from sapwood.lang.ops.lanes import lane_mask
@@ -21,9 +21,28 @@ def move(target: Ptr[u8], source: Ptr[u8], n: int) -> None:
     while i + W <= n:
         target.store(i, source.load(i, width=W))
         i += W
-    while i < n:
-        target[i] = source[i]
-        i += 1
+    move_few(target + i, source + i, n - i)
+
+
+@fn(unchecked=True, inline=True)
+def move_few(target: Ptr[u8], source: Ptr[u8], n: int) -> None:
+    """Copy less bytes than a vector has: words, of which the last overlaps the one before it."""
+    if n >= 8:
+        last = (source + (n - 8)).cast(u64)[0]
+        i = 0
+        while i + 8 < n:
+            (target + i).cast(u64)[0] = (source + i).cast(u64)[0]
+            i += 8
+        (target + (n - 8)).cast(u64)[0] = last
+    elif n >= 4:
+        first, last4 = source.cast(u32)[0], (source + (n - 4)).cast(u32)[0]
+        target.cast(u32)[0] = first
+        (target + (n - 4)).cast(u32)[0] = last4
+    elif n > 0:
+        a, b, c = source[0], source[n >> 1], source[n - 1]
+        target[0] = a
+        target[n >> 1] = b
+        target[n - 1] = c
 
 
 @fn(unchecked=True)
@@ -115,10 +134,17 @@ def equal(p: Ptr[u8], q: Ptr[u8], n: int) -> bool:
             same = same & ((p + i).cast(u64)[0] == (q + i).cast(u64)[0])
             i += 8
         return same & ((p + (n - 8)).cast(u64)[0] == (q + (n - 8)).cast(u64)[0])
-    for i in range(n):
-        if p[i] != q[i]:
-            return False
-    return True
+    return few_bytes(p, n) == few_bytes(q, n)
+
+
+@fn(unchecked=True, inline=True)
+def few_bytes(p: Ptr[u8], n: int) -> u64:
+    """Less than 8 bytes as one number, different for different bytes."""
+    if n >= 4:
+        return u64(p.cast(u32)[0]) | (u64((p + (n - 4)).cast(u32)[0]) << u64(32))
+    if n > 0:
+        return u64(p[0]) | (u64(p[n >> 1]) << u64(8)) | (u64(p[n - 1]) << u64(16))
+    return u64(0)
 
 
 @fn(unchecked=True)
@@ -136,11 +162,34 @@ def compare(p: Ptr[u8], n: int, q: Ptr[u8], m: int) -> int:
             at = i + int(trailing_zeros(mask))
             return int(p[at]) - int(q[at])
         i += W
+    while i + 8 <= short:
+        unlike = (p + i).cast(u64)[0] ^ (q + i).cast(u64)[0]
+        if unlike != u64(0):
+            return _order_at(p, q, i, unlike)
+        i += 8
+    if short >= 8:  # the rest, with bytes before it that are equal
+        i = short - 8
+        unlike = (p + i).cast(u64)[0] ^ (q + i).cast(u64)[0]
+        return _order_at(p, q, i, unlike) if unlike != u64(0) else n - m
+    if short >= 4:
+        unlike = u64(p.cast(u32)[0] ^ q.cast(u32)[0])
+        if unlike != u64(0):
+            return _order_at(p, q, 0, unlike)
+        i = short - 4
+        unlike = u64((p + i).cast(u32)[0] ^ (q + i).cast(u32)[0])
+        return _order_at(p, q, i, unlike) if unlike != u64(0) else n - m
     while i < short:
         if p[i] != q[i]:
             return int(p[i]) - int(q[i])
         i += 1
     return n - m
+
+
+@fn(unchecked=True, inline=True)
+def _order_at(p: Ptr[u8], q: Ptr[u8], i: int, unlike: u64) -> int:
+    """The order of the first bytes from i on that differ; `unlike` has the bits in which they do."""
+    at = i + (int(trailing_zeros(unlike)) >> 3)
+    return int(p[at]) - int(q[at])
 
 
 @fn(unchecked=True)
@@ -277,12 +326,10 @@ def hash_bytes(p: Ptr[u8], n: int) -> int:
         h = (h ^ (p + i).cast(u64)[0]) * u64(0xFF51AFD7ED558CCD)
         h = h ^ (h >> u64(32))
         i += 8
-    tail = u64(0)
-    shift = u64(0)
-    while i < n:
-        tail = tail | (u64(p[i]) << shift)
-        shift = shift + u64(8)
-        i += 1
+    if i == 0:
+        tail = few_bytes(p, n)
+    else:  # overlaps what is in h already
+        tail = (p + (n - 8)).cast(u64)[0]
     h = (h ^ tail) * u64(0xC4CEB9FE1A85EC53)
     h = h ^ (h >> u64(29))
     h = h * u64(0x94D049BB133111EB)

@@ -23,7 +23,7 @@ from sapwood.lang.library.text_utf8 import (
 from sapwood.lang.ops.heap import free, new_object, words
 from sapwood.lang.ops.heap_struct import heap_state
 from sapwood.lang.ops.memory import address
-from sapwood.lang.ops.text_objects import ascii_character, text_data, text_grow
+from sapwood.lang.ops.text_objects import ascii_character, python_text, text_data, text_grow
 
 STR = ty.Str()
 SIZE, POINTS, HASH = 2, 3, 4
@@ -46,7 +46,7 @@ def new_text(size: int, points: int):
 @fn(unchecked=True)
 def text_drop(w: Ptr[i64]) -> None:
     forget_place(w)
-    free(w)
+    free(w, w[SIZE] + (HEAD + 1))
 
 
 # Words of the shared state: the text that was last indexed and is not ASCII, a code point of it and its byte. So a loop
@@ -106,6 +106,13 @@ def text_decoded(p: Ptr[u8], size: int) -> str:
     s = new_text(size, count_points(p, size))
     move(text_data(s), p, size)
     return s
+
+
+@fn(unchecked=True, unit=True)
+def text_from_python(x: Ptr[i64]) -> str:
+    """A Python str as a text."""
+    p, size = python_text(x)
+    return text_decoded(p, size)
 
 
 @fn(unchecked=True, unit=True)
@@ -215,13 +222,12 @@ def text_code_at(s: str, i: int) -> int:
 
 
 @fn(unchecked=True, inline=True)
-def text_item(s, index: int) -> int:
-    """ord(s[index])"""
-    points = text_points(s)
+def text_item(s, size: int, points: int, index: int) -> int:
+    """ord(s[index]) of a text of so many bytes and code points."""
     i = index + points if index < 0 else index
     if i < 0 or i >= points:
         raise IndexError("string index out of range")
-    if text_size(s) == points:
+    if size == points:
         return int(text_data(s)[i])
     return text_code_at(s, i)
 
@@ -245,8 +251,8 @@ def text_chr(code: int) -> int:
 
 @fn(unchecked=True, unit=True)
 def text_wide(p: Ptr[u8]) -> int:
-    """A code point and the bytes that it takes, as one number: code << 3 | width."""
-    return decode_at(p, 0) << 3 | width_at(p[0])
+    """A code point and the bytes that it takes, as one number: code << 2 | width - 1."""
+    return decode_at(p, 0) << 2 | (width_at(p[0]) - 1)
 
 
 @fn(unchecked=True, inline=True)
@@ -257,7 +263,7 @@ def text_next(s, at: int) -> tuple[int, int]:
     if a < 0x80:
         return a, at + 1
     wide = text_wide(p + at)
-    return wide >> 3, at + (wide & 7)
+    return wide >> 2, at + (wide & 3) + 1
 
 
 @fn(unchecked=True, inline=True)

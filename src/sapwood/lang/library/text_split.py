@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from sapwood.lang import types as ty
 from sapwood.lang.api.annotations import Ptr
-from sapwood.lang.api.dtypes import i64
+from sapwood.lang.api.comptime import simd_width
+from sapwood.lang.api.dtypes import i64, u8
 from sapwood.lang.function import fn
 from sapwood.lang.library.list import list_append, list_new
 from sapwood.lang.library.text_memory import find, find_last, move
 from sapwood.lang.library.text_object import new_text, text_part, text_points, text_size
 from sapwood.lang.library.text_unicode import is_line_break, is_space
 from sapwood.lang.library.text_utf8 import before, decode_at, width_at
+from sapwood.lang.ops.bits import trailing_zeros
 from sapwood.lang.ops.heap import words
+from sapwood.lang.ops.lanes import lane_mask
 from sapwood.lang.ops.text_objects import text_data
 from sapwood.lang.values import Spec
 
@@ -58,24 +61,78 @@ def text_join(s: str, xs: list[str]) -> str:
     return out
 
 
+# -- one piece after the other: (start, stop, where to go on); start is -1 when there is none -------------
+
+
+@fn(unchecked=True, unit=True)
+def next_word(s: str, i: int) -> tuple[int, int, int]:
+    """The word at byte i or after it."""
+    p, n = text_data(s), text_size(s)
+    while i < n and is_space(decode_at(p, i)):
+        i += width_at(p[i])
+    if i >= n:
+        return -1, 0, i
+    start = i
+    W = simd_width(u8)
+    while i < n:
+        if i + W <= n:  # most bytes are ASCII and neither space nor control
+            other = lane_mask(p.load(i, width=W) - u8(33) >= u8(95))
+            if other == 0:
+                i += W
+                continue
+            i += int(trailing_zeros(other))
+        if is_space(decode_at(p, i)):
+            break
+        i += width_at(p[i])
+    return start, i, i
+
+
+@fn(unchecked=True, unit=True)
+def next_field(s: str, separator: str, i: int) -> tuple[int, int, int]:
+    """What is between byte i and the next separator; behind the last one i is -1."""
+    if i < 0:
+        return -1, 0, i
+    n, m = text_size(s), text_size(separator)
+    step = find(text_data(s) + i, n - i, text_data(separator), m) if n - i >= m else -1
+    if step < 0:
+        return i, n, -1
+    return i, i + step, i + step + m
+
+
+@fn(unchecked=True, unit=True)
+def next_line(s: str, keep: bool, i: int) -> tuple[int, int, int]:
+    """The line that begins at byte i."""
+    p, n = text_data(s), text_size(s)
+    start = i
+    while i < n:
+        code = decode_at(p, i)
+        end = i + width_at(p[i])
+        if is_line_break(code):
+            if code == 13 and end < n and p[end] == 10:
+                end += 1
+            return start, end if keep else i, end
+        i = end
+    return start if start < n else -1, n, n
+
+
+# -- lists of pieces ------------------------------------------------------------------------------------
+
+
 @fn(unchecked=True, unit=True)
 def text_split(s: str, separator: str, limit: int) -> list[str]:
-    n, m = text_size(s), text_size(separator)
-    if m == 0:
+    if text_size(separator) == 0:
         raise ValueError("empty separator")
     left = limit if limit >= 0 else MANY
     xs = list_new(TEXTS, STORED, 4)
-    p, q = text_data(s), text_data(separator)
     i = 0
-    while left > 0:
-        step = find(p + i, n - i, q, m) if n - i >= m else -1
-        if step < 0:
-            break
-        list_append(xs, STORED, text_part(s, i, i + step))
-        i += step + m
+    while True:
+        start, stop, i = next_field(s, separator, i)
+        if start < 0:
+            return xs
+        if left == 0:
+            stop, i = text_size(s), -1
         left -= 1
-    list_append(xs, STORED, s if i == 0 else text_part(s, i, n))
-    return xs
+        list_append(xs, STORED, s if stop - start == text_size(s) else text_part(s, start, stop))
 
 
 @fn(unchecked=True, unit=True)
@@ -104,21 +161,16 @@ def text_words(s: str, limit: int) -> list[str]:
     """s.split(None, limit)"""
     left = limit if limit >= 0 else MANY
     xs = list_new(TEXTS, STORED, 4)
-    p, n = text_data(s), text_size(s)
     i = 0
     while True:
-        while i < n and is_space(decode_at(p, i)):
-            i += width_at(p[i])
-        if i >= n:
+        start, stop, i = next_word(s, i)
+        if start < 0:
             return xs
-        start = i
         if left == 0:
-            list_append(xs, STORED, text_part(s, start, n))
+            list_append(xs, STORED, text_part(s, start, text_size(s)))
             return xs
         left -= 1
-        while i < n and not is_space(decode_at(p, i)):
-            i += width_at(p[i])
-        list_append(xs, STORED, text_part(s, start, i))
+        list_append(xs, STORED, text_part(s, start, stop))
 
 
 @fn(unchecked=True, unit=True)
@@ -148,20 +200,9 @@ def text_rwords(s: str, limit: int) -> list[str]:
 @fn(unchecked=True, unit=True)
 def text_splitlines(s: str, keep: bool) -> list[str]:
     xs = list_new(TEXTS, STORED, 4)
-    p, n = text_data(s), text_size(s)
-    i, start = 0, 0
-    while i < n:
-        code = decode_at(p, i)
-        width = width_at(p[i])
-        if is_line_break(code):
-            end = i + width
-            if code == 13 and end < n and p[end] == 10:
-                end += 1
-            list_append(xs, STORED, text_part(s, start, end if keep else i))
-            start = end
-            i = end
-        else:
-            i += width
-    if start < n:
-        list_append(xs, STORED, s if start == 0 else text_part(s, start, n))
-    return xs
+    i = 0
+    while True:
+        start, stop, i = next_line(s, keep, i)
+        if start < 0:
+            return xs
+        list_append(xs, STORED, s if stop - start == text_size(s) else text_part(s, start, stop))

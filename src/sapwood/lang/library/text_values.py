@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sapwood.lang.function import fn
-from sapwood.lang.infer.text_format import fields_text
+from sapwood.lang.infer.text.formatting import fields_text
 
 
 @fn(unchecked=True)

@@ -31,7 +31,10 @@ _MAPS = (str.lower, str.upper, str.title, str.casefold)
 
 
 def _flags(c: str) -> int:
-    flags = sum(bit for bit, test in _FLAGS if test(c))
+    flags = 0
+    for bit, test in _FLAGS:
+        if test(c):
+            flags |= bit
     if c.istitle() and not flags & UPPER:
         flags |= TITLE
     if ("a" + c).isidentifier():
@@ -49,6 +52,8 @@ def _flags(c: str) -> int:
     return flags
 
 
+_NOTHING = frozenset({"Cn", "Co", "Cs"})  # categories of what is no character: unassigned, private, surrogates
+_EMPTY_PLANES = frozenset({*range(4, 14), 15, 16})  # not asked one by one; 15 and 16 are for private use
 _LETTER = ALPHA | PRINTABLE | ID_START | ID_CONTINUE
 
 
@@ -66,9 +71,16 @@ def unicode_data() -> tuple[bytes, int, int]:
     blocks: dict[tuple[int, ...], int] = {}
     first: list[int] = []
     size = 1 << SHIFT
+    nothing = (0,) * size
     for base in range(0, LIMIT, size):
+        if base >> 16 in _EMPTY_PLANES:
+            first.append(blocks.setdefault(nothing, len(blocks)))
+            continue
         block = []
         text = "".join(map(chr, range(base, base + size)))
+        if _NOTHING.issuperset(map(unicodedata.category, text)):  # most of the code space
+            first.append(blocks.setdefault(nothing, len(blocks)))
+            continue
         if text.isidentifier() and _ideographs(text):
             for c in text:
                 flags = _LETTER | NUMERIC if c.isnumeric() else _LETTER
@@ -77,7 +89,7 @@ def unicode_data() -> tuple[bytes, int, int]:
             continue
         for code in range(base, base + size):
             c = chr(code)
-            if unicodedata.category(c) in ("Cn", "Co", "Cs"):
+            if unicodedata.category(c) in _NOTHING:
                 block.append(0)
                 continue
             flags, maps = _flags(c), []

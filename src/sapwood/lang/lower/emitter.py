@@ -9,13 +9,19 @@ raise fills in. (A parameter and not a thread-local: see docs/design/errors-and-
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
+from sapwood.lang.bits import to_bits
 from sapwood.lang.ir.ssa import LEAVING, Function, Op, Program, Region, Var
-from sapwood.lang.ops.heap import lower_release, lower_retain
-from sapwood.lang.ops.numeric import to_bits
+from sapwood.lang.lower.appended import close_tail, head_of_tail
+from sapwood.lang.lower.error_exits import ErrorExits
+from sapwood.lang.lower.versions import Plan, lower_fast, note_failures, noted_status
+from sapwood.lang.passes.bounds import Bounds
+from sapwood.lang.passes.headers import Headers
 from sapwood.lang.types import BOOL, FunctionPointer, Leaf, Ptr, Ref, Scalar, Simd, Tile
-from sapwood.runtime.error_layout import CAUSE, CONTEXT, COUNT, TABLE_LEAST, VALUES
+from sapwood.runtime.error_layout import TABLE_LEAST
 from sapwood.targets.isolated import MARK
 
 _SPACES = {"generic": "ptr", "local": "ptr", "shared": "ptr addrspace(3)"}
@@ -65,6 +71,11 @@ ALIAS_METADATA = (
     *(line for name, i in ALIASES.items() for line in (
         f'!{i + 30} = !{{!"{name}", !10}}', f"!{i} = !{{!{i + 30}, !{i + 30}, i64 0}}")),
 )  # fmt: skip
+RARE_LOOP = (
+    "!3 = distinct !{!3, !4, !5}",
+    '!4 = !{!"llvm.loop.unroll.disable"}',
+    '!5 = !{!"llvm.loop.vectorize.enable", i1 false}',
+)
 
 
 def alias_tag(alias: str, ty: Leaf) -> str:
@@ -82,11 +93,24 @@ class ModuleEmitter:
         self.program = program
         self.target = target
         self.functions: list[str] = []
+        self.helpers: set[str] = set()  # names of functions that are made on demand
         self.globals: dict[str, str] = {}  # what is behind the name of a constant -> the name
         self.variables: dict[str, str] = {}  # type and initial value of data -> its name
         self.declarations: dict[str, None] = {}
         self.counter = 0
         self.isolated = False  # holds text that a user wrote
+        self.sums = False  # whether a loop adds up floats
+        self.headers = Headers()
+        self._bounds: dict[Function, Bounds | None] = {}
+
+    def bounds(self, function: Function | None) -> Bounds | None:
+        """What is known of the indices of a function that checks them."""
+        if function is None or function.kind == "kernel":
+            return None
+        if function not in self._bounds:
+            checks = any(op.name in ("check_index", "raise_if", "call") for op in function.body.walk())
+            self._bounds[function] = Bounds(function) if checks else None
+        return self._bounds[function]
 
     def text_constant(self, text: str) -> str:
         """A NUL-terminated string constant; equal texts share one."""
@@ -118,6 +142,13 @@ class ModuleEmitter:
         raw = data + b"\0"
         return self._constant(f"[{len(raw)} x i8] {_quoted(raw)}, align 16")
 
+    def helper(self, name: str, text: Callable[[], str]) -> str:
+        """The name of a function that this module has once if it is asked for; `text` makes its definition."""
+        if name not in self.helpers:
+            self.helpers.add(name)
+            self.functions.append(text())
+        return name
+
     def fresh(self, stem: str) -> str:
         self.counter += 1
         return f"{stem}.{self.counter}"
@@ -129,32 +160,29 @@ class ModuleEmitter:
             head.append(f'target datalayout = "{self.target.data_layout}"')
         constants = [f"{name} = private unnamed_addr constant {value}" for value, name in self.globals.items()]
         constants += [f"{name} = internal global {d}, align 8" for d, name in self.variables.items()]
-        tail = ["!0 = !{i32 1}", '!1 = !{!"branch_weights", i32 1, i32 1048575}', *ALIAS_METADATA]
+        tail = ["!0 = !{i32 1}", '!1 = !{!"branch_weights", i32 1, i32 1048575}', *RARE_LOOP, *ALIAS_METADATA]
         defined = {line.split("(")[0].split("@")[-1] for f in self.functions for line in f.splitlines()[:1]}
         declares = [d for d in self.declarations if d.split("@")[1].split("(")[0] not in defined]
-        return "\n".join([*head, *constants, *declares, *self.functions, *tail, ""])
+        functions = self.functions
+        if self.sums:  # LLVM keeps the order of floats; more than four lanes take it longer to take apart than to add
+            functions = [f.replace('"prefer-vector-width"="512"', '"prefer-vector-width"="256"', 1) for f in functions]
+        return "\n".join([*head, *constants, *declares, *functions, *tail, ""])
 
 
-class Emitter:
+class Emitter(ErrorExits):
     """The text of one LLVM function."""
 
     def __init__(self, module: ModuleEmitter, function: Function | None) -> None:
-        self.module = module
-        self.function = function
-        self.target = module.target
-        self.names: dict[Var, str] = {}
-        self.lines: list[str] = []
-        self.entry: list[str] = []
-        self.current = "entry"
-        self.dead = False
-        self.count = 0
+        super().__init__(module, function)
         self.loops: dict[Any, dict[str, Any]] = {}
-        self.handlers: dict[Any, tuple[str, list[tuple[list[str], str]]]] = {}  # label and edges of open tries
-        self.endings: dict[tuple[Var, ...], str] = {}  # blocks that leave with an error, by what they release
         self.result_types: list[str] = []
         self.in_chunk = False  # the body of a parallel loop: returns a bare status
-        self.shared: list[str] = []
+        self.large = function is not None and not function.recursive and _is_large(function.body)
+        self.depth = 0  # loops around what is being written
         self.level = 0  # which copy of a recursive function this is
+        self.fast: Plan | None = None  # of the loop whose fast version is being emitted
+        self.rare = False  # whether loops that are emitted now need not be fast
+        self.noted_failure = ""  # where it notes that a test of floats failed
 
     def callee(self, function: Function) -> str:
         """The symbol to call for a function of this program: from inside a recursive one, its next copy."""
@@ -176,29 +204,6 @@ class Emitter:
         if isinstance(ty, Scalar):
             return ty.name if ty.name in ("f32", "f64") else f"i{ty.bits}"
         return "p0"
-
-    def line(self, text: str) -> None:
-        if not self.dead:
-            self.lines.append("  " + text)
-
-    def value(self, text: str) -> str:
-        self.count += 1
-        name = f"%t{self.count}"
-        self.line(f"{name} = {text}")
-        return name
-
-    def call(self, name: str, result: str, args: list[tuple[str, str]]) -> str:
-        """Call an intrinsic or runtime function, declaring it."""
-        plain = ", ".join(t.split(" align ")[0] for t, _ in args)
-        self.declare(f"declare {result} @{name}({plain})")
-        text = f"call {result} @{name}({', '.join(f'{t} {v}' for t, v in args)})"
-        if result == "void":
-            self.line(text)
-            return ""
-        return self.value(text)
-
-    def declare(self, text: str) -> None:
-        self.module.declarations[text] = None
 
     def select(self, cond_type: str, c: str, ty: str, x: str, y: str) -> str:
         return self.value(f"select {cond_type} {c}, {ty} {x}, {ty} {y}")
@@ -226,9 +231,6 @@ class Emitter:
     def text_constant(self, text: str) -> str:
         return self.module.text_constant(text)
 
-    def name(self, v: Var) -> str:
-        return self.names[v]
-
     def from_memory(self, ty: Leaf, x: str) -> str:
         return self.value(f"trunc {memory_type(ty)} {x} to {llvm_type(ty)}") if _is_bool(ty) else x
 
@@ -238,22 +240,7 @@ class Emitter:
     def load_metadata(self, op: Op) -> str:
         return ", !invariant.load !2" if op.attrs.get("invariant") else ""
 
-    def alloca(self, nbytes: int, align: int) -> str:
-        self.count += 1
-        name = f"%a{self.count}"
-        self.entry.append(f"  {name} = alloca [{nbytes} x i8], align {align}")
-        return name
-
     # -- blocks -----------------------------------------------------------------------------------
-
-    def label(self, stem: str) -> str:
-        self.count += 1
-        return f"{stem}{self.count}"
-
-    def block(self, label: str) -> None:
-        self.lines.append(f"{label}:")
-        self.current = label
-        self.dead = False
 
     def region(self, region: Region) -> list[str] | None:
         """Emit a region; its yielded values, or None when control does not come out of it."""
@@ -271,6 +258,8 @@ class Emitter:
     def op(self, op: Op) -> None:
         rule = op.op.lowering_rule
         assert rule is not None, f"operation '{op.name}' has no lowering rule"
+        if self.fast is not None and lower_fast(self, op, self.fast):
+            return
         if op.op.control:
             rule(self, op)
             return
@@ -290,48 +279,115 @@ class Emitter:
             pairs = ", ".join(f"[ {t}, %{label} ]" for t, (_, label) in zip(texts, incoming, strict=True))
             self.names[v] = self.value(f"phi {self.type(v.type)} {pairs}")
 
+    def branch(self, op: Op) -> None:
+        """An `if`. A side that does nothing but go somewhere has no block of its own; if both go to one place, the
+        second has."""
+        after = self.label("endif")
+        incoming: list[tuple[list[str], str]] = []
+        bodies: list[tuple[str, Region]] = []
+        targets: list[str] = []
+        for stem, region in zip(("then", "else"), op.regions, strict=True):
+            target = self._way(region, after)
+            if target is None or target in targets:
+                target = self.label(stem)
+                bodies.append((target, region))
+            elif target == after:
+                incoming.append(([self.name(v) for v in region.ops[0].operands] if region.ops else [], self.current))
+            else:
+                self._to_loop(region.ops[0])
+            targets.append(target)
+        self.line(f"br i1 {self.name(op.operands[0])}, label %{targets[0]}, label %{targets[1]}")
+        for label, region in bodies:
+            self.block(label)
+            values = self.region(region)
+            if values is not None:
+                incoming.append((values, self.current))
+                self.line(f"br label %{after}")
+        if not incoming:
+            self.dead = True
+            return
+        self.block(after)
+        self.join(op.results, incoming)
+
+    def _way(self, region: Region, after: str) -> str | None:
+        """Where a region goes that does nothing else; `after`: the block behind it. None: it does something."""
+        if len(region.ops) > 1:
+            return None
+        match region.ops[0].name if region.ops else "yield":
+            case "yield":
+                return after
+            case "break":
+                return self.loops[region.ops[0].attrs["target"]]["exit"]
+            case "continue":
+                return self.loops[region.ops[0].attrs["target"]]["latch"]
+        return None
+
     def loop(self, op: Op) -> None:
+        """Emit a loop as it is written, or as the plan says."""
         region = op.regions[0]
+        self.module.sums |= any(isinstance(p.type, Scalar) and p.type.is_float for p in region.params)
         head, exit = self.label("loop"), self.label("endloop")
         latch = self.label("latch")
         start = ([self.name(v) for v in op.operands], self.current)
-        state = {"latch": latch, "exit": exit, "continues": [], "breaks": []}
+        state = {"latch": latch, "exit": exit, "continue": [], "break": []}
         self.loops[op.attrs["id"]] = state
-        self.line(f"br label %{head}")
-        self.block(head)
         slots = []
-        for v in region.params:
-            name = self.value(f"phi {self.type(v.type)} ")
-            slots.append(len(self.lines) - 1)
-            self.names[v] = name
-        self.region(region)
-        entries = [start]
-        if state["continues"]:
-            entries.append((self._latch(region, state), latch))
+        if op.attrs.get("once"):
+            self.names.update(zip(region.params, start[0], strict=True))
+        else:
             self.line(f"br label %{head}")
+            self.block(head)
+            for v in region.params:
+                name = self.value(f"phi {self.type(v.type)} ")
+                slots.append(len(self.lines) - 1)
+                self.names[v] = name
+        tail = self.fast.tail if self.fast is not None and not op.attrs.get("once") else None
+        if tail is not None:
+            head_of_tail(self, tail)
+        self.depth += not op.attrs.get("once")
+        self.region(region)
+        self.depth -= not op.attrs.get("once")
+        entries = [start]
+        if state["continue"]:
+            entries.append((self._latch(region, state), latch))
+            self.line(f"br label %{head}{', !llvm.loop !3' if self.rare else ''}")
         for i, slot in enumerate(slots):
             self.lines[slot] += ", ".join(f"[ {values[i]}, %{label} ]" for values, label in entries)
-        if not state["breaks"]:
+        if tail is not None:
+            close_tail(self, tail, start[1], latch)
+        if not state["break"]:
             self.dead = True
             return
         self.block(exit)
-        self.join(op.results, state["breaks"])
+        self.join(op.results, state["break"])
 
     def _latch(self, region: Region, state: dict[str, Any]) -> list[str]:
         """The one block that goes back to the head: LLVM takes several for loops in each other, and then vectorises
         neither. Gives the values for the next round."""
         self.block(state["latch"])
+        if len(state["continue"]) == 1:
+            return state["continue"][0][0]
         out = []
         for i, v in enumerate(region.params):
-            pairs = ", ".join(f"[ {values[i]}, %{label} ]" for values, label in state["continues"])
+            pairs = ", ".join(f"[ {values[i]}, %{label} ]" for values, label in state["continue"])
             out.append(self.value(f"phi {self.type(v.type)} {pairs}"))
         return out
 
-    def leave_loop(self, target: Any, kind: str, operands: tuple[Var, ...]) -> None:
-        state = self.loops[target]
-        state[kind].append(([self.name(v) for v in operands], self.current))
-        self.line(f"br label %{state['latch' if kind == 'continues' else 'exit']}")
+    def leave_loop(self, op: Op) -> None:
+        """A `break` or `continue`."""
+        self.line(f"br label %{self._to_loop(op)}")
         self.dead = True
+
+    def _to_loop(self, op: Op) -> str:
+        """The block that a `break` or `continue` goes to, which is now told that it comes from this one."""
+        state = self.loops[op.attrs["target"]]
+        state[op.name].append(([self.name(v) for v in op.operands], self.current))
+        return state["latch" if op.name == "continue" else "exit"]
+
+    def is_straight(self) -> bool:
+        """Whether the place that is written runs at most once in a call of a function that does much else, so that a
+        call more does not matter."""
+        return self.depth == 0 and self.large
 
     # -- functions and status ---------------------------------------------------------------------
 
@@ -343,7 +399,8 @@ class Emitter:
             self.line("ret i32 0")
         else:
             ty = self.return_type()
-            agg = self.value(f"insertvalue {ty} poison, i32 0, 0")
+            status = noted_status(self) if self.level < 0 else "0"
+            agg = self.value(f"insertvalue {ty} poison, i32 {status}, 0")
             for i, (t, v) in enumerate(values):
                 agg = self.value(f"insertvalue {ty} {agg}, {self.type(t)} {v}, {i + 1}")
             self.line(f"ret {ty} {agg}")
@@ -358,61 +415,6 @@ class Emitter:
             agg = self.value(f"insertvalue {ty} zeroinitializer, i32 1, 0")
             self.line(f"ret {ty} {agg}")
         self.dead = True
-
-    def fill_error(self, descriptor: str, words: list[str], cause: str | None = "0", record: str = "%err") -> None:
-        """Write an error record (runtime/error_layout.py); without `cause` those of its words that kernels have."""
-        self.line(f"store ptr {descriptor}, ptr {record}")
-        slots = {COUNT: str(len(words)), **{VALUES + i: w for i, w in enumerate(words)}}
-        if cause is not None:
-            slots |= {CONTEXT: "0", CAUSE: cause}
-        for at, word in slots.items():
-            p = self.value(f"getelementptr i8, ptr {record}, i64 {8 * at}")
-            self.line(f"store i64 {word}, ptr {p}")
-
-    def fail(self, op: Op) -> None:
-        """Leave along the error edge of `op`: the error record is filled in. Every raising operation ends here."""
-        for v in op.shared:
-            lower_retain(self, self.name(v), v.type)
-        if op.handler is None and op.cleanup:  # shared with the other edges that release the same
-            self.line(f"br label %{self._ending(op.cleanup)}")
-            self.dead = True
-            return
-        for v in op.cleanup:
-            lower_release(self, self.name(v), v.type)
-        if op.handler is None:
-            self.return_error()
-            return
-        label, edges = self.handlers[op.handler]
-        edges.append(([self.name(v) for v in op.edge], self.current))
-        self.line(f"br label %{label}")
-        self.dead = True
-
-    def _ending(self, owned: tuple[Var, ...]) -> str:
-        """The block that releases these and leaves the function: one value, then the block for the rest, so that many
-        edges that own many values make no more code than there are of both."""
-        if owned not in self.endings:
-            self.endings[owned] = self.label("ending")
-        return self.endings[owned]
-
-    def _emit_endings(self) -> None:
-        done = 0
-        while done < len(self.endings):
-            owned, label = list(self.endings.items())[done]
-            done += 1
-            self.block(label)
-            if not owned:
-                self.return_error()
-                continue
-            lower_release(self, self.name(owned[0]), owned[0].type)
-            self.line(f"br label %{self._ending(owned[1:])}")
-
-    def fail_if(self, failed: str, op: Op) -> None:
-        """Leave along the error edge of `op` if the i1 holds."""
-        bad, good = self.label("failed"), self.label("ok")
-        self.line(f"br i1 {failed}, label %{bad}, label %{good}, !prof !1")
-        self.block(bad)
-        self.fail(op)
-        self.block(good)
 
     def try_(self, op: Op) -> None:
         """The body, then the handler where the error edges of the body meet; both may come out at the end."""
@@ -457,11 +459,19 @@ class Emitter:
 
     def finish(self, head: str, attributes: str) -> None:
         """Add the finished function to the module."""
-        self._emit_endings()
+        self.emit_exits()
         body = "\n".join(["entry:", *self.entry, *self.lines])
         self.module.functions.append(f"{head} {attributes} {{\n{body}\n}}")
 
 
+LARGE = 100  # operations
+
+
+def _is_large(body: Region) -> bool:
+    return next(islice(body.walk(), LARGE, None), None) is not None
+
+
+NOTED = -1  # the level of the version of a function that notes tests of floats that fail and goes on
 RECURSION_LEVELS, RECURSION_OPS = 4, 256  # copies of a recursive body at most, and their operations together
 
 
@@ -491,6 +501,8 @@ def _levels(function: Function) -> int:
 
 
 def level_name(function: Function, level: int) -> str:
+    if level == NOTED:
+        return f"{function.name}.noted"
     return f"{function.name}.level{level}" if level else function.name
 
 
@@ -508,11 +520,13 @@ def lower_function(module: ModuleEmitter, function: Function, exported: bool, le
         e.names[p] = f"%p{i}"
         noalias = " noalias" if i in function.restrict else ""
         params.append(f"{llvm_type(p.type)}{noalias} %p{i}")
+    if level == NOTED:
+        note_failures(e, function)
     e.region(function.body)
     if not e.dead:
         e.return_values([])
     linkage = "" if exported and not level else "internal "
-    inline = " alwaysinline" if level else ""
+    inline = " alwaysinline" if level > 0 else ""
     arguments = ", ".join([*params, "ptr %err"])
     head = f"define {linkage}{e.return_type()} @{level_name(function, level)}({arguments}){inline}"
     e.finish(head, module.target.function_attributes(function))

@@ -12,6 +12,8 @@ from sapwood.lang.types import Leaf
 class KernelEmitter(Emitter):
     """Emits the body of a kernel; lowering rules of kernel operations find the target's part in `thread`."""
 
+    shares_exits = False  # a target leaves a thread in its own way
+
     def __init__(self, module: ModuleEmitter, function: Function) -> None:
         super().__init__(module, function)
         self.thread: Any = module.target.thread_code(self)

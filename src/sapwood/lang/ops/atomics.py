@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sapwood.lang.errors import BadOperand
-from sapwood.lang.errors_systems import BadOrdering
+from sapwood.lang.errors.systems import BadOrdering
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.base import Operation, operation
 from sapwood.lang.ops.numeric import normalise

@@ -89,7 +89,7 @@ class Operation(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if self.python_rule is not None:
             return self.python_rule(*args, **kwargs)
-        from sapwood.lang.boxed import apply
+        from sapwood.lang.oracles.boxed import apply
 
         return apply(self, args, kwargs)
 

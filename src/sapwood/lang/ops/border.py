@@ -8,7 +8,7 @@ from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.heap import words
 from sapwood.lang.ops.memory import offset
 from sapwood.lang.ops.objects import api
-from sapwood.lang.types import I64, Dict, List, Ptr, Ref, Set, Stored, Str, Struct
+from sapwood.lang.types import I64, Dict, Enum, List, Ptr, Ref, Set, Stored, Str, Struct
 from sapwood.lang.values import Known, Spec
 
 ITEMS_AT = 24  # in a PyListObject: the address of its items
@@ -91,7 +91,7 @@ def _(b, x, i, stored):
 
 def runs_python(spec: Spec) -> bool:
     """Whether making such a value of an object may call methods of the object."""
-    if spec.kind == "agg" and isinstance(spec.data, Struct):
+    if spec.kind == "agg" and isinstance(spec.data, Struct | Enum):
         return True
     if spec.kind == "leaf" and isinstance(spec.data, Ref):
         target = spec.data.target

@@ -10,7 +10,7 @@ from typing import Any
 
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.heap import lower_retain
-from sapwood.lang.types import F64, Ref, Scalar
+from sapwood.lang.types import F64, Object, Ref, Scalar
 from sapwood.runtime.error_layout import FROM_NONE, STACK_LIMIT
 
 
@@ -51,7 +51,7 @@ def _(ev, op, *values):
 
 @break_.lowering
 def _(e, op):
-    e.leave_loop(op.attrs["target"], "breaks", op.operands)
+    e.leave_loop(op)
 
 
 @operation(name="continue", control=True)
@@ -66,7 +66,7 @@ def _(ev, op, *values):
 
 @continue_.lowering
 def _(e, op):
-    e.leave_loop(op.attrs["target"], "continues", op.operands)
+    e.leave_loop(op)
 
 
 @operation(name="return", control=True)
@@ -89,12 +89,12 @@ def _(e, op):
 RAISE_LIMIT = 6  # values that an error record holds
 
 
-def make_exception(op: Any, values: tuple[Any, ...]) -> BaseException:
+def make_exception(ev: Any, op: Any, values: tuple[Any, ...]) -> BaseException:
     """The exception of a raising operation whose attributes `parts` and `keywords` say what its arguments are:
     {"value": constant}, {"tuple": parts}, or None for the next operand; or else `message` is a format for them."""
     exception = op.attrs["exception"]
     taken = op.operands[1:] if op.op is raise_if else op.operands
-    values = tuple(taken_object(x) if isinstance(v.type, Ref) else x for x, v in zip(values, taken, strict=False))
+    values = tuple(_taken(ev, x, v.type) if isinstance(v.type, Ref) else x for x, v in zip(values, taken, strict=False))
     if op.attrs.get("parts") is None:
         message = op.attrs["message"]  # an empty one: no arguments
         return exception(message.format(*values)) if message else exception()
@@ -109,6 +109,18 @@ def make_exception(op: Any, values: tuple[Any, ...]) -> BaseException:
     return exception(*args, **{k: argument(p) for k, p in (op.attrs.get("keywords") or {}).items()})
 
 
+def _taken(ev: Any, pointer: Any, t: Ref) -> Any:
+    """What Python sees of a text or object of the evaluator, whose reference ends."""
+    from sapwood.lang.ops.heap import release_value
+    from sapwood.runtime.errors import read_text
+
+    if isinstance(t.target, Object):
+        return taken_object(pointer)
+    text = read_text(pointer.address)
+    release_value(ev, pointer, t)
+    return text
+
+
 def taken_object(pointer: Any) -> Any:
     """The Python object that the evaluator's value is a reference to, which ends."""
     import ctypes
@@ -120,15 +132,22 @@ def taken_object(pointer: Any) -> Any:
 
 def fail_with(e, op, exception: type[BaseException], *args: Any) -> None:
     """Raise an exception with constant arguments from the lowering of any operation that raises."""
+    e.raise_error(op, _constant_record(e, op, exception, args), [])
+
+
+def _constant_record(e, op, exception: type[BaseException], args: tuple[Any, ...]) -> str:
     from sapwood.lang.ops.exceptions import record_descriptor
 
-    parts = [{"value": a} for a in args]
-    e.fill_error(record_descriptor(e.module, exception, {"parts": parts}, [], op.loc), [])
-    e.fail(op)
+    return record_descriptor(e.module, exception, {"parts": [{"value": a} for a in args]}, [], op.loc)
 
 
-def _raise_from(op: Any, values: tuple[Any, ...]) -> None:
-    error = make_exception(op, values)
+def fail_with_if(e, op, failed: str, exception: type[BaseException], *args: Any) -> None:
+    """Raise an exception with constant arguments from the lowering of an operation if the i1 holds, which is rare."""
+    e.raise_error_if(failed, op, "rare", _constant_record(e, op, exception, args), rare=True)
+
+
+def _raise_from(ev: Any, op: Any, values: tuple[Any, ...]) -> None:
+    error = make_exception(ev, op, values)
     error.add_note(f"at {op.loc}")
     raise error
 
@@ -143,7 +162,7 @@ def raise_() -> None:
 def _(ev, op, *values):
     cause = op.attrs.get("cause")
     try:
-        _raise_from(op, values[:-1] if cause == "cell" else values)
+        _raise_from(ev, op, values[:-1] if cause == "cell" else values)
     except BaseException as e:
         if cause is not None:
             e.__cause__ = values[-1] if cause == "cell" else None
@@ -154,11 +173,11 @@ def _(ev, op, *values):
 def _(e, op):
     match op.attrs.get("cause"):
         case "cell":
-            _lower_raise(e, op, op.operands[:-1], e.name(op.operands[-1]))
+            lower_raise(e, op, op.operands[:-1], e.name(op.operands[-1]))
         case "none":
-            _lower_raise(e, op, op.operands, str(FROM_NONE))
+            lower_raise(e, op, op.operands, str(FROM_NONE))
         case _:
-            _lower_raise(e, op, op.operands)
+            lower_raise(e, op, op.operands)
 
 
 @operation(control=True, raises=True)
@@ -169,27 +188,33 @@ def raise_if() -> None:
 @raise_if.reference
 def _(ev, op, test, *values):
     if test:
-        _raise_from(op, values)
+        _raise_from(ev, op, values)
     return ()
 
 
 @raise_if.lowering
 def _(e, op):
+    from sapwood.lang.ops.exceptions import descriptor
+
+    test, values = op.operands[0], op.operands[1:]
+    if not values:
+        e.raise_error_if(e.name(test), op, "raise", descriptor(e, op, ()))
+        return
     bad, good = e.label("raise"), e.label("ok")
-    e.line(f"br i1 {e.name(op.operands[0])}, label %{bad}, label %{good}, !prof !1")
+    e.line(f"br i1 {e.name(test)}, label %{bad}, label %{good}, !prof !1")
     e.block(bad)
-    for v in op.operands[1:]:
+    for v in values:
         if isinstance(v.type, Ref):
             lower_retain(e, e.name(v), v.type)  # the record has a reference of its own
-    _lower_raise(e, op, op.operands[1:])
+    lower_raise(e, op, values)
     e.block(good)
 
 
-def _lower_raise(e, op, args, cause: str = "0") -> None:
+def lower_raise(e, op, args, cause: str = "0") -> None:
+    """Fill in the error record of an operation with the attributes of `raise`, and leave along its error edge."""
     from sapwood.lang.ops.exceptions import descriptor
 
-    e.fill_error(descriptor(e, op, args), [as_word(e, v) for v in args], cause=cause)
-    e.fail(op)
+    e.raise_error(op, descriptor(e, op, args), [as_word(e, v) for v in args], cause)
 
 
 def as_word(e, v) -> str:
@@ -221,20 +246,7 @@ def _(ev, op, test):
 
 @if_.lowering
 def _(e, op):
-    then, other, after = e.label("then"), e.label("else"), e.label("endif")
-    e.line(f"br i1 {e.name(op.operands[0])}, label %{then}, label %{other}")
-    incoming = []
-    for label, region in ((then, op.regions[0]), (other, op.regions[1])):
-        e.block(label)
-        values = e.region(region)
-        if values is not None:
-            incoming.append((values, e.current))
-            e.line(f"br label %{after}")
-    if not incoming:
-        e.dead = True
-        return
-    e.block(after)
-    e.join(op.results, incoming)
+    e.branch(op)
 
 
 @operation(control=True)
@@ -261,7 +273,13 @@ def _(ev, op, *values):
 
 @loop.lowering
 def _(e, op):
-    e.loop(op)
+    from sapwood.lang.lower.versions import lower_versions, plan_loop
+
+    plan = plan_loop(e, op) if e.fast is None else None
+    if plan is None:
+        e.loop(op)
+    else:
+        lower_versions(e, op, plan)
 
 
 # -- calls ------------------------------------------------------------------------------------------
@@ -350,7 +368,7 @@ def _(e, op):
     bad, good = e.label("overflow"), e.label("ok")
     e.line(f"br i1 {low}, label %{bad}, label %{good}, !prof !1")
     e.block(bad)
-    _lower_raise(e, op, ())
+    lower_raise(e, op, ())
     e.block(good)
 
 
@@ -373,7 +391,7 @@ def merge(kind: str, a: Any, b: Any) -> Any:
 
 
 def identity(kind: str, ty: Scalar) -> Any:
-    from sapwood.lang.ops.numeric import int_range
+    from sapwood.lang.bits import int_range
 
     if kind == "add":
         return 0.0 if ty.is_float else 0

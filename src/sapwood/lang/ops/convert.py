@@ -10,9 +10,10 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from sapwood.lang.bits import from_bits, int_range, to_bits
 from sapwood.lang.errors import BadConversion, BadOperand, NotConstant
 from sapwood.lang.ops.base import operation
-from sapwood.lang.ops.numeric import elementwise, from_bits, int_range, normalise, round_float, to_bits
+from sapwood.lang.ops.numeric import elementwise, normalise, round_float
 from sapwood.lang.types import (
     BF16,
     F16,

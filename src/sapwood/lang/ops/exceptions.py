@@ -290,7 +290,7 @@ def new_error() -> None:
 def _(ev, op, *values):
     from sapwood.lang.ops.control import make_exception
 
-    return (make_exception(op, values),)
+    return (make_exception(ev, op, values),)
 
 
 @new_error.lowering

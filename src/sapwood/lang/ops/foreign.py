@@ -54,7 +54,7 @@ def callback_address() -> Any:
 
 @callback_address.reference
 def _(op):
-    from sapwood.lang.evaluate import Evaluator
+    from sapwood.lang.oracles.evaluate import Evaluator
 
     function, kinds = op.attrs["function"], op.attrs["callback"].parameters
 
@@ -91,7 +91,7 @@ def _(e, op):
 
 @callback_address.legality
 def _(target, op):
-    from sapwood.lang.errors_systems import CallbackMayRaise
+    from sapwood.lang.errors.systems import CallbackMayRaise
 
     callee = op.attrs["function"]
     if callee.may_raise:

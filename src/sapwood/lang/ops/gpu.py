@@ -5,7 +5,7 @@ at barriers; 32 threads (`warp.size`) that follow each other in a block are a wa
 registers. The model and its words are CUDA's (CUDA C++ Programming Guide, "Programming Model"; PTX ISA, `bar`
 and `shfl.sync`). Threads of a block are numbered x first: x + dim.x * (y + dim.y * z).
 
-The rules here say what an operation means to one thread; `ev.thread` (lang/kernel_reference.py) and `e.thread`
+The rules here say what an operation means to one thread; `ev.thread` (lang/oracles/kernel_reference.py) and `e.thread`
 (targets/base.py, ThreadCode) are that thread.
 """
 
@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from sapwood.lang.bits import from_bits, to_bits
 from sapwood.lang.errors import BadOperand, KernelOnly, NotConstant
 from sapwood.lang.ops.base import Operation, operation
-from sapwood.lang.ops.numeric import from_bits, to_bits
 from sapwood.lang.types import F32, I32, I64, U32, Ptr, Tensor
 from sapwood.lang.values import Agg, Known, Value, describe
 

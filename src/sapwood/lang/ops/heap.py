@@ -11,8 +11,10 @@ import ctypes
 from functools import lru_cache
 from typing import Any
 
+from sapwood.lang import memory_layout
 from sapwood.lang.errors import BadOperand
 from sapwood.lang.ir.ssa import Var
+from sapwood.lang.lower.small_blocks import allocate_small, free_small, rounded
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.pointer import Block, Pointer
 from sapwood.lang.types import BOOL, I64, U8, HeapType, List, Object, Ptr, Ref, Stored
@@ -101,7 +103,7 @@ def _(ev, op, p, nbytes):
 
 def resize(address: int, nbytes: int) -> int:
     """`reallocate` in the evaluator."""
-    moved = _libc().realloc(address, max(nbytes, 1)) if 0 <= nbytes < heap.LARGEST else 0
+    moved = _libc().realloc(address, max(heap.room_of(nbytes), 1)) if 0 <= nbytes < heap.LARGEST else 0
     if not moved:
         raise MemoryError
     return moved
@@ -109,29 +111,38 @@ def resize(address: int, nbytes: int) -> int:
 
 @reallocate.lowering
 def _(e, op):
+    from sapwood.lang.ops.control import fail_with_if
+
     p, n = (e.name(v) for v in op.operands)
-    e.names[op.result] = _lower_request(e, op, n, lambda size: e.call("realloc", "ptr", [("ptr", p), ("i64", size)]))
+    moved = e.call("realloc", "ptr", [("ptr", p), ("i64", rounded(e, n))])
+    fail_with_if(e, op, e.value(f"icmp eq ptr {moved}, null"), MemoryError)
+    e.names[op.result] = moved
 
 
 @operation(name="free")
-def free(p: Any) -> None:
-    """Give back memory of `allocate`, or that of an object whose end has come."""
+def free(p: Any, nbytes: int = 0) -> None:
+    """Give back memory of `allocate`, or that of an object whose end has come; sooner where it is known that so many
+    bytes of it were asked for."""
 
 
 @free.typing
-def _(b, p):
-    b.emit(free, (_pointer(b, p, "free"),))
+def _(b, p, nbytes=Known(0)):
+    size = () if nbytes == Known(0) else (b.coerce(nbytes, I64),)
+    b.emit(free, (_pointer(b, p, "free"), *size))
     return Known(None)
 
 
 @free.reference
-def _(op, p):
+def _(op, p, *nbytes):
     _libc().free(p.address)
     heap.count(-1)
 
 
 @free.lowering
-def _(e, op, p):
+def _(e, op, p, *nbytes):
+    if nbytes:
+        free_small(e, p, nbytes[0])
+        return
     _count(e, -1)
     e.call("free", "void", [("ptr", p)])
 
@@ -161,7 +172,7 @@ def made_by_evaluator(address: int) -> bool:
 
 
 def _allocate(nbytes: int) -> int:
-    address = _libc().malloc(max(nbytes, 1)) if 0 <= nbytes < heap.LARGEST else 0
+    address = _libc().malloc(max(heap.room_of(nbytes), 1)) if 0 <= nbytes < heap.LARGEST else 0
     if not address:
         raise MemoryError
     heap.count(1)
@@ -169,23 +180,10 @@ def _allocate(nbytes: int) -> int:
 
 
 def _lower_allocate(e, op, n: str) -> str:
-    p = _lower_request(e, op, n, lambda size: e.call("malloc", "ptr", [("i64", size)]))
-    _count(e, 1)
-    return p
+    from sapwood.lang.ops.control import fail_with_if
 
-
-def _lower_request(e, op, n: str, call: Any) -> str:
-    """Ask libc for n bytes and leave by the error edge when it has none (or n makes no sense)."""
-    from sapwood.lang.ops.control import fail_with
-
-    size = e.value(f"call i64 @llvm.umax.i64(i64 {n}, i64 1)")
-    e.declare("declare i64 @llvm.umax.i64(i64, i64)")
-    p = call(size)
-    bad, good = e.label("nomemory"), e.label("ok")
-    e.line(f"br i1 {e.value(f'icmp eq ptr {p}, null')}, label %{bad}, label %{good}, !prof !1")
-    e.block(bad)
-    fail_with(e, op, MemoryError)
-    e.block(good)
+    p = allocate_small(e, n)
+    fail_with_if(e, op, e.value(f"icmp eq ptr {p}, null"), MemoryError)
     return p
 
 
@@ -287,12 +285,12 @@ def end_reference(ev: Any, address: int) -> None:
 
 @release.lowering
 def _(e, op):
-    lower_release(e, e.name(op.operands[0]), op.operands[0].type)
-
-
-def lower_release(e, p: str, t: Ref) -> None:
+    p, t = e.name(op.operands[0]), op.operands[0].type
     if isinstance(t.target, Object):
         e.call("Py_DecRef", "void", [("ptr", p)])  # takes null
+        return
+    if e.is_straight() and not t.nullable:
+        e.line(f"call preserve_mostcc void @{e.module.helper('sapwood.release', _releasing)}(ptr {p}, ptr %err)")
         return
     done = e.label("released")
     if t.nullable:
@@ -305,11 +303,56 @@ def lower_release(e, p: str, t: Ref) -> None:
     end = e.label("end")
     e.line(f"br i1 {e.value(f'icmp eq i64 {left}, 0')}, label %{end}, label %{done}")
     e.block(end)
-    at = e.value(f"getelementptr i8, ptr {p}, i64 8")
-    drop = e.value(f"load ptr, ptr {at}, align 8{_tag('header')}")
-    e.line(f"call {{i32}} {drop}(ptr {p}, ptr %err)")
+    e.line(f"call void @{e.module.helper('sapwood.end', _ending)}(ptr {p}, ptr %err)")
     e.line(f"br label %{done}")
     e.block(done)
+
+
+def _ending(convention: str = "", name: str = "sapwood.end") -> str:
+    """The function that calls the drop function of an object."""
+    return f"""define internal {convention} void @{name}(ptr %x, ptr %err) noinline nounwind {{
+  %at = getelementptr i8, ptr %x, i64 8
+  %drop = load ptr, ptr %at, align 8{_tag("header")}
+  %status = call {{i32}} %drop(ptr %x, ptr %err)
+  ret void
+}}"""
+
+
+def _releasing() -> str:
+    """`release` as a function, which leaves the registers of its caller alone."""
+    head = "define internal preserve_mostcc void @sapwood.release(ptr %x, ptr %err) noinline nounwind {"
+    aside = _ending("preserve_mostcc", "sapwood.end.aside")
+    return f"{aside}\n{head}\n{_counting('preserve_mostcc void @sapwood.end.aside')}"
+
+
+def _counting(end: str) -> str:
+    return f"""  %count = load i64, ptr %x, align 8{_tag("count")}
+  %left = add nsw i64 %count, -1
+  store i64 %left, ptr %x, align 8{_tag("count")}
+  %last = icmp eq i64 %left, 0
+  br i1 %last, label %end, label %done
+end:
+  tail call {end}(ptr %x, ptr %err)
+  ret void
+done:
+  ret void
+}}"""
+
+
+def lower_release_rarely(e, p: str, t: Ref) -> None:
+    """`release` where the program comes rarely, by a call of a function."""
+    if isinstance(t.target, Object):
+        e.call("Py_DecRef", "void", [("ptr", p)])  # takes null
+        return
+    e.module.helper("sapwood.end", _ending)
+    e.line(f"call void @{e.module.helper('sapwood.release.rarely', _releasing_rarely)}(ptr {p}, ptr %err)")
+
+
+def _releasing_rarely() -> str:
+    """The function that gives up a reference, or null."""
+    head = "define internal void @sapwood.release.rarely(ptr %x, ptr %err) cold noinline nounwind {"
+    test = "  %none = icmp eq ptr %x, null\n  br i1 %none, label %done, label %some\nsome:"
+    return f"{head}\n{test}\n{_counting('void @sapwood.end')}"
 
 
 @operation()
@@ -529,6 +572,5 @@ def stored_size(kind: Any) -> int:
 
 @stored_size.typing
 def _(b, kind):
-    from sapwood.lang.infer import layout
 
-    return Known(layout.size(b.known(kind, "the type of elements", Stored)))
+    return Known(memory_layout.size(b.known(kind, "the type of elements", Stored)))

@@ -54,7 +54,7 @@ def compare_fields(x: Any, y: Any, test: Any) -> bool:
 
 @compare_fields.typing
 def _(b, x, y, test):
-    from sapwood.lang.infer.struct_operators import compare_fields as compare
+    from sapwood.lang.infer.classes.struct_operators import compare_fields as compare
 
     return compare(b.interpreter.frames[-1], b.known(test, "the comparison"), x, y)
 

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from sapwood.lang.errors import BadOperand
-from sapwood.lang.errors_systems import InlineConstraint
+from sapwood.lang.errors.systems import InlineConstraint
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.base import operation
 from sapwood.lang.types import Ptr, Scalar, Simd
@@ -21,7 +21,7 @@ NAMES = frozenset({"inline_llvm", "inline_asm"})
 
 def _result_type(b, result: Value, function: str) -> Any:
     """A scalar, vector or pointer type, or None for no result."""
-    from sapwood.lang.infer.declared import concrete_type, declare
+    from sapwood.lang.declared import concrete_type, declare
 
     given = b.known(result, f"the result type of {function}")
     if given is None:

@@ -266,7 +266,7 @@ def _(e, op, p):
 
 def alignment(b, nbytes: Value, function: str) -> int:
     """An alignment in bytes, known and a power of two."""
-    from sapwood.lang.errors_systems import BadAlignment
+    from sapwood.lang.errors.systems import BadAlignment
 
     n = b.known(nbytes, "an alignment", int)
     if not 1 <= n <= 4096 or n & (n - 1):

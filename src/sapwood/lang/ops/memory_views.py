@@ -13,10 +13,6 @@ from sapwood.lang.values import Known, Var
 
 OBJECT_AT = 2  # the word of a PythonBuffer where its Py_buffer begins
 FULL_READ_ONLY = 0x11C  # PyBUF_FULL_RO
-FORMATS = {  # native formats by what their items are
-    "u8": b"B", "i8": b"b", "i16": b"h", "u16": b"H", "i32": b"i", "u32": b"I", "i64": b"lqn", "u64": b"LQN",
-    "f32": b"f", "f64": b"d", "bool": b"?",
-}  # fmt: skip
 
 
 def place_as(b: Any, p: Var, elem: Scalar) -> Var:
@@ -39,7 +35,7 @@ def view_item(x: Any, i: int) -> Any:
 
 @view_item.typing
 def _(b, x, i):
-    from sapwood.lang.infer.lists import word
+    from sapwood.lang.infer.containers.lists import word
 
     offset = b.emit1(arith.mul, (b.coerce(i, I64), word(b, x, 3)), I64)
     at = b.emit1(arith.add, (word(b, x, 4), offset), I64)

@@ -12,19 +12,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from sapwood.lang.bits import wrap_int
 from sapwood.lang.types import Leaf, Scalar, Simd, elem_of
-
-
-def wrap_int(ty: Scalar, x: int) -> int:
-    x &= (1 << ty.bits) - 1
-    return x - (1 << ty.bits) if ty.signed and x >> (ty.bits - 1) else x
-
-
-def int_range(ty: Scalar) -> tuple[int, int]:
-    if ty.kind == "bool":
-        return 0, 1
-    return (-(1 << ty.bits - 1), (1 << ty.bits - 1) - 1) if ty.signed else (0, (1 << ty.bits) - 1)
-
 
 # name -> (mantissa bits stored, exponent bits)
 _FORMATS = {"f16": (10, 5), "bf16": (7, 8), "f32": (23, 8), "f64": (52, 11)}
@@ -69,35 +58,6 @@ def _round_fraction(ty: Scalar, x: Fraction) -> float:
     limit = Fraction(2) ** (bias + 1)
     out = math.inf if value >= limit else float(value)
     return -out if x < 0 else out
-
-
-def to_bits(ty: Scalar, x: Any) -> int:
-    """The bit pattern of a scalar, as an unsigned int."""
-    match ty.name:
-        case "f64":
-            return struct.unpack("<Q", struct.pack("<d", x))[0]
-        case "f32":
-            return struct.unpack("<I", struct.pack("<f", x))[0]
-        case "f16":
-            return struct.unpack("<H", struct.pack("<e", x))[0]
-        case "bf16":
-            return 0x7FC0 if x != x else struct.unpack("<I", struct.pack("<f", x))[0] >> 16
-    return int(x) & ((1 << max(ty.bits, 8)) - 1)
-
-
-def from_bits(ty: Scalar, bits: int) -> Any:
-    match ty.name:
-        case "f64":
-            return struct.unpack("<d", struct.pack("<Q", bits))[0]
-        case "f32":
-            return struct.unpack("<f", struct.pack("<I", bits))[0]
-        case "f16":
-            return struct.unpack("<e", struct.pack("<H", bits))[0]
-        case "bf16":
-            return struct.unpack("<f", struct.pack("<I", bits << 16))[0]
-        case "bool":
-            return bool(bits & 1)
-    return wrap_int(ty, bits)
 
 
 def normalise(ty: Scalar, x: Any) -> Any:

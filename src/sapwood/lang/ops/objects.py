@@ -13,8 +13,7 @@ from sapwood.lang.ops.pointer import Block, Pointer
 from sapwood.lang.types import BOOL, F64, I64, Object, Ptr, Ref
 from sapwood.lang.values import Known, Value, describe
 from sapwood.runtime import python_api
-from sapwood.runtime.error_layout import CAUSE, CONTEXT, COUNT, DESCRIPTOR, MADE, PLACE
-from sapwood.runtime.error_layout import OBJECT as OBJECT_RECORD
+from sapwood.runtime.error_layout import MADE
 
 OBJECT = Ref(Object())
 
@@ -97,33 +96,26 @@ def _(e, op):
 
 def fail_if_set(e, op, failed: str) -> None:
     """If the i1 holds, a Python exception is set: it moves into the error record and leaves by the error edge."""
-    bad, good = e.label("python"), e.label("ok")
-    e.line(f"br i1 {failed}, label %{bad}, label %{good}, !prof !1")
-    e.block(bad)
-    take_error(e, op)
-    e.block(good)
+    e.fail_with_python_error_if(failed, op, _place(e, op))
 
 
 def _fail_if_asked(e, op, suspicious: str) -> None:
     ask, good = e.label("ask"), e.label("ok")
     e.line(f"br i1 {suspicious}, label %{ask}, label %{good}, !prof !1")
     e.block(ask)
-    bad = e.label("python")
     error = e.call("PyErr_Occurred", "ptr", [])
-    e.line(f"br i1 {e.value(f'icmp eq ptr {error}, null')}, label %{good}, label %{bad}")
-    e.block(bad)
-    take_error(e, op)
+    fail_if_set(e, op, e.value(f"icmp ne ptr {error}, null"))
+    e.line(f"br label %{good}")
     e.block(good)
 
 
 def take_error(e, op) -> None:
     """Leave with the exception that is set in Python."""
-    error = e.call("sapwood_take_error", "ptr", [])
-    place = e.text_constant(json.dumps([op.loc.file, op.loc.line, op.loc.function]))
-    fields = {DESCRIPTOR: f"ptr {error}", COUNT: f"i64 {OBJECT_RECORD}", PLACE: f"ptr {place}"}
-    for at, text in (fields | {CONTEXT: "i64 0", CAUSE: "i64 0"}).items():
-        e.line(f"store {text}, ptr {e.value(f'getelementptr i64, ptr %err, i64 {at}')}")
-    e.fail(op)
+    e.fail_with_python_error(op, _place(e, op))
+
+
+def _place(e, op) -> str:
+    return e.text_constant(json.dumps([op.loc.file, op.loc.line, op.loc.function]))
 
 
 @operation(control=True)

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from enum import Enum as PythonEnum
 from typing import Any
 
 from sapwood.lang.errors import BadOperand, CompileError, LiteralOverflow, NoOperator, NotABool, NotAnIndex
 from sapwood.lang.ir.ssa import Region, Var
 from sapwood.lang.ops import arith, control
 from sapwood.lang.ops.base import Operation
+from sapwood.lang.ops.powers import power
 from sapwood.lang.ops.promotion import common_type, to_type
 from sapwood.lang.python_texts import python_text
 from sapwood.lang.types import (
     BOOL,
     F64,
     I64,
+    U64,
     Character,
     Complex,
+    Enum,
     Object,
     Optional,
     Ptr,
@@ -30,7 +34,6 @@ from sapwood.lang.types import (
     Ref,
     Scalar,
     Simd,
-    Str,
     Struct,
     Tuple,
     elem_of,
@@ -112,6 +115,10 @@ def fold(b: Any, fn: Callable[..., Any], *values: Known) -> Known:
         result = fn(*(v.value for v in values))
     except CompileError:
         raise
+    except ArithmeticError as e:  # 0 ** -1: where Python gets there, it raises
+        from sapwood.lang.infer.containers.lists import raise_now
+
+        raise_now(b.interpreter.frames[-1], type(e), *e.args)
     except Exception as e:
         left, right = describe(values[0]), describe(values[-1])
         hint = f"Python says: {type(e).__name__}: {e}"
@@ -150,7 +157,7 @@ def _complex(v: Value) -> bool:
 def magnitude(b: Any, x: Value) -> Value:
     """abs(x) of a number or vector."""
     if isinstance(x, Agg) and isinstance(x.type, Complex):
-        from sapwood.lang.infer.complex_numbers import absolute
+        from sapwood.lang.infer.numbers.complex_numbers import absolute
 
         return absolute(b, x)
     return b.apply(arith.absolute, x)
@@ -163,8 +170,14 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
             return fold(b, fn, x, y)
         if not _complex(x) and not _complex(y):
             x, y = b.materialize(x), b.materialize(y)
+    if any(isinstance(v, Agg) and isinstance(v.type, Enum) for v in (x, y)) or any(map(_is_known_member, (x, y))):
+        from sapwood.lang.infer.classes import enums
+
+        result = enums.binary(b, fn, x, y)
+        if result is not None:
+            return result
     if any(isinstance(v, Agg) and isinstance(v.type, Character) for v in (x, y)):
-        from sapwood.lang.infer.characters import compare, plain
+        from sapwood.lang.infer.text.characters import compare, plain
 
         result = compare(b, fn, x, y) if fn in COMPARISONS else None
         if result is not None:
@@ -184,16 +197,16 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
         if not equality:
             x, y = present_operands(w, fn, x, y)
     if _complex(x) or _complex(y):
-        from sapwood.lang.infer.complex_numbers import binary as complex_binary
+        from sapwood.lang.infer.numbers.complex_numbers import binary as complex_binary
 
         return complex_binary(b, fn, x, y)
     pointer = _pointer(b, fn, x, y)
     if pointer is not None:
         return pointer
-    if fn is operator.mod and isinstance(x, Known) and isinstance(x.value, str):
-        from sapwood.lang.infer.text_templates import percent
+    if fn is operator.mod and isinstance(x, Known) and isinstance(x.value, str | bytes):
+        from sapwood.lang.infer.text.templates import percent, percent_bytes
 
-        return percent(b.interpreter.frames[-1], x, y)
+        return (percent if isinstance(x.value, str) else percent_bytes)(b.interpreter.frames[-1], x, y)
     x, y = (b.materialize(v) if isinstance(v, Known) and isinstance(v.value, str | bytes) else v for v in (x, y))
     for side in (x, y):
         if isinstance(side, Var) and isinstance(side.type, Ref):
@@ -207,7 +220,7 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
         if result is not None:
             return result
     if fn in (operator.eq, operator.ne) and (_is_range(x) or _is_range(y)):
-        from sapwood.lang.infer.ranges import range_equal
+        from sapwood.lang.infer.iteration.ranges import range_equal
 
         return range_equal(b.interpreter.frames[-1], fn, x, y)
     if fn is operator.mul and (_is_tuple(x) or _is_tuple(y)):
@@ -238,7 +251,7 @@ def binary(b: Any, fn: Any, x: Value, y: Value) -> Value:
     if fn in (operator.floordiv, operator.mod):
         return _floor_division(b, fn, x, y, ty)
     if fn is operator.pow:
-        return _power(b, x, y, ty)
+        return power(b, x, y, ty)
     if fn in _DIRECT:
         return b.emit1(_DIRECT[fn], (to_type(b, x, ty), to_type(b, y, ty)), ty)
     hint = "write the loop, or call a kernel" if fn is operator.matmul else ""
@@ -291,6 +304,10 @@ def _exact_comparison(b: Any, fn: Any, x: Value, y: Value) -> Value:
     return strict if fn in (operator.lt, operator.gt) else either(strict, equal)
 
 
+def _is_known_member(v: Value) -> bool:
+    return isinstance(v, Known) and isinstance(v.value, PythonEnum)
+
+
 def _may_be_none(v: Value) -> bool:
     if isinstance(v, Var):
         return isinstance(v.type, Ref) and v.type.nullable
@@ -317,7 +334,7 @@ def _tuples(b: Any, fn: Any, x: Value, y: Value) -> Value | None:
     if fn is operator.add:
         return Agg(Tuple(len(p) + len(q)), p + q)
     if fn in COMPARISONS:
-        from sapwood.lang.infer.struct_operators import compare_tuples
+        from sapwood.lang.infer.classes.struct_operators import compare_tuples
 
         return compare_tuples(b.interpreter.frames[-1], fn, p, q)
     return None
@@ -358,18 +375,22 @@ def truth(b: Any, x: Value) -> Known | Var:
             return Known(bool(x.items))
         case Agg(type=Character()):
             return Known(True)
+        case Agg(type=Enum()):
+            from sapwood.lang.infer.classes import enums
+
+            return enums.truth(b, x)
         case Agg(type=Complex()):
-            from sapwood.lang.infer.complex_numbers import truth as complex_truth
+            from sapwood.lang.infer.numbers.complex_numbers import truth as complex_truth
 
             return complex_truth(b, x)
         case Var(type=Ref()) | Agg(type=Optional()):
             return _truth_of_reference(b, x)
         case Agg(type=Range()):
-            from sapwood.lang.infer.ranges import range_truth
+            from sapwood.lang.infer.iteration.ranges import range_truth
 
             return range_truth(b.interpreter.frames[-1], x)
         case Agg(type=Struct()):
-            from sapwood.lang.infer.struct_operators import struct_truth
+            from sapwood.lang.infer.classes.struct_operators import struct_truth
 
             found = struct_truth(b.interpreter.frames[-1], x)
             assert isinstance(found, Known | Var)
@@ -426,14 +447,14 @@ def _identity(b: Any, fn: Any, x: Value, y: Value) -> Value:
         same = binary(b, operator.eq, x, y) if _is_bool(x) and _is_bool(y) else Known(False)
         return same if fn is operator.is_ else logical_not(b, same)
     if isinstance(x, Var) and isinstance(y, Var) and isinstance(x.type, Ref) and isinstance(y.type, Ref):
-        if not isinstance(x.type.target, Str):
-            from sapwood.lang.ops.heap import same_object
+        from sapwood.lang.ops.heap import same_object
 
-            found = b.apply(same_object, x, y) if type(x.type.target) is type(y.type.target) else Known(False)
-            return found if fn is operator.is_ else logical_not(b, found)
-    raise NoOperator(
-        b.loc, left=describe(x), op=SYMBOLS[fn], right=describe(y), hint="values have no identity; use == or !="
-    )
+        found = b.apply(same_object, x, y) if type(x.type.target) is type(y.type.target) else Known(False)
+        return found if fn is operator.is_ else logical_not(b, found)
+    hint = "values have no identity; use == or !="
+    if any(isinstance(v, Known) and isinstance(v.value, str | bytes) for v in (x, y)):
+        hint = "equal texts may be one object or several; use == or !="
+    raise NoOperator(b.loc, left=describe(x), op=SYMBOLS[fn], right=describe(y), hint=hint)
 
 
 def _pointer(b: Any, fn: Any, x: Value, y: Value) -> Value | None:
@@ -478,7 +499,27 @@ def _true_division(b: Any, x: Value, y: Value, ty: Scalar | Simd) -> Value:
     p, q = to_type(b, x, ty), to_type(b, y, ty)
     if elem_of(ty) == F64 and not (isinstance(y, Known) and y.value):
         check_zero(b, q, ty, python_text(operator.truediv, 1 if ints else 1.0, 0))
+    if ints and isinstance(ty, Scalar) and not b.unchecked and (_is_wide_int(x) or _is_wide_int(y)):
+        return _wide_quotient(b, x, y, (p, q))
     return b.emit1(arith.div, (p, q), ty)
+
+
+def _wide_quotient(b: Any, x: Value, y: Value, rounded: tuple[Var, Var]) -> Value:
+    """The quotient of two ints, rounded once. Ints that f64 holds are divided as such."""
+    power = isinstance(y, Known) and y.value & (y.value - 1) == 0 < y.value
+    if power or any(not (isinstance(v, Known) or v.type == I64) for v in (x, y)):  # type: ignore[union-attr]
+        return b.emit1(arith.div, rounded, F64)
+    from sapwood.lang.library.division import int_quotient
+
+    x, y = b.materialize(x), b.materialize(y)
+    half = b.const(2**53, I64)
+    wide = [b.emit1(arith.add, (v, half), I64) for v in (x, y)]  # below 2**54 as unsigned, if f64 holds it
+    either = b.convert(b.emit1(arith.bor, tuple(wide), I64), U64)
+    exact = b.emit1(arith.compare, (either, b.const(2**54, U64)), BOOL, test="lt")
+    w = b.interpreter.frames[-1]
+    return w.choose(
+        exact, lambda: b.emit1(arith.div, rounded, F64), lambda: w.call_compiled(int_quotient, [x, y], {})
+    )
 
 
 def _floor_division(b: Any, fn: Any, x: Value, y: Value, ty: Scalar | Simd) -> Value:
@@ -500,40 +541,6 @@ def _floor_division(b: Any, fn: Any, x: Value, y: Value, ty: Scalar | Simd) -> V
     return b.interpreter.call_function(float_floordiv if fn is operator.floordiv else float_mod, (p, q))
 
 
-def _power(b: Any, x: Value, y: Value, ty: Scalar | Simd) -> Value:
-    if isinstance(y, Known) and isinstance(y.value, int) and 0 <= y.value <= 64:
-        return _small_power(b, to_type(b, x, ty), y.value, ty)
-    p, q = to_type(b, x, ty), to_type(b, y, ty)
-    if not elem_of(ty).is_float:
-        if isinstance(y, Known) and y.value < 0:
-            p, q = b.convert(p, like(ty, F64)), b.convert(q, like(ty, F64))
-        else:
-            from sapwood.lang.library.division import int_power
-
-            if not b.unchecked and isinstance(ty, Scalar) and ty.signed:
-                negative = b.emit1(arith.compare, (q, b.const(0, ty)), BOOL, test="lt")
-                b.raise_if(negative, ValueError, "an int to a negative power is a float; write float(x) ** y")
-            return b.interpreter.call_function(int_power, (p, q))
-    from sapwood.lang.library import math, python_math
-
-    as_python = not b.unchecked and p.type == F64
-    return b.interpreter.call_function(python_math.power if as_python else math.pow, (p, q))
-
-
-def _small_power(b: Any, x: Var, n: int, ty: Scalar | Simd) -> Value:
-    if n == 0:
-        return b.const(1, ty)
-    result: Var | None = None
-    while n:
-        if n & 1:
-            result = x if result is None else b.emit1(arith.mul, (result, x), ty)
-        n >>= 1
-        if n:
-            x = b.emit1(arith.mul, (x, x), ty)
-    assert result is not None
-    return result
-
-
 def negate(b: Any, x: Value) -> Value:
     return unary(b, operator.neg, x)
 
@@ -544,9 +551,13 @@ def unary(b: Any, fn: Any, x: Value) -> Value:
     if isinstance(x, Known):
         return fold(b, fn, x)
     if isinstance(x, Agg) and isinstance(x.type, Complex):
-        from sapwood.lang.infer.complex_numbers import unary as complex_unary
+        from sapwood.lang.infer.numbers.complex_numbers import unary as complex_unary
 
         return complex_unary(b, fn, x)
+    if isinstance(x, Agg) and isinstance(x.type, Enum):
+        from sapwood.lang.infer.classes import enums
+
+        return enums.unary(b, fn, x)
     if not isinstance(x, Var) or not isinstance(x.type, Scalar | Simd):
         symbol = {operator.neg: "-", operator.pos: "+", operator.invert: "~"}[fn]
         raise NoOperator(b.loc, left=symbol, op="on", right=describe(x), hint="the operand must be a number")
@@ -570,6 +581,10 @@ def require_index(b: Any, v: Value, what: str) -> Value:
         if isinstance(v.value, int):
             return Known(int(v.value))
         raise NotAnIndex(b.loc, what=what, found=describe(v))
+    if isinstance(v, Agg) and isinstance(v.type, Enum):
+        from sapwood.lang.infer.classes.enums import underlying
+
+        v = underlying(b, v)
     if isinstance(v, Var) and isinstance(v.type, Scalar) and v.type.kind != "float":
         return b.convert(v, I64)
     raise NotAnIndex(b.loc, what=what, found=describe(v))

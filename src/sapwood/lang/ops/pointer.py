@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from typing import Any
 
-from sapwood.lang.ops.numeric import from_bits, to_bits
+from sapwood.lang.bits import from_bits, to_bits
+from sapwood.lang.immutable import immutable
 from sapwood.lang.types import I64, Leaf, Ptr, Ref, Scalar, Simd, Type, elem_of, sizeof
 
 
@@ -14,7 +14,7 @@ class MemoryFault(IndexError):
     """The evaluator was asked to touch memory outside the object that a pointer belongs to."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Block:
     """A piece of memory: where it starts, how long it is (None when unknown), and what keeps it alive."""
 
@@ -30,7 +30,7 @@ class Block:
         return Block(base, size, buffer)
 
 
-@dataclass(frozen=True)
+@immutable
 class Pointer:
     """An address inside a block, with the element type that it counts in."""
 

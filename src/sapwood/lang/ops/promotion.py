@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sapwood.lang.errors import BadOperand, LaneMismatch, MixedSigns, NoOperator
-from sapwood.lang.hints import operand_hint
+from sapwood.lang.errors.hints import operand_hint
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.types import F64, I64, Scalar, Simd, elem_of, is_numeric, like
 from sapwood.lang.values import Known, Value, describe
@@ -30,7 +30,7 @@ def common_type(b: Builder, op: str, values: Sequence[Value]) -> Number:
             case Var(type=Scalar() | Simd() as t):
                 strong = t if strong is None else _meet(b, op, strong, t)
             case Known(value=bool()):
-                weak_int = True
+                pass
             case Known(value=int()):
                 weak_int = True
             case Known(value=float()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sapwood.lang import memory_layout
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.raw import pointer_argument
@@ -22,7 +23,7 @@ def _places(b: Any, p: Any, i: Any, k: Any) -> tuple[Spec, list[tuple[Any, Var]]
     k = b.known(k, "the number of the item", int)
     first = sum(len(list(s.leaves())) for s in stored.spec.items[:k])
     item = stored.spec.items[k]
-    leaves = layout.stored_leaves(stored.spec)[first : first + len(list(item.leaves()))]
+    leaves = memory_layout.stored_leaves(stored.spec)[first : first + len(list(item.leaves()))]
     return item, [(leaf, layout.at_offset(b, at, where, leaf)) for leaf, where in leaves]
 
 
@@ -61,7 +62,7 @@ def write_item(p: Any, i: int, k: int, x: Any) -> None:
 @write_item.typing
 def _(b, p, i, k, x):
     from sapwood.lang.infer import layout
-    from sapwood.lang.infer.join import adapt
+    from sapwood.lang.infer.adapt import adapt
     from sapwood.lang.ops.memory import store
 
     item, places = _places(b, p, i, k)

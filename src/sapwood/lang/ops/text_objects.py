@@ -14,7 +14,7 @@ from sapwood.lang.ops.memory import pointer_add
 from sapwood.lang.ops.pointer import Block, Pointer
 from sapwood.lang.ops.text import TEXT_AT, constant_object
 from sapwood.lang.types import I64, U8, Ptr, Ref, Str
-from sapwood.lang.values import describe
+from sapwood.lang.values import describe, make_tuple
 from sapwood.runtime.errors import read_text
 
 
@@ -30,6 +30,22 @@ def _(b, s):
         raise BadOperand(b.loc, function="text_data", detail=f"{describe(s)} is no str", hint="pass a str")
     p = b.emit1(bitcast, (b.emit1(heap.words, (s,), heap.WORDS),), Ptr(U8))
     return b.emit1(pointer_add, (p, b.index(TEXT_AT)), Ptr(U8), stride=1)
+
+
+@operation(name="python_text")
+def python_text(x: Any) -> Any:
+    """The UTF-8 that CPython keeps with a str (given by its address), and its size; UnicodeEncodeError of a lone
+    surrogate."""
+
+
+@python_text.typing
+def _(b, x):
+    from sapwood.lang.ops import memory
+    from sapwood.lang.ops.objects import api
+
+    size = memory.allocate_stack(b, I64, 8)
+    p = api(b, "PyUnicode_AsUTF8AndSize", (x, size), Ptr(U8))
+    return make_tuple([p, b.emit1(memory.load, (size,), I64)])
 
 
 @operation(pure=True)
@@ -133,11 +149,17 @@ _HELPER = """define internal ptr @sapwood_text_grow(ptr %s, i64 %more, ptr %drop
   %sizeat = getelementptr i8, ptr %s, i64 16
   %size = load i64, ptr %sizeat, align 8
   %total = add i64 %size, HEAD
-  %needed = add i64 %total, %more
+  %least = add i64 %total, %more
+  %up = add i64 %least, 7
+  %whole = and i64 %up, -16
+  %needed = add i64 %whole, 8 ; see lower/small_blocks.py
   br i1 %sole, label %own, label %shared
 own:
-  %room = call i64 @malloc_usable_size(ptr %s)
-  %fits = icmp ule i64 %needed, %room
+  %usable = call i64 @malloc_usable_size(ptr %s)
+  %less = add i64 %usable, -8
+  %part = and i64 %less, -16
+  %room = add i64 %part, 8
+  %fits = icmp ule i64 %least, %room
   br i1 %fits, label %keep, label %bigger
 keep:
   ret ptr %s
@@ -184,7 +206,7 @@ def _(e, op):
     bad, good = e.label("nomemory"), e.label("ok")
     e.line(f"br i1 {e.value(f'icmp eq ptr {grown}, null')}, label %{bad}, label %{good}, !prof !1")
     e.block(bad)
-    heap.lower_release(e, s, op.operands[0].type)
+    heap.lower_release_rarely(e, s, op.operands[0].type)
     fail_with(e, op, MemoryError)
     e.block(good)
     e.names[op.result] = grown

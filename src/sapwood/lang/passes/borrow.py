@@ -16,15 +16,15 @@ from sapwood.lang.types import Ref
 _QUIET = frozenset({
     "load", "store", "if", "loop", "try", "yield", "break", "continue", "return", "raise", "raise_if", "retain", "keep",
     "allocate", "reallocate", "free", "new_object", "move_memory", "fill_memory", "reference_count", "prefetch",
-    "stack_storage", "check_stack",
+    "stack_storage", "check_stack", "check_index",
 })  # fmt: skip
 
 
 def borrow_loads(functions: list[Function]) -> None:
-    """Take away counts that are not needed, in callees first."""
+    """Take away counts that are not needed, in callees first, and say of each function whether it is quiet."""
     quiet: dict[Function, bool] = {}
     for function in functions:
-        _visit(function, quiet)
+        function.quiet = _visit(function, quiet)
 
 
 def _visit(function: Function, quiet: dict[Function, bool]) -> bool:
@@ -51,20 +51,8 @@ def _loud(op: Op, quiet: dict[Function, bool], borrowed: frozenset[Var] | set[Va
     if op.name == "call":
         return not quiet.get(op.attrs["function"], False)
     if op.name == "call_unit":
-        entry = op.attrs["unit"].program.entry
-        if entry not in quiet:
-            quiet[entry] = False
-            functions = {op.attrs["unit"].program.entry, *op.attrs["unit"].program.functions}
-            quiet[entry] = not any(_unit_is_loud(f) for f in functions)
-        return not quiet[entry]
+        return not op.attrs["unit"].quiet
     return True
-
-
-def _unit_is_loud(function: Function) -> bool:
-    return any(
-        o.name in ("release", "call_unit") or o.name != "call" and _loud(o, {}, frozenset())
-        for o in function.body.walk()
-    )
 
 
 class _Borrow:

@@ -9,6 +9,8 @@ Inference emits operations as if references were free. This pass makes the count
 - What is owned and not used again is released: after its last use, at the head of a branch that does not use it, and
   on each way out that passes its region (`op.cleanup` on error edges, `op.shared` is retained there).
 - A pointer into an object keeps the object alive: its uses count as uses of the reference that it came from.
+- Constants never end, so nobody counts references to them where it is known that they are constants. Elsewhere their
+  counts change, and no program runs long enough to bring one from 1 << 60 to zero.
 """
 
 from __future__ import annotations
@@ -59,6 +61,9 @@ class _Ownership:
     def run(self) -> None:
         self._collect(self.function.body)
         self.region(self.function.body, (), None)
+        constants = _constants(self.function)
+        if constants:
+            _forget(self.function.body, constants)
 
     # -- uses -------------------------------------------------------------------------------------
 
@@ -219,6 +224,32 @@ def _consumed(op: Op) -> list[Var]:
     if op.name == "loop" or op.op.consumes:
         return [v for v in op.operands if isinstance(v.type, Ref)]
     return []
+
+
+_CONSTANT = ("text_constant", "bytes_constant", "ascii_character")
+
+
+def _constants(function: Function) -> set[Var]:
+    """References that are surely to constants in the object code."""
+    found: set[Var] = set()
+    for op in function.body.walk():  # an operand is met before it is used
+        if op.name in _CONSTANT or op.name == "reference_as" and op.operands[0] in found:
+            found.update(op.results)
+    return found
+
+
+def _forget(region: Region, constants: set[Var]) -> None:
+    """Take out the counting of constants."""
+    kept = []
+    for op in region.ops:
+        if op.name in ("retain", "release") and op.operands[0] in constants:
+            continue
+        op.cleanup = tuple(v for v in op.cleanup if v not in constants)
+        op.shared = tuple(v for v in op.shared if v not in constants)
+        for inner in op.regions:
+            _forget(inner, constants)
+        kept.append(op)
+    region.ops = kept
 
 
 def _op(kind: Any, v: Var, near: Op | None = None) -> Op:

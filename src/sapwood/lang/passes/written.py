@@ -23,6 +23,7 @@ class _Pointers:
     written: list[Var] = field(default_factory=list)
     calls: list[tuple[Function, Op]] = field(default_factory=list)
     returns: list[Op] = field(default_factory=list)
+    constants: list[Op] = field(default_factory=list)  # containers of the module that are read
 
 
 def written_parameters(program: Program) -> None:
@@ -44,6 +45,10 @@ def written_parameters(program: Program) -> None:
             if written != function.written or gives != given.get(function, [frozenset()] * len(gives)):
                 changed = True
             function.written, given[function] = written, gives
+    for function, pointers in found.items():
+        for op in pointers.constants:
+            if op.result in touched[function]:
+                raise op.attrs["mistake"]
     for v, mistake in program.entry.attrs.get("copied", {}).items():
         if v in touched[program.entry]:
             raise mistake
@@ -120,6 +125,8 @@ def _collect(region: Region, out: _Pointers, loops: dict[object, Op]) -> _Pointe
             continue
         for r in op.regions:
             _collect(r, out, loops)
+        if name == "kept_constant":
+            out.constants.append(op)
         if name == "return":
             out.returns.append(op)
         if name == "pointer_at":  # an address that came as an int

@@ -1,0 +1,1 @@
+"""Lists, tuples, dicts, sets and deques in compiled code. The work is done in lang/library."""

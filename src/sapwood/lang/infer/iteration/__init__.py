@@ -1,0 +1,1 @@
+"""Everything that iterates: the protocol, generators, and the functions over iterables."""

@@ -1,0 +1,1 @@
+"""Methods of numbers, complex numbers, `math` and `cmath`."""
