@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,12 +17,6 @@ def serving(**changes: Any) -> Iterator[tuple[RunningServer, httpx2.Client]]:
     with running_server(FakeClient(token_delay=delay), **changes) as server:
         with httpx2.Client(base_url=server.url, timeout=30, trust_env=False) as http:
             yield server, http
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition; the test's own time limit ends what never comes."""
-    while not condition():
-        time.sleep(0.005)
 
 
 def post_head(length: int, path: str = CHAT) -> bytes:

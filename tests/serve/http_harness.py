@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -120,8 +120,8 @@ def read_response(client: socket.socket) -> tuple[int, dict[str, str], bytes]:
     return int(first.split()[1]), headers, body
 
 
-def wait_for(condition: Any, seconds: float = 20.0) -> None:
-    """Poll until `condition()` holds; fails only if it never does."""
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Poll until `condition()` holds; the limit is for what never comes, not for a busy machine."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"

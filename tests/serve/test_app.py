@@ -13,8 +13,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from app_harness import post_head, raises, serving, wait_until
+from app_harness import post_head, raises, serving
 from hostile import CHAT, COMPLETIONS, chat, completion
+from http_harness import wait_for
 from serve_fakes import MODEL, RunningServer
 
 from sapwood.engine.client import EngineDeadError, EngineOverloadedError, Health
@@ -43,7 +44,7 @@ def server(shared: tuple[RunningServer, httpx2.Client]) -> Iterator[RunningServe
     client = found.client
     client.fail, client.state, client.token_delay = (lambda request_id, count: None), Health("ok"), 0.0
     found.call(client.gate.set)
-    wait_until(lambda: not client.active)
+    wait_for(lambda: not client.active)
 
 
 # -- keys ------------------------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ def test_the_same_id_may_be_used_at_once(server: RunningServer, http: httpx2.Cli
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: len(server.client.active) == 3)
+    wait_for(lambda: len(server.client.active) == 3)
     server.call(server.client.gate.set)
     for thread in threads:
         thread.join()
@@ -286,7 +287,7 @@ def test_what_the_engine_raises(
         assert response.headers["x-request-id"] in response.text
         assert response.headers["x-request-id"] in caplog.text and "serve_fakes.py" in caplog.text
     assert ("retry-after" in response.headers) == (status in (429, 503))
-    wait_until(lambda: not server.client.active)
+    wait_for(lambda: not server.client.active)
 
 
 @pytest.mark.parametrize("stream_error", [EngineDeadError("The engine died."), RuntimeError("secret inside")])
@@ -302,7 +303,7 @@ def test_a_stream_that_breaks_ends_with_an_error(
     expected = "service_unavailable_error" if isinstance(stream_error, EngineDeadError) else "server_error"
     assert error["type"] == expected and "secret" not in last
     assert "[DONE]" not in response.text
-    wait_until(lambda: not server.client.active)
+    wait_for(lambda: not server.client.active)
 
 
 def test_no_log_has_a_prompt(server: RunningServer, http: httpx2.Client, caplog: pytest.LogCaptureFixture) -> None:
@@ -378,9 +379,9 @@ def test_leaving_before_the_first_token(server: RunningServer, stream: bool, pro
     server.call(server.client.gate.clear)
     aborted = server.client.num_aborted
     with _connection(server, completion(MODEL, stream=stream, prompt=prompt), COMPLETIONS):
-        wait_until(lambda: bool(server.client.active))
+        wait_for(lambda: bool(server.client.active))
         count = len(server.client.active)
-    wait_until(lambda: not server.client.active)
+    wait_for(lambda: not server.client.active)
     assert server.client.num_aborted == aborted + count
 
 
@@ -389,7 +390,7 @@ def test_leaving_in_the_middle_of_a_stream(server: RunningServer) -> None:
     aborted = server.client.num_aborted
     with _connection(server, chat(MODEL, stream=True, max_tokens=200)) as connection:
         assert b"200 OK" in connection.recv(1000)
-    wait_until(lambda: server.client.num_aborted == aborted + 1)
+    wait_for(lambda: server.client.num_aborted == aborted + 1)
     assert not server.client.active
 
 
@@ -402,10 +403,10 @@ def test_leaving_while_the_body_is_sent(server: RunningServer) -> None:
 def test_many_clients_leave_at_once(server: RunningServer, http: httpx2.Client, count: int) -> None:
     server.call(server.client.gate.clear)
     connections = [_connection(server, chat(MODEL, stream=True)) for _ in range(count)]
-    wait_until(lambda: len(server.client.active) == count)
+    wait_for(lambda: len(server.client.active) == count)
     for connection in connections:
         connection.close()
-    wait_until(lambda: not server.client.active)
+    wait_for(lambda: not server.client.active)
     server.call(server.client.gate.set)
     assert http.post(CHAT, json=chat(MODEL)).status_code == 200
 

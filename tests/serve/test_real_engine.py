@@ -7,13 +7,13 @@ import os
 import signal
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
 from hostile import CHAT, COMPLETIONS, CONTEXT, chat, completion, hostile_requests, problem
+from http_harness import wait_for
 from serve_fakes import MODEL, RunningServer, running_server
 
 from sapwood.engine.llm import LLM
@@ -44,11 +44,6 @@ def http(server: RunningServer) -> Iterator[httpx2.Client]:
         yield client
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        time.sleep(0.01)
-
-
 def wait_until_idle(server: RunningServer) -> None:
     """Nothing runs, nothing waits, and every block is free: what was there before the first request."""
     total = server.client.ready.memory.num_blocks
@@ -58,7 +53,7 @@ def wait_until_idle(server: RunningServer) -> None:
         counts = (stats.num_running, stats.num_waiting, server.client.num_unfinished_requests())
         return counts == (0, 0, 0) and stats.kv_cache_usage == 0 and stats.num_free_blocks >= total - 1
 
-    wait_until(idle)
+    wait_for(idle)
     assert server.client.stats().num_leaked_blocks == 0
     assert server.client.stats().num_step_errors == 0
 
@@ -153,7 +148,7 @@ def test_clients_that_leave_free_everything(server: RunningServer) -> None:
         connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
         connection.sendall(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         connections.append(connection)
-    wait_until(lambda: server.client.stats().num_running > 0)
+    wait_for(lambda: server.client.stats().num_running > 0)
     connections[0].recv(1000)
     for connection in connections:
         connection.close()
@@ -187,9 +182,14 @@ def test_a_full_queue_is_refused_at_once() -> None:
 
 def test_an_engine_that_is_killed() -> None:
     """Its own requests get an error; the server says that it is down, and serves again."""
-    with running_server(start) as server, httpx2.Client(base_url=server.url, timeout=60) as http:
+
+
+    async def start_long() -> AsyncLLM:
+        return await AsyncLLM.start(EngineOptions(model=demo_model(), max_num_seqs=8), restart_backoff=0.05)
+
+    with running_server(start_long) as server, httpx2.Client(base_url=server.url, timeout=60) as http:
         expected = http.post(COMPLETIONS, json=completion(MODEL, temperature=0)).json()["choices"]
-        body = completion(MODEL, max_tokens=220, ignore_eos=True, stream=True)
+        body = completion(MODEL, max_tokens=900, ignore_eos=True, stream=True)
         statuses: list[int] = []
 
         def wait_for_the_whole() -> None:
@@ -199,8 +199,9 @@ def test_an_engine_that_is_killed() -> None:
         with http.stream("POST", COMPLETIONS, json=body) as response:
             lines = response.iter_lines()
             next(lines)
+            os.kill(server.client.ready.pid, signal.SIGSTOP)  # or the answer could be whole before the kill
             whole.start()
-            wait_until(lambda: server.client.num_unfinished_requests() == 2)
+            wait_for(lambda: server.client.num_unfinished_requests() == 2)
             os.kill(server.client.ready.pid, signal.SIGKILL)
             events = [line for line in lines if line]
         whole.join()
@@ -209,7 +210,7 @@ def test_an_engine_that_is_killed() -> None:
         assert statuses == [503]
         down = http.post(COMPLETIONS, json=completion(MODEL))
         assert down.status_code in (200, 503)  # it may be back already
-        wait_until(lambda: http.get("/health").status_code == 200)
+        wait_for(lambda: http.get("/health").status_code == 200)
         again = http.post(COMPLETIONS, json=completion(MODEL, temperature=0)).json()["choices"]
         assert again == expected
         assert server.client.num_restarts == 1

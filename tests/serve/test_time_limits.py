@@ -9,8 +9,9 @@ import time
 from collections.abc import AsyncGenerator
 
 import pytest
-from app_harness import post_head, raises, serving, wait_until
+from app_harness import post_head, raises, serving
 from hostile import CHAT, chat
+from http_harness import wait_for
 from serve_fakes import MODEL
 from starlette.types import Message
 
@@ -30,7 +31,7 @@ def test_requests_that_take_too_long() -> None:
         response = http.post(CHAT, json=chat(MODEL, stream=True, max_tokens=200))
         assert response.status_code == 200 and "[DONE]" not in response.text
         assert json.loads(response.text.split("\n\n")[-2].removeprefix("data: "))["error"]["code"] == "request_timeout"
-        wait_until(lambda: not server.client.active)
+        wait_for(lambda: not server.client.active)
 
 
 def test_silence_is_filled_with_comments() -> None:
