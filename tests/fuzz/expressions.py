@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 from random import Random
 
@@ -27,6 +28,15 @@ FEATURES = tuple(
         }
     )
 )  # fmt: skip
+
+
+def constant(text: str) -> bool:
+    """Whether CPython's compiler knows the value of an expression that was written without operators."""
+    try:
+        ast.literal_eval(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Expressions(Templates):
@@ -154,8 +164,10 @@ class Expressions(Templates):
                 pairs = [f"{self.value(key, 0)}: {self.value(item, depth - 1)}" for _ in range(r.randint(0, 3))]
                 return "{" + ", ".join(pairs) + "}"
             case ("set", item):
-                items = ", ".join(self.value(item, 0) for _ in range(r.randint(0, 3)))
-                return f"{{{items}}}" if items else "set()"
+                items = [self.value(item, 0) for _ in range(r.randint(0, 3))]
+                if len(items) == 3 and all(map(constant, items)):
+                    del items[2]  # the order of three constants is one after compiling, another from a .pyc file
+                return f"{{{', '.join(items)}}}" if items else "set()"
             case ("optional", inner):
                 return "None" if r.random() < 0.4 else self.value(inner, depth - 1)
             case ("struct", name):
