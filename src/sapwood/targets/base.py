@@ -98,7 +98,7 @@ class ThreadCode:
         raise NotImplementedError
 
     def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
-        """The value of `x` (`i32` or `float`) in the lane that `n` (an i64) names: lang/ops/gpu.py has the rule."""
+        """The value of `x` (`i32` or `float`) in the lane that `n` (an i64) names: see lang/ops/gpu/warp.py."""
         raise NotImplementedError
 
 

@@ -1,0 +1,58 @@
+"""Memory that the threads of a block share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sapwood.lang.errors import BadOperand, NotConstant
+from sapwood.lang.ops.base import operation
+from sapwood.lang.types import Ptr, Tensor
+from sapwood.lang.values import Agg, Known
+
+
+@operation(space="kernel")
+def shared_storage() -> Any:
+    """Memory of the block: attributes `bytes` and `align`. One piece per place in the source, whatever runs it."""
+
+
+@shared_storage.reference
+def _(ev, op):
+    return ev.thread.shared(op)
+
+
+@shared_storage.lowering
+def _(e, op):
+    return e.thread.shared_storage(op.attrs["bytes"], op.attrs["align"])
+
+
+@operation(space="kernel")
+def shared(dtype: Any, shape: Any) -> Any:
+    """A tensor in the memory that the threads of a block share, of compile-time shape (an int or a tuple).
+
+    Its contents are undefined at first. All threads get the same memory; put a `barrier()` between a write by
+    one thread and a read by another.
+    """
+
+
+@shared.typing
+def _(b, dtype, shape):
+    from sapwood.lang.ops.convert import dtype_argument
+
+    elem = dtype_argument(b, dtype, "shared")
+    sizes = b.known(shape, "the shape of shared memory", (int, tuple))
+    sizes = sizes if isinstance(sizes, tuple) else (sizes,)
+    count = 1
+    for n in sizes:
+        if not isinstance(n, int) or isinstance(n, bool):
+            raise NotConstant(b.loc, what="the shape of shared memory", found=f"{n!r}")
+        if n < 1:
+            raise BadOperand(b.loc, function="shared", detail=f"a size of {n}", hint="sizes are at least 1")
+        count *= n
+    pointer = b.emit1(
+        shared_storage, (), Ptr(elem, "shared"), bytes=count * elem.itemsize, align=max(16, elem.itemsize)
+    )
+    strides = [1]
+    for n in reversed(sizes[1:]):
+        strides.insert(0, strides[0] * n)
+    items = (pointer, *map(Known, sizes), *map(Known, strides))
+    return Agg(Tensor(elem, len(sizes), "contiguous"), items)
