@@ -11,7 +11,7 @@ A module in gpu/ holds kernels, and programs that launch them:
 `run` launches on the target of the day, or only notes the kernels whose PTX is to be made. A program yields pairs of an
 array and what it should be: floats in float64, compared within `rtol` of the largest value; ints exactly.
 
-    python gpu_conformance.py ARCHITECTURE    the PTX of all kernels as JSON: {kernel: text, or null where one must not be}
+    python gpu_conformance.py ARCHITECTURE    PTX of all kernels as JSON: {kernel: text, or null if it needs more}
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def kernels_of(programs: dict[str, Program]) -> dict[str, tuple[Any, tuple[Any, 
     found: dict[str, tuple[Any, tuple[Any, ...], int]] = {}
     for name, p in programs.items():
 
-        def note(kernel: Any, grid: Any, block: Any, *args: Any, _p: Program = p, _n: str = name, **options: Any) -> None:
-            found[f"{_n}.{kernel.__name__}"] = (kernel, args, _p.since)
+        def note(kernel: Any, grid: Any, block: Any, *args: Any, at: str = name, since: int = p.since, **_: Any):
+            found[f"{at}.{kernel.__name__}"] = (kernel, args, since)
 
         for _ in p.body(note, np.random.default_rng(0), p.sizes[0]):
             pass

@@ -71,7 +71,7 @@ def permute(run, rng, n) -> Results:
 @kernel
 def windows_kernel(out: Tensor[f32, 2], x: Tensor[f32, 3], size: Const[int]) -> None:
     """im2col: a row for each place of a window, a column for each element in it."""
-    c, h, w = x.shape
+    c, _, w = x.shape
     across = w - size + 1
     row = block_idx.x
     i, j = row // across, row % across
