@@ -37,6 +37,7 @@ from sapwood.gpu import (
     barrier,
     block_dim,
     block_idx,
+    dynamic_shared,
     grid_dim,
     lane_id,
     shared,
@@ -144,6 +145,13 @@ def atomics(out: Tensor[T, 1], x: Tensor[T, 1]) -> None:
 
 
 @kernel
+def waits(out: Tensor[i32, 1]) -> None:
+    tail = dynamic_shared(i32, 64)
+    while atomic_load(out.ptr) == 0:
+        out[1] = tail[0]
+
+
+@kernel
 def int_atomics(out: Tensor[T, 1]) -> None:
     p = out.ptr
     if atomic_cas(p, 1, 2) == atomic_load(p + 1):
@@ -177,6 +185,7 @@ def array(dtype: Any) -> Array:
 
 def kernels() -> list[tuple[str, Any, tuple[Any, ...]]]:
     out = [("bits", bits, (array(i32), array(f32))), ("memory", memory, (array(i64),))]
+    out.append(("waits", waits, (array(i32),)))
     out.append(("warps", warps, (array(f32), array(i32), array(u32), 1, True, f16(0.5))))
     out += [(f"ints_{t.__name__}", ints, (array(t),) * 3) for t in INTS]
     out += [(f"floats_{t.__name__}", floats, (array(t),) * 3) for t in FLOATS]

@@ -317,6 +317,25 @@ def _getitem(self: Any, launch: Any) -> Any:
     return launcher(self, launch)
 
 
+def _launch(
+    self: Any, *, grid: Any, block: Any, cluster: Any = None, shared: Any = 0, cooperative: bool = False,
+    stream: Any = None,
+) -> Any:
+    """The kernel with a grid and what else a launch can say: `k.launch(grid=, block=, shared=4096)(...)`.
+
+    grid, block: as in `k[grid, block]`. cluster: blocks that run at the same time, next to each other, along each axis
+    (an int or a tuple); the grid must be a multiple of it. shared: bytes of memory that each block gets beyond what
+    the kernel declares, for `dynamic_shared`. cooperative: all blocks of the grid run at the same time, so that
+    they can wait for each other (`grid_sync`). stream: of the device, None for its default; simt waits for the end
+    of each launch, whatever the stream.
+
+    Raises LaunchMistake, a ValueError, for a launch that cannot be.
+    """
+    from sapwood.lang.launch import Launch, config
+
+    return Launch(self, config(self, grid, block, cluster, shared, cooperative, stream))
+
+
 def _repr(self: Any) -> str:
     what = "kernel" if self.options.kernel else "function"
     return f"<compiled {what} {self.__wrapped__.__qualname__}>"
@@ -341,6 +360,7 @@ def _graft(cls: Any) -> None:
     cls.unit = _unit
     cls.overload = _overload
     cls.__getitem__ = _getitem
+    cls.launch = _launch
     cls.__repr__ = _repr
     cls.__reduce__ = _reduce
     _grafted = True

@@ -35,6 +35,7 @@ from sapwood.lang.lower.emitter import lower_program
 from sapwood.lang.ops import control, objects
 from sapwood.lang.ops.heap_struct import give_away
 from sapwood.lang.passes.legality import check_legality
+from sapwood.lang.passes.spinning import give_way_in_loops
 from sapwood.lang.passes.uniformity import mark_uniform
 from sapwood.lang.passes.verify import verify
 from sapwood.lang.passes.written import written_parameters
@@ -42,12 +43,10 @@ from sapwood.lang.types import Bytes, MemoryView, Ref, Str
 from sapwood.lang.values import Agg, Known, Spec, Value, describe, leaves_of
 from sapwood.runtime.dtypes import DTYPES
 from sapwood.runtime.entry import EntrySignature, ObjectParam, ScalarParam, TensorParam, emit_entry
+from sapwood.targets.simt.layout import LAUNCH
 
-# what comes before the arguments of a kernel's launcher: the sizes of grid and block, and memory for the threads
-LAUNCH_PARAMS = tuple(
-    ScalarParam(name, DTYPES["i64"])
-    for name in ("grid.x", "grid.y", "grid.z", "block.x", "block.y", "block.z", "arena", "slots")
-)
+# what comes before the arguments of a kernel's launcher
+LAUNCH_PARAMS = tuple(ScalarParam(name, DTYPES["i64"]) for name in LAUNCH)
 
 
 @dataclass
@@ -111,6 +110,7 @@ def check(program: Program, target: Any) -> None:
     written_parameters(program)
     for function in program.functions:
         if function.kind == "kernel":
+            give_way_in_loops(function)
             mark_uniform(function)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import threading
 from typing import Any
 
+from sapwood.lang.launch import LaunchConfig, check_shared
+from sapwood.lang.loading.current_target import kernel_target
 from sapwood.lang.types import I64, Ptr
 from sapwood.runtime.jit import register_provider
 from sapwood.targets.base import Target
@@ -28,13 +31,13 @@ def _scheduler_text(target: Target) -> str:
 
     words = Ptr(I64)
     text = library_text(target, (
-        (scheduler.run_slot, (Var(words), Var(I64)), "simt_run_slot"),
+        (scheduler.run_slots, (Var(words), Var(I64)), "simt_run_slots"),
         (scheduler.launch, (Var(words), Var(words)), "simt_launch"),
     ))  # fmt: skip
     attributes = target.function_attributes(None)
     return text + f"""
-define i32 @sapwood_simt_run_slot(ptr %context, i64 %slot, ptr %record) {attributes} {{
-  %r = call {{i32, i32}} @simt_run_slot(ptr %context, i64 %slot, ptr %record)
+define i32 @sapwood_simt_run_slots(ptr %context, i64 %worker, ptr %record) {attributes} {{
+  %r = call {{i32, i32}} @simt_run_slots(ptr %context, i64 %worker, ptr %record)
   %s = extractvalue {{i32, i32}} %r, 1
   ret i32 %s
 }}
@@ -79,12 +82,32 @@ class Arena:
             _free.memory = self.memory
 
 
-def run(specialisation: Any, name: str, grid: tuple[int, ...], block: tuple[int, ...], values: list[Any]) -> None:
-    """Launch loaded code of a kernel and wait for its end. `name` is the kernel's symbol."""
+def run(specialisation: Any, config: LaunchConfig, values: list[Any]) -> None:
+    """Launch loaded code of a kernel and wait for its end. Raises SharedTooLargeToLaunch, and what the kernel raises."""
     from sapwood.lang.loading.runtime_support import num_threads
 
-    threads, blocks = block[0] * block[1] * block[2], grid[0] * grid[1] * grid[2]
-    slot = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(specialisation.loaded.address(f"{name}.slot"))
-    slots = min(num_threads(), blocks)
-    with Arena(slot(threads) * slots) as arena:
-        specialisation.call([*grid, *block, arena, slots, *values])
+    code = _code(specialisation)
+    check_shared(code.name, code.shared, config, kernel_target())
+    slots = min(num_threads(), math.prod(config.grid) // config.group)
+    nbytes = code.slot_bytes(math.prod(config.block), config.shared) * slots * config.group
+    with Arena(nbytes) as arena:
+        sizes = (*config.grid, *config.block, *config.cluster)
+        specialisation.call([*sizes, config.group, config.shared, arena, slots, *values])
+
+
+class _Code:
+    """What a launch asks of loaded code."""
+
+    def __init__(self, specialisation: Any) -> None:
+        loaded, symbol = specialisation.loaded, specialisation.entry.removesuffix(".entry")
+        self.name = specialisation.fn.__name__
+        self.slot_bytes = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(
+            loaded.address(f"{symbol}.slot")
+        )
+        self.shared = ctypes.c_int64.from_address(loaded.address(f"{symbol}.shared")).value
+
+
+def _code(specialisation: Any) -> _Code:
+    if specialisation.kernel_code is None:
+        specialisation.kernel_code = _Code(specialisation)
+    return specialisation.kernel_code

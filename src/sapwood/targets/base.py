@@ -25,6 +25,7 @@ class Target:
     gpu: bool = False
     warp_size: int = 0  # threads of a kernel that execute together; 0 without kernels
     shared_bytes: int = 0  # shared memory that one block of a kernel may declare
+    max_shared_bytes: int = 0  # ... and have together with what the launch adds
     opt_level: int = 3  # how much LLVM optimises, 0 to 3
     options: dict[str, Any] = field(default_factory=dict, compare=False)
 
@@ -91,6 +92,17 @@ class ThreadCode:
     def shared_storage(self, nbytes: int, align: int) -> str:
         """A `ptr addrspace(3)` to new memory of the block."""
         raise NotImplementedError
+
+    def dynamic_storage(self) -> str:
+        """A `ptr addrspace(3)` to the memory of the block that the launch adds, aligned to 64 bytes."""
+        raise NotImplementedError
+
+    def dynamic_bytes(self) -> str:
+        """Its size, an i64."""
+        raise NotImplementedError
+
+    def give_way(self) -> None:
+        """Let other threads run: this one is about to look, in a loop, whether they have done something."""
 
     def barrier(self, line: int, uniform: bool) -> None:
         """Wait for the threads of the block. `line`: where in the source; `uniform`: whether all threads that did

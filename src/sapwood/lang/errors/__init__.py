@@ -540,13 +540,13 @@ class NoGrid(LaunchMistake):
 
 class BadLaunchShape(LaunchMistake):
     code = "L003"
-    message = "{name}[...]: {what} must be 1 to 3 positive ints, not {found}"
+    message = "{where}: {what} must be 1 to 3 positive ints, not {found}"
     help = "for example {name}[blocks, threads](...) or {name}[(gx, gy), (bx, by, bz)](...)"
 
 
 class LaunchTooLarge(LaunchMistake):
     code = "L004"
-    message = "{name}[...]: {what} is {found}, but the limit is {limit}"
+    message = "{where}: {what} is {found}, but the limit is {limit}"
     help = "{hint}"
 
 

@@ -24,6 +24,7 @@ from sapwood.lang.types import I64
 from sapwood.runtime.cache import default_store
 from sapwood.runtime.jit import LoadedObject, load_object
 from sapwood.runtime.support import register_python_symbols
+from sapwood.targets.simt.layout import LAUNCH
 
 LAUNCH_ARG = ScalarArg(I64)  # of the numbers that come before a kernel's arguments (pipeline.LAUNCH_PARAMS)
 
@@ -41,7 +42,7 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
         raise NoLaunch(None, name=fn.__name__, target=target.name, hint=hint)
     if fn.options.kernel:
         simt_runtime.install()
-    passed = [*[LAUNCH_ARG] * 8, *arguments] if fn.options.kernel else arguments
+    passed = [*[LAUNCH_ARG] * len(LAUNCH), *arguments] if fn.options.kernel else arguments
     python = fn.__wrapped__
     kinds = [_kind(a) for a in arguments]
     key = digest(

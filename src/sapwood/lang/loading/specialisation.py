@@ -49,6 +49,7 @@ class Specialisation:
         self.direct = shape.simple and not mutated and all(
             getattr(a, "comparable", isinstance(a, SIMPLE)) for a in arguments
         )
+        self.kernel_code: Any = None  # what launches asked of it (lang/simt_runtime.py)
         self.busy = threading.local()
         self.native: Any = None
 

@@ -1,23 +1,22 @@
 """Kernels in the reference evaluator: the meaning of threads, blocks, barriers and shuffles.
 
 Each thread of a block has an evaluator, on an OS thread of its own, and only one of them runs at any time: it
-runs until it waits, and hands control back. Blocks run one after another, the warps of a block in ascending
-order, the threads of a warp in ascending order between two waits.
+runs until it waits, and hands control back. Groups of blocks run one after another; the blocks of a group, the warps
+of a block and the threads of a warp take turns in ascending order, each until it waits.
 """
 
 from __future__ import annotations
 
-import itertools
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from sapwood.lang.errors import Loc
 from sapwood.lang.ir.ssa import Op, Program
-from sapwood.lang.launch import Deadlock
+from sapwood.lang.launch import Deadlock, LaunchConfig, Shape, check_shared
 from sapwood.lang.ops.pointer import Block, Pointer
-
-Shape = tuple[int, int, int]
+from sapwood.lang.types import U8
 
 
 class _Abandoned(BaseException):
@@ -27,11 +26,25 @@ class _Abandoned(BaseException):
 class BlockState:
     """A block that runs: its places and its shared memory."""
 
-    def __init__(self, index: Shape, dim: Shape, grid: Shape, warp_size: int) -> None:
-        self.places = {"block_idx": index, "block_dim": dim, "grid_dim": grid}
-        self.number = index[0] + grid[0] * (index[1] + grid[1] * index[2])
+    def __init__(self, config: LaunchConfig, number: int, warp_size: int) -> None:
+        """Blocks are counted cluster by cluster, x first."""
+        cluster, self.rank = divmod(number, math.prod(config.cluster))
+        clusters = tuple(g // c for g, c in zip(config.grid, config.cluster, strict=True))
+        at = _unravel(cluster, clusters)
+        here = _unravel(self.rank, config.cluster)
+        index = tuple(a * c + h for a, c, h in zip(at, config.cluster, here, strict=True))
+        self.places = {
+            "block_idx": index, "block_dim": config.block, "grid_dim": config.grid,
+            "cluster_idx": at, "cluster_dim": config.cluster,
+        }  # fmt: skip
+        self.number = index[0] + config.grid[0] * (index[1] + config.grid[1] * index[2])
         self.warp_size = warp_size
         self.memory: dict[Op, Block] = {}
+        self.dynamic = Pointer(Block.allocate(config.shared), 0, U8)
+
+
+def _unravel(n: int, shape: Shape) -> Shape:
+    return n % shape[0], n // shape[0] % shape[1], n // shape[0] // shape[1]
 
 
 class KernelThread:
@@ -65,6 +78,9 @@ class KernelThread:
             self.block.memory[op] = Block.allocate(op.attrs["bytes"])
         return Pointer(self.block.memory[op], 0, op.result.type.elem)  # type: ignore[union-attr]
 
+    def give_way(self) -> None:
+        self._wait(("turn", None, 0))
+
     def wait_barrier(self, line: int) -> None:
         self._wait(("barrier", None, line))
 
@@ -95,6 +111,9 @@ class KernelThread:
         if self._abandoned:
             raise _Abandoned
 
+    def waits_for(self, what: str) -> bool:
+        return self.waits is not None and self.waits[0] == what
+
     def start(self) -> None:
         self._os.start()
 
@@ -114,52 +133,76 @@ class KernelThread:
 
 
 def run_kernel(
-    fn: Any, grid: Shape, block: Shape, values: list[Any], on_line: Callable[[Loc], None] | None = None
+    fn: Any, config: LaunchConfig, values: list[Any], on_line: Callable[[Loc], None] | None = None
 ) -> None:
     """Run a kernel on the memory of its arguments. Raises what a launch would raise."""
+    from sapwood.lang.oracles.evaluate import Evaluator
     from sapwood.lang.oracles.python_mode import prepare_reference
 
     program, _, _, _, leaves, _ = prepare_reference(fn, values)
-    for z, y, x in itertools.product(*(range(n) for n in reversed(grid))):
-        _run_block(program, BlockState((x, y, z), block, grid, program.target.warp_size), leaves, on_line)
-
-
-def _run_block(
-    program: Program, block: BlockState, leaves: tuple[Any, ...], on_line: Callable[[Loc], None] | None
-) -> None:
-    from sapwood.lang.oracles.evaluate import Evaluator
+    static = sum(op.attrs["bytes"] for op in program.entry.body.walk() if op.name == "shared_storage")
+    check_shared(fn.__name__, static, config, program.target)
 
     def main(thread: KernelThread) -> None:
         evaluator = Evaluator(on_line)
         evaluator.thread = thread
         evaluator.function(program.entry, leaves)
 
-    dx, dy, dz = block.places["block_dim"]
-    threads = [KernelThread(block, n, main) for n in range(dx * dy * dz)]
-    size = block.warp_size
-    warps = [threads[i : i + size] for i in range(0, len(threads), size)]
+    size = config.group
+    for first in range(0, math.prod(config.grid), size):
+        states = [BlockState(config, first + m, program.target.warp_size) for m in range(size)]
+        _run_group([_RunningBlock(s, main) for s in states])
+
+
+class _RunningBlock:
+    """The threads of a block, by warps."""
+
+    def __init__(self, state: BlockState, main: Callable[[KernelThread], None]) -> None:
+        self.state = state
+        self.threads = [KernelThread(state, n, main) for n in range(math.prod(state.places["block_dim"]))]
+        size = state.warp_size
+        self.warps = [self.threads[i : i + size] for i in range(0, len(self.threads), size)]
+
+    @property
+    def live(self) -> list[KernelThread]:
+        return [t for t in self.threads if not t.done]
+
+
+def _run_group(blocks: list[_RunningBlock]) -> None:
+    """Run blocks to their ends, in turns."""
     try:
-        for t in threads:
-            t.start()
-        while not all(t.done for t in threads):
-            for warp in warps:
-                _run_warp(block, warp)
-            for t in threads:
-                t.waits = None  # all that are left wait at a barrier, which is open now
+        for block in blocks:
+            for t in block.threads:
+                t.start()
+        while any(block.live for block in blocks):
+            for block in blocks:
+                for warp in block.warps:
+                    _run_warp(block.state, warp)
+            for block in blocks:
+                _open_barriers(block)
     finally:
-        for t in threads:
-            t.abandon()
+        for block in blocks:
+            for t in block.threads:
+                t.abandon()
+
+
+def _open_barriers(block: _RunningBlock) -> None:
+    """Let threads go on that wait for what is there."""
+    live = block.live
+    if live and all(t.waits_for("barrier") for t in live):
+        for t in live:
+            t.waits = None
 
 
 def _run_warp(block: BlockState, warp: list[KernelThread]) -> None:
-    """Run a warp until its threads wait at barriers or have returned."""
+    """Run a warp until its threads wait for others than those of the warp, have returned or gave way."""
     while True:
         for t in warp:
-            if not t.done and t.waits is None:
+            if not t.done and (t.waits is None or t.waits_for("turn")):
                 t.resume()
         left = [t for t in warp if not t.done]
-        waiting = next((t for t in left if t.waits and t.waits[0] == "shuffle"), None)
-        if waiting is None:
+        waiting = next((t for t in left if t.waits_for("shuffle")), None)
+        if waiting is None or any(t.waits_for("turn") for t in left):
             return
         assert waiting.waits is not None
         for t in left:

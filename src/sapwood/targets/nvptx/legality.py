@@ -40,9 +40,9 @@ _ARITHMETIC = (
     "add sub mul div and or xor floordiv floormod shl shr compare select neg minimum maximum absolute copysign "
     "floor ceil trunc round_even constant convert bitcast"
 )
-_MEMORY = "pointer_add pointer_sub address pointer_at stack_storage shared_storage"
+_MEMORY = "pointer_add pointer_sub address pointer_at stack_storage shared_storage dynamic_storage dynamic_bytes"
 _CONTROL = "yield break continue return raise raise_if if loop"
-_KERNEL = "thread_idx block_idx block_dim grid_dim lane_id barrier warp_shuffle"
+_KERNEL = "thread_idx block_idx block_dim grid_dim lane_id barrier warp_shuffle give_way"
 _ATOMICS = (
     "atomic_add atomic_sub atomic_and atomic_or atomic_xor atomic_min atomic_max atomic_exchange atomic_cas "
     "atomic_load atomic_store"

@@ -40,6 +40,14 @@ class PtxThread(ThreadCode):
         self.e.declare(f"{name} = internal addrspace(3) global [{nbytes} x i8] undef, align {align}")
         return name
 
+    def dynamic_storage(self) -> str:
+        name = f"@{self.e.function.name}_dynamic_shared"  # PTX has no dots in the names of what is external
+        self.e.declare(f"{name} = external addrspace(3) global [0 x i8], align 128")
+        return name
+
+    def dynamic_bytes(self) -> str:
+        return self._register("dynamic_smem_size")
+
     def barrier(self, line: int, uniform: bool) -> None:
         form = "aligned." if uniform else ""  # aligned: every thread of the warp must be at this very barrier
         self.e.call(f"llvm.nvvm.barrier.cta.sync.{form}all", "void", [("i32", "0")])

@@ -25,6 +25,10 @@ ARCHITECTURES = {
 }
 DEFAULT = "sm_75"
 
+# KiB of shared memory that a block can have when its launch asks for it (CUDA C++ Programming Guide, "Technical
+# Specifications per Compute Capability")
+MAX_SHARED = {"sm_75": 64, "sm_80": 163, "sm_86": 99, "sm_89": 99, "sm_90": 227, "sm_90a": 227, "sm_100a": 227}
+
 
 # instructions that every architecture has, by the names that operations ask for (x86's): fused multiply-add, rounding
 INSTRUCTIONS = frozenset({"fma", "sse4.1"})
@@ -65,4 +69,5 @@ def make(variant: str) -> NvptxTarget:
         gpu=True,
         warp_size=WARP,
         shared_bytes=SHARED_BYTES,
+        max_shared_bytes=MAX_SHARED[cpu] * 1024,
     )

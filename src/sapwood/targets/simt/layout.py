@@ -1,9 +1,12 @@
 """The memory of a launch, in 64-bit words: what the launcher, the scheduler and the threads agree on.
 
-A launch has one context. It has a slot for each worker; a slot runs one block at a time:
+A launch has one context. Blocks that run together are a *group*: those of a cluster, the whole grid of a cooperative
+launch, else one block. Each worker runs a group at a time, and has a slot for each of its blocks:
 
     header | status | handle | offered | source | result | shared memory | coroutine frames
              `---------- one word for each thread -------'
+
+Shared memory is what the kernel declares, and behind it what the launch adds.
 """
 
 from __future__ import annotations
@@ -15,15 +18,24 @@ DEADLOCK = 2  # the exception record's descriptor for threads that wait for each
 ARENA = 3  # address of the first slot
 SLOT_WORDS = 4
 SLOTS = 5
-BLOCKS = 6  # blocks of the grid
-NEXT = 7  # the next block to run
-LIMIT = 8  # blocks after this one need not run, because this one failed
+GROUPS = 6  # groups of the grid
+NEXT = 7  # the next group to run
+LIMIT = 8  # groups after this one need not run, because this one failed
 ARGUMENTS = 9  # address of the kernel's arguments
 SHARED_AT = 10  # where shared memory begins in a slot, in bytes
 FRAMES_AT = 11  # where the frames begin in a slot, in bytes
 GRID = 12  # three words
 DIM = 15  # three words
-CONTEXT_WORDS = 18
+CLUSTER = 18  # blocks of a cluster along each axis, three words
+GROUP = 21  # blocks of a group
+DYNAMIC = 22  # bytes of shared memory that the launch adds
+CONTEXT_WORDS = 23
+
+# what comes before the arguments of a kernel's launcher, each an i64
+LAUNCH = (
+    *(f"{what}.{axis}" for what in ("grid", "block", "cluster") for axis in "xyz"),
+    "group", "dynamic", "arena", "slots",
+)  # fmt: skip
 
 # -- header of a slot
 S_BLOCK = 0  # block_idx, three words
@@ -33,9 +45,16 @@ S_THREADS = 9
 S_ARGUMENTS = 10
 S_SHARED = 11  # address
 S_FRAMES = 12  # address
-S_FAILED = 13  # the block that failed, or NONE
+S_FAILED = 13  # the group that failed, or NONE
+S_LIVE = 14  # threads that have not returned
+S_READY = 15  # of those, the ones that do not wait: they gave way
 S_RECORD = 16  # its exception record, 8 words
-HEADER = 24
+S_CLUSTER = 24  # cluster_idx, three words
+S_CLUSTER_DIM = 27
+S_RANK = 30  # of the block in its cluster
+S_DYNAMIC = 31  # bytes of dynamic shared memory
+S_BARRIER = 32  # threads that wait at the barrier of the block
+HEADER = 40
 
 NONE = 1 << 62
 

@@ -1,7 +1,8 @@
 """Kernel -> LLVM text for simt: the thread as a coroutine, and the function that launches it.
 
-    @k(grid, block, arena, slots, arguments..., err) -> {i32}    fills in the context, calls the scheduler
-    @k.slot(threads) -> i64                                      bytes of a slot of the arena
+    @k(launch..., arguments..., err) -> {i32}                    fills in the context, calls the scheduler
+    @k.slot(threads, dynamic) -> i64                             bytes of a slot of the arena
+    @k.shared                                                    bytes of shared memory that the kernel declares
     @k.start(slot, thread) -> handle                             begins a thread
     @k.thread(slot, thread, arguments...)                        the coroutine
 
@@ -26,7 +27,12 @@ _INTRINSICS = (
     "declare void @llvm.coro.resume(ptr)",
     "declare i32 @sapwood_simt_launch(ptr, ptr)",
 )
-_PLACES = {"block_idx": layout.S_BLOCK, "block_dim": layout.S_DIM, "grid_dim": layout.S_GRID}
+_PLACES = {
+    "block_idx": layout.S_BLOCK, "block_dim": layout.S_DIM, "grid_dim": layout.S_GRID,
+    "cluster_idx": layout.S_CLUSTER, "cluster_dim": layout.S_CLUSTER_DIM,
+}  # fmt: skip
+
+DYNAMIC_AT = "<dynamic shared memory>"  # stands for a number that is known when all shared memory is
 
 DEADLOCK = {
     "type": "sapwood.lang.launch.Deadlock",
@@ -72,6 +78,7 @@ class Coroutine(ThreadCode):
         e.line(f"%shared = inttoptr i64 {self.word(layout.S_SHARED)} to ptr addrspace(3)")
         self.threads = self.word(layout.S_THREADS)
         self.status = self.array(0)
+        self.rank = self.word(layout.S_RANK)
         self.places = {n: [self.word(at + axis) for axis in range(3)] for n, at in _PLACES.items()}
         dx, dy, _ = self.places["block_dim"]
         row = e.value(f"udiv i64 %thread, {dx}")
@@ -89,6 +96,7 @@ class Coroutine(ThreadCode):
         e.line("ret ptr %handle")
         attributes = e.target.function_attributes(e.function)
         head = f"define internal ptr @{name}.thread({', '.join(['ptr %slot', 'i64 %thread', *params])})"
+        e.lines[:] = [line.replace(DYNAMIC_AT, str(layout.align(self.shared_bytes))) for line in e.lines]
         e.finish(head, f"presplitcoroutine {attributes}")
         types = [p.rsplit(" ", 1)[0] for p in params]
         pack = f"{{{', '.join(types)}}}"
@@ -108,9 +116,10 @@ class Coroutine(ThreadCode):
         return e.value(f"getelementptr i64, ptr %slot, i64 {e.value(f'add i64 {at}, %thread')}")
 
     def _suspend(self, kind: int, line: int) -> None:
-        self.sites += 1
-        status = kind | line << layout.LINE_AT | self.sites << layout.SITE_AT
-        self.e.line(f"store i64 {status}, ptr {self.status}")
+        if kind != layout.READY:  # of which the scheduler asks nothing more
+            self.sites += 1
+            kind |= line << layout.LINE_AT | self.sites << layout.SITE_AT
+        self.e.line(f"store i64 {kind}, ptr {self.status}")
         way = self.e.value("call i8 @llvm.coro.suspend(token none, i1 false)")
         resumed = self.e.label("resumed")
         self.e.line(f"switch i8 {way}, label %left [i8 0, label %{resumed} i8 1, label %left]")
@@ -136,6 +145,15 @@ class Coroutine(ThreadCode):
         at = layout.align(self.shared_bytes, align)
         self.shared_bytes = at + nbytes
         return self.e.value(f"getelementptr i8, ptr addrspace(3) %shared, i64 {at}")
+
+    def dynamic_storage(self) -> str:
+        return self.e.value(f"getelementptr i8, ptr addrspace(3) %shared, i64 {DYNAMIC_AT}")
+
+    def dynamic_bytes(self) -> str:
+        return self.word(layout.S_DYNAMIC)
+
+    def give_way(self) -> None:
+        self._suspend(layout.READY, 0)
 
     def barrier(self, line: int, uniform: bool) -> None:
         self._suspend(layout.AT_BARRIER, line)
@@ -189,8 +207,7 @@ def _start(module: Any, name: str, attributes: str, types: list[str], pack: str)
 
 
 def _launcher(module: Any, name: str, attributes: str, params: list[str], pack: str, shared: int) -> None:
-    axes = [f"i64 %{what}.{axis}" for what in ("grid", "block") for axis in "xyz"]
-    fixed = [*axes, "i64 %arena", "i64 %slots"]
+    fixed = [f"i64 %{name}" for name in layout.LAUNCH]
     lines = [
         f"define {{i32}} @{name}({', '.join([*fixed, *params, 'ptr %err'])}) {attributes} {{",
         f"  %context = alloca [{layout.CONTEXT_WORDS} x i64], align 64",
@@ -199,11 +216,15 @@ def _launcher(module: Any, name: str, attributes: str, params: list[str], pack: 
         "  %threads = mul i64 %plane, %block.z",
         "  %layer = mul i64 %grid.x, %grid.y",
         "  %blocks = mul i64 %layer, %grid.z",
+        "  %groups = sdiv i64 %blocks, %group",
         f"  %arrays = mul i64 %threads, {8 * layout.ARRAYS}",
         f"  %fixed = add i64 %arrays, {8 * layout.HEADER + 63}",
         "  %shared.at = and i64 %fixed, -64",
-        f"  %frames.at = add i64 %shared.at, {layout.align(shared)}",
-        f"  %bytes = call i64 @{name}.slot(i64 %threads)",
+        "  %more = add i64 %dynamic, 63",
+        "  %dynamic.words = and i64 %more, -64",
+        "  %dynamic.at = add i64 %shared.at, %dynamic.words",
+        f"  %frames.at = add i64 %dynamic.at, {layout.align(shared)}",
+        f"  %bytes = call i64 @{name}.slot(i64 %threads, i64 %dynamic)",
         "  %words = lshr i64 %bytes, 3",
     ]
     words = {
@@ -213,11 +234,14 @@ def _launcher(module: Any, name: str, attributes: str, params: list[str], pack: 
         layout.ARENA: "%arena",
         layout.SLOT_WORDS: "%words",
         layout.SLOTS: "%slots",
-        layout.BLOCKS: "%blocks",
+        layout.GROUPS: "%groups",
+        layout.GROUP: "%group",
+        layout.DYNAMIC: "%dynamic",
         layout.SHARED_AT: "%shared.at",
         layout.FRAMES_AT: "%frames.at",
         **{layout.GRID + i: f"%grid.{a}" for i, a in enumerate("xyz")},
         **{layout.DIM + i: f"%block.{a}" for i, a in enumerate("xyz")},
+        **{layout.CLUSTER + i: f"%cluster.{a}" for i, a in enumerate("xyz")},
     }
     for i, p in enumerate(params):
         lines.append(f"  %q{i} = getelementptr {pack}, ptr %arguments, i32 0, i32 {i}")
@@ -235,10 +259,14 @@ def _launcher(module: Any, name: str, attributes: str, params: list[str], pack: 
     ]
     module.functions.append("\n".join(lines))
     module.functions.append(
-        f"define i64 @{name}.slot(i64 %threads) {attributes} {{\n"
+        f"@{name}.shared = constant i64 {shared}\n"
+        f"define i64 @{name}.slot(i64 %threads, i64 %dynamic) {attributes} {{\n"
         f"  %arrays = mul i64 %threads, {8 * layout.ARRAYS}\n"
         f"  %fixed = add i64 %arrays, {8 * layout.HEADER + 63 + layout.align(shared)}\n"
-        "  %frames.at = and i64 %fixed, -64\n"
+        "  %shared.end = and i64 %fixed, -64\n"
+        "  %more = add i64 %dynamic, 63\n"
+        "  %dynamic.words = and i64 %more, -64\n"
+        "  %frames.at = add i64 %shared.end, %dynamic.words\n"
         f"  %frame = call i64 @{name}.frame()\n"
         "  %frames = mul i64 %frame, %threads\n"
         "  %bytes = add i64 %frames.at, %frames\n"

@@ -9,6 +9,7 @@ from sapwood.targets.base import Target, ThreadCode, host_target
 from sapwood.targets.simt.layout import WARP
 
 SHARED_BYTES = 48 * 1024  # what every GPU that we know gives a block without asking
+MAX_SHARED_BYTES = 227 * 1024  # what an H100 gives a block whose launch asks for it
 
 
 @dataclass(frozen=True)
@@ -54,5 +55,6 @@ def on(host: Target) -> SimtTarget:
         kernel=True,
         warp_size=WARP,
         shared_bytes=SHARED_BYTES,
+        max_shared_bytes=MAX_SHARED_BYTES,
         host=host,
     )

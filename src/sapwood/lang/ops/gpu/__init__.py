@@ -10,7 +10,7 @@ The rules say what an operation means to one thread; `ev.thread` (lang/oracles/k
 """
 
 from sapwood.lang.ops.gpu.place import block_dim, block_idx, grid_dim, lane_id, thread_idx
-from sapwood.lang.ops.gpu.shared import shared
+from sapwood.lang.ops.gpu.shared import dynamic_shared, shared
 from sapwood.lang.ops.gpu.sync import barrier
 from sapwood.lang.ops.gpu.warp import warp
 
@@ -18,6 +18,7 @@ __all__ = [
     "barrier",
     "block_dim",
     "block_idx",
+    "dynamic_shared",
     "grid_dim",
     "lane_id",
     "shared",

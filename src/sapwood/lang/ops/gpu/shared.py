@@ -6,7 +6,7 @@ from typing import Any
 
 from sapwood.lang.errors import BadOperand, NotConstant
 from sapwood.lang.ops.base import operation
-from sapwood.lang.types import Ptr, Tensor
+from sapwood.lang.types import I64, Ptr, Tensor
 from sapwood.lang.values import Agg, Known
 
 
@@ -56,3 +56,61 @@ def _(b, dtype, shape):
         strides.insert(0, strides[0] * n)
     items = (pointer, *map(Known, sizes), *map(Known, strides))
     return Agg(Tensor(elem, len(sizes), "contiguous"), items)
+
+
+@operation(space="kernel")
+def dynamic_storage() -> Any:
+    """The memory of the block that the launch adds (`shared=`)."""
+
+
+@dynamic_storage.reference
+def _(ev, op):
+    return ev.thread.block.dynamic.cast(op.result.type.elem)
+
+
+@dynamic_storage.lowering
+def _(e, op):
+    return e.thread.dynamic_storage()
+
+
+@operation(pure=True, space="kernel")
+def dynamic_bytes() -> int:
+    """Bytes of the memory that the launch adds."""
+
+
+@dynamic_bytes.reference
+def _(ev, op):
+    return ev.thread.block.dynamic.block.size
+
+
+@dynamic_bytes.lowering
+def _(e, op):
+    return e.thread.dynamic_bytes()
+
+
+@operation(space="kernel")
+def dynamic_shared(dtype: Any, offset: int = 0) -> Any:
+    """The shared memory that the launch adds, `k.launch(grid=, block=, shared=bytes)`, as a tensor of one axis.
+
+    It begins `offset` bytes into that memory and goes to its end, so its size is known at run time; several calls
+    give views of the same bytes. The memory is aligned to 64 bytes. Its contents are undefined at first.
+    Raises ValueError for an offset that is negative or no multiple of the dtype's size. (PTX: `.extern .shared`,
+    `%dynamic_smem_size`.)
+    """
+
+
+@dynamic_shared.typing
+def _(b, dtype, offset):
+    from sapwood.lang.library.dynamic_shared import elements
+    from sapwood.lang.ops.convert import dtype_argument
+    from sapwood.lang.ops.memory import pointer_add
+    from sapwood.lang.ops.operators import require_index
+
+    elem = dtype_argument(b, dtype, "dynamic_shared")
+    at = require_index(b, offset, "the offset of dynamic_shared")
+    pointer = b.emit1(dynamic_storage, (), Ptr(elem, "shared"))
+    total = b.emit1(dynamic_bytes, (), I64)
+    count = b.interpreter.call_function(elements, (total, at, Known(elem.itemsize)))
+    if at != Known(0):
+        pointer = b.emit1(pointer_add, (pointer, b.materialize(at)), pointer.type, stride=1)
+    return Agg(Tensor(elem, 1, "contiguous"), (pointer, count, Known(1)))

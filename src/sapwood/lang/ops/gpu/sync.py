@@ -7,6 +7,22 @@ from sapwood.lang.values import Known
 
 
 @operation(space="kernel")
+def give_way() -> None:
+    """Let other threads run before this one looks, in a loop, what they have done (passes/spinning.py)."""
+
+
+@give_way.reference
+def _(ev, op):
+    ev.thread.give_way()
+    return ()
+
+
+@give_way.lowering
+def _(e, op):
+    e.thread.give_way()
+
+
+@operation(space="kernel")
 def barrier() -> None:
     """Wait until every thread of the block that has not returned waits at a barrier.
 

@@ -1,0 +1,26 @@
+"""Mistakes in what a launch says beyond grid and block: clusters, dynamic shared memory, streams."""
+
+from __future__ import annotations
+
+from sapwood.lang.errors import LaunchMistake
+
+
+class BadCluster(LaunchMistake):
+    code = "L010"
+    message = "{where}: clusters of {found} blocks cannot be: {detail}"
+    help = "a cluster has at most 8 blocks, and the grid is a multiple of it along each axis"
+
+
+class SharedTooLargeToLaunch(LaunchMistake):
+    code = "L011"
+    message = (
+        "'{name}' would have {bytes} bytes of shared memory, {static} that it declares and {dynamic} of the launch, "
+        "but a block of target {target} has at most {limit}"
+    )
+    help = "use smaller tiles, or fewer stages of them"
+
+
+class BadLaunchOption(LaunchMistake):
+    code = "L012"
+    message = "{where}: {what} must be {expected}, not {found}"
+    help = "{hint}"
