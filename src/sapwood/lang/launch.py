@@ -71,7 +71,9 @@ def config(
         raise BadCluster(None, where=where, found=_product(together), detail=detail)
     if not _is_int(shared) or shared < 0:
         hint = "for example shared=stages * tile_bytes"
-        raise BadLaunchOption(None, where=where, what="shared", expected="a number of bytes", found=repr(shared), hint=hint)
+        raise BadLaunchOption(
+            None, where=where, what="shared", expected="a number of bytes", found=repr(shared), hint=hint
+        )
     if not isinstance(cooperative, bool):
         hint = "with True, all blocks run at the same time and can wait for each other"
         raise BadLaunchOption(

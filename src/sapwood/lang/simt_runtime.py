@@ -83,7 +83,7 @@ class Arena:
 
 
 def run(specialisation: Any, config: LaunchConfig, values: list[Any]) -> None:
-    """Launch loaded code of a kernel and wait for its end. Raises SharedTooLargeToLaunch, and what the kernel raises."""
+    """Launch loaded code of a kernel and wait for its end. Raises LaunchMistake, and what the kernel raises."""
     from sapwood.lang.loading.runtime_support import num_threads
 
     code = _code(specialisation)

@@ -28,7 +28,7 @@ def reverse_blocks(x: Tensor[f32, 1], sizes: Tensor[i64, 1]) -> None:
 @pytest.mark.parametrize("n", [1, 31, 33, 100])
 def test_dynamic_shared_memory_has_the_size_of_the_launch(n):
     x = np.arange(3 * n, dtype=np.float32)
-    a, sizes = both(reverse_blocks.launch, dict(grid=3, block=n, shared=4 * n), x, np.zeros(3, np.int64))
+    a, sizes = both(reverse_blocks.launch, {"grid": 3, "block": n, "shared": 4 * n}, x, np.zeros(3, np.int64))
     assert a.tolist() == x.reshape(3, n)[:, ::-1].ravel().tolist()
     assert sizes.tolist() == [n] * 3
 
@@ -48,7 +48,7 @@ def two_views(out: Tensor[f64, 1], n: int) -> None:
 
 def test_views_of_dynamic_shared_memory():
     n = 13
-    out, _ = both(two_views.launch, dict(grid=1, block=n, shared=16 * n + 7), np.full(n, np.nan), n)
+    out, _ = both(two_views.launch, {"grid": 1, "block": n, "shared": 16 * n + 7}, np.full(n, np.nan), n)
     t = np.arange(n)
     assert out.tolist() == ((n - 1 - t) + t / 2 - 1 + n).tolist()
 
@@ -161,7 +161,7 @@ def all_meet(arrived: Tensor[i32, 1], out: Tensor[i32, 1]) -> None:
 @THREADS
 def test_blocks_of_a_cooperative_launch_wait_for_each_other(threads):
     with config.override(SAPWOOD_NUM_THREADS=threads):
-        options = dict(grid=7, block=33, cooperative=True)
+        options = {"grid": 7, "block": 33, "cooperative": True}
         _, out = both(all_meet.launch, options, np.zeros(1, np.int32), np.zeros(7 * 33, np.int32))
     assert out.tolist() == [7] * (7 * 33)
 

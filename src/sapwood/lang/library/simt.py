@@ -39,10 +39,6 @@ from sapwood.targets.simt.layout import (
     NONE,
     READY,
     RESUME,
-    SHARED_AT,
-    SLOTS,
-    SLOT_WORDS,
-    START,
     S_ARGUMENTS,
     S_BARRIER,
     S_BLOCK,
@@ -59,6 +55,10 @@ from sapwood.targets.simt.layout import (
     S_RECORD,
     S_SHARED,
     S_THREADS,
+    SHARED_AT,
+    SLOT_WORDS,
+    SLOTS,
+    START,
     WARP,
 )
 

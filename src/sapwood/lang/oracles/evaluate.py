@@ -132,7 +132,10 @@ def reference_target() -> Any:
     from sapwood.targets.base import Target
 
     features = frozenset({"fma", "avx512bf16", "avx512vl", "f16c", "sse4.1"})
-    return Target("reference", "", "", features, 16, kernel=True, warp_size=32, shared_bytes=48 * 1024, max_shared_bytes=227 * 1024)
+    return Target(
+        "reference", "", "", features, 16,
+        kernel=True, warp_size=32, shared_bytes=48 * 1024, max_shared_bytes=227 * 1024,
+    )  # fmt: skip
 
 
 def to_abstract(x: Any, env: dict[Var, Any]) -> Value:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sapwood.lang.errors import Loc
-from sapwood.lang.ir.ssa import Op, Program
+from sapwood.lang.ir.ssa import Op
 from sapwood.lang.launch import Deadlock, LaunchConfig, Shape, check_shared
 from sapwood.lang.ops.pointer import Block, Pointer
 from sapwood.lang.types import U8

@@ -76,6 +76,7 @@ def _(e, op):
 @operation(pure=True, space="kernel")
 def dynamic_bytes() -> int:
     """Bytes of the memory that the launch adds."""
+    ...
 
 
 @dynamic_bytes.reference
