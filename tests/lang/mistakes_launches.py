@@ -5,18 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from mistakes import MISTAKES
+from mistakes import MISTAKES, call
 
 from sapwood import Tensor, f32, kernel
-from sapwood.gpu import dynamic_shared, shared
+from sapwood.gpu import dynamic_shared, map_shared, shared
 
 X = np.zeros(4, np.float32)
+
+
+def launched(k: Any) -> Any:
+    """The kernel with a grid of one thread."""
+    return k[1, 1]
 
 
 @kernel
 def tiles(x: Tensor[f32, 1]) -> None:
     fixed, rest = shared(f32, 1000), dynamic_shared(f32)
     x[0] = fixed[0] + rest[0]
+
+
+@call(X, name="map_shared_of_global_memory")
+@launched
+@kernel
+def map_global(x: Tensor[f32, 1]) -> None:
+    map_shared(x, 0)[0] = 1.0
 
 
 def launch(name: str, *args: Any, **options: Any) -> None:

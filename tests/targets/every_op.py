@@ -35,11 +35,23 @@ from sapwood import (
 from sapwood.gpu import (
     atomic_add,
     barrier,
+    barrier_all,
+    barrier_any,
+    barrier_count,
     block_dim,
     block_idx,
+    block_rank,
+    cluster_arrive,
+    cluster_dim,
+    cluster_idx,
+    cluster_sync,
+    cluster_wait,
     dynamic_shared,
     grid_dim,
+    grid_sync,
     lane_id,
+    map_shared,
+    named_barrier,
     shared,
     thread_idx,
     warp,
@@ -152,6 +164,27 @@ def waits(out: Tensor[i32, 1]) -> None:
 
 
 @kernel
+def barriers(out: Tensor[i32, 1], on: bool) -> None:
+    out[0] = i32(barrier_count(on))
+    if barrier_all(on) or barrier_any(out[1] == 0):
+        named_barrier(1, 64).sync()
+    else:
+        named_barrier(1 + out[2], 64).arrive()
+    grid_sync()
+
+
+@kernel
+def clusters(out: Tensor[i32, 1]) -> None:
+    tile = shared(i32, 32)
+    cluster_sync()
+    map_shared(tile, cluster_idx.x)[thread_idx.x] = i32(cluster_dim.y)
+    atomic_add(map_shared(tile.ptr + 1, block_rank()), 1)
+    cluster_arrive()
+    cluster_wait()
+    out[thread_idx.x] = tile[thread_idx.x]
+
+
+@kernel
 def int_atomics(out: Tensor[T, 1]) -> None:
     p = out.ptr
     if atomic_cas(p, 1, 2) == atomic_load(p + 1):
@@ -183,8 +216,11 @@ def array(dtype: Any) -> Array:
     return Array.zeros((4,), dtype.__name__)
 
 
-def kernels() -> list[tuple[str, Any, tuple[Any, ...]]]:
+def kernels(generation: int) -> list[tuple[str, Any, tuple[Any, ...]]]:
     out = [("bits", bits, (array(i32), array(f32))), ("memory", memory, (array(i64),))]
+    out.append(("barriers", barriers, (array(i32), True)))
+    if generation >= 90:
+        out.append(("clusters", clusters, (array(i32),)))
     out.append(("waits", waits, (array(i32),)))
     out.append(("warps", warps, (array(f32), array(i32), array(u32), 1, True, f16(0.5))))
     out += [(f"ints_{t.__name__}", ints, (array(t),) * 3) for t in INTS]
@@ -200,11 +236,12 @@ def main(target: str) -> None:
     from sapwood.lang.pipeline import compile_entry
     from sapwood.targets.base import get_target
     from sapwood.targets.codegen import emit_assembly
+    from sapwood.targets.nvptx.legality import generation
 
     chosen = get_target(target)
     ops: set[str] = set()
     code = {}
-    for name, k, args in kernels():
+    for name, k, args in kernels(generation(chosen.cpu) if chosen.gpu else 1000):
         compiled = compile_entry(k, k.state.classify(list(args)), chosen, name)
         ops.update(op.name for op in compiled.program.walk())
         code[name] = emit_assembly(compiled.text, chosen)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from sapwood import SIMD, CompileError, Tensor, config, f16, f32, i16, i32, kernel
-from sapwood.gpu import atomic_add, barrier, block_dim, block_idx, lane_id, shared, thread_idx, warp
+from sapwood.gpu import atomic_add, barrier, block_dim, block_idx, cluster_sync, lane_id, shared, thread_idx, warp
 from sapwood.lang.ops.arith import fma
 from sapwood.targets.base import get_target
-from sapwood.targets.nvptx.legality import LEGAL
+from sapwood.targets.nvptx.legality import LEGAL, SINCE, generation
 from sapwood.targets.nvptx.target import ARCHITECTURES
 
 PROGRAM = Path(__file__).with_name("every_op.py")
@@ -84,7 +84,7 @@ def test_a_barrier_that_not_all_threads_of_a_warp_reach_is_not_the_aligned_one()
     assert "barrier.sync" in ptx and "bar.sync" not in ptx
 
 
-@pytest.fixture(scope="module", params=["nvptx:sm_75", "nvptx:sm_90a", "simt"])
+@pytest.fixture(scope="module", params=["nvptx:sm_75", "nvptx:sm_80", "nvptx:sm_90a", "nvptx:sm_100a", "simt"])
 def everything(request):
     command = [sys.executable, str(PROGRAM), request.param]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -94,7 +94,8 @@ def everything(request):
 
 def test_every_allowed_operation_compiles(everything, tmp_path):
     target, found = everything
-    assert set(LEGAL) - set(found["ops"]) == set(), "operations of the table that no kernel here uses"
+    has = {n for n in LEGAL if target == "simt" or SINCE.get(n, (0, ""))[0] <= generation(target)}
+    assert has - set(found["ops"]) == set(), "operations of the table that no kernel here uses"
     if target.startswith("nvptx"):
         assert "cvta.shared.u64" in found["code"]["memory"]  # the address of shared memory, seen from anywhere
         assert set(found["ops"]) <= set(LEGAL)
@@ -132,6 +133,17 @@ def narrow_fma(x: Tensor[f16, 1]) -> None:
 @kernel
 def small_atomics(x: Tensor[i16, 1]) -> None:
     atomic_add(x.ptr, 1)
+
+
+@kernel
+def clusters(x: Tensor[i32, 1]) -> None:
+    cluster_sync()
+
+
+def test_what_an_architecture_is_too_old_for_is_a_diagnostic():
+    with pytest.raises(CompileError, match=r"X001.*cluster_arrive(.|\n)*clusters need sm_90 or newer, not sm_89"):
+        clusters.inspect(np.zeros(4, np.int32), kind="ptx", target="nvptx:sm_89")
+    assert "barrier.cluster.wait" in clusters.inspect(np.zeros(4, np.int32), kind="ptx", target="nvptx:sm_90")
 
 
 @kernel

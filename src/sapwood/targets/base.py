@@ -82,7 +82,8 @@ class ThreadCode:
         raise NotImplementedError
 
     def place(self, name: str, axis: int) -> str:
-        """The i64 coordinate `thread_idx`, `block_idx`, `block_dim` or `grid_dim` along an axis (0 is x)."""
+        """The i64 coordinate `thread_idx`, `block_idx`, `block_dim`, `grid_dim`, `cluster_idx` or `cluster_dim` along
+        an axis (0 is x)."""
         raise NotImplementedError
 
     def lane_id(self) -> str:
@@ -107,6 +108,42 @@ class ThreadCode:
     def barrier(self, line: int, uniform: bool) -> None:
         """Wait for the threads of the block. `line`: where in the source; `uniform`: whether all threads that did
         not fail surely come here together."""
+        raise NotImplementedError
+
+    def barrier_vote(self, mode: str, predicate: str, line: int) -> str:
+        """A barrier of the block; of how many threads the i1 is true ("count", an i64), or whether of "all", "any"."""
+        raise NotImplementedError
+
+    def named_arrive(self, number: str, count: str) -> None:
+        """Come to a named barrier of the block that opens when `count` threads have come (two i64)."""
+        raise NotImplementedError
+
+    def named_sync(self, number: str, count: str, line: int) -> None:
+        """Come to it and wait."""
+        raise NotImplementedError
+
+    def is_cooperative(self) -> str:
+        """Whether all blocks of the grid run at the same time, an i1."""
+        raise NotImplementedError
+
+    def grid_sync(self, line: int) -> None:
+        """Wait for the threads of the grid."""
+        raise NotImplementedError
+
+    def block_rank(self) -> str:
+        """Number of the block in its cluster, an i64."""
+        raise NotImplementedError
+
+    def cluster_arrive(self) -> None:
+        """Come to the barrier of the cluster."""
+        raise NotImplementedError
+
+    def cluster_wait(self, line: int) -> None:
+        """Wait for the threads of the cluster to have come."""
+        raise NotImplementedError
+
+    def map_shared(self, p: str, rank: str) -> str:
+        """The `ptr` to the place `p` (`ptr addrspace(3)`) in the block of the cluster that `rank` (an i64) names."""
         raise NotImplementedError
 
     def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
+from sapwood.lang import library
 from sapwood.lang.bits import int_range
 from sapwood.lang.errors import NOWHERE, BadConversion, LiteralOverflow, Loc, NotConstant
 from sapwood.lang.ir.ssa import Op, Region, Var
@@ -15,6 +17,9 @@ from sapwood.lang.values import Agg, Known, Value, describe, type_name
 if TYPE_CHECKING:
     from sapwood.lang.infer.exceptions import Guard
     from sapwood.lang.infer.interpreter import Interpreter
+
+
+LIBRARY = os.path.dirname(library.__file__ or "")
 
 
 class Builder:
@@ -45,8 +50,18 @@ class Builder:
         name: str = "",
     ) -> tuple[Var, ...]:
         results = tuple(Var(t, name) for t in types)
-        self.append(Op(op, tuple(operands), results, attrs or {}, regions, self.loc))
+        loc = self.place_of_user() if op.space == "kernel" else self.loc
+        self.append(Op(op, tuple(operands), results, attrs or {}, regions, loc))
         return results
+
+    def place_of_user(self) -> Loc:
+        """Where the code that is not of the library stands: reports of waiting threads name its lines."""
+        loc = self.loc
+        for walker in reversed(self.interpreter.frames):
+            if not loc.file.startswith(LIBRARY):
+                break
+            loc = walker.call_place
+        return loc
 
     def append(self, op: Op) -> None:
         """Put an operation at the insertion point. If it may raise, the try around it notes the names there."""

@@ -165,6 +165,7 @@ class ClosureMixin:
 
         inner = FunctionWalker(self.interp, self.b, code, python, declared, code.name, captured, typevars, itself)
         inner.called_at = (loc.line, loc.col)
+        inner.call_place = loc
         inner.straight = _straight(code.body)
         saved = self.b.unchecked
         self.b.unchecked = unchecked

@@ -120,6 +120,7 @@ class FunctionWalker(
         self.is_entry = False  # the entry's own frame, which walks no body
         self.instance: Instance | None = None  # None when the body is inlined into a caller
         self.called_at: Any = None  # where, if so
+        self.call_place: Loc = code.loc  # where it is called, or begins
         self.on_yield: Callable[[Value, Loc], bool] | None = None  # of a generator: what takes the items
         self.lending: dict[str, str] = {}  # of a generator: keys of lent names -> the names of who runs it
         self.lent: frozenset[str] = frozenset()  # the caller's shared names, and the state of its iterators

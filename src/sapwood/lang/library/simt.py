@@ -16,16 +16,24 @@ from sapwood.lang.ops.atomics import atomic_add, atomic_cas, atomic_load
 from sapwood.lang.ops.system import call_address, call_native, symbol_address
 from sapwood.runtime.error_layout import CAUSE, CONTEXT
 from sapwood.targets.simt.layout import (
+    ALL_STUCK,
     ARENA,
     ARGUMENTS,
     AT_BARRIER,
+    AT_CLUSTER,
+    AT_GRID,
+    AT_NAMED,
     AT_SHUFFLE,
+    AT_VOTE,
     CLUSTER,
+    COME,
     DEADLOCK,
     DIM,
     DONE,
     DYNAMIC,
+    ELSEWHERE,
     FAILED,
+    FLAG,
     FRAMES_AT,
     GRID,
     GROUP,
@@ -37,19 +45,25 @@ from sapwood.targets.simt.layout import (
     NEW,
     NEXT,
     NONE,
+    OPEN,
     READY,
     RESUME,
     S_ARGUMENTS,
+    S_ARRIVED,
     S_BARRIER,
     S_BLOCK,
+    S_BYTES,
     S_CLUSTER,
     S_CLUSTER_DIM,
+    S_COOPERATIVE,
     S_DIM,
     S_DYNAMIC,
+    S_ELSEWHERE,
     S_FAILED,
     S_FRAMES,
     S_GRID,
     S_LIVE,
+    S_PHASE,
     S_RANK,
     S_READY,
     S_RECORD,
@@ -59,6 +73,7 @@ from sapwood.targets.simt.layout import (
     SLOT_WORDS,
     SLOTS,
     START,
+    STUCK,
     WARP,
 )
 
@@ -123,7 +138,7 @@ def run_warp(context: Ptr[i64], slot: Ptr[i64], first: int, last: int) -> bool:
     failed. Counts them in the header."""
     status = slot + HEADER
     while True:
-        left, ready, at_barrier, waiting = 0, 0, 0, -1
+        left, ready, at_barrier, elsewhere, waiting = 0, 0, 0, 0, -1
         for t in range(first, last):
             kind = run_to_wait(context, slot, t) & KIND
             if kind == FAILED:
@@ -134,12 +149,15 @@ def run_warp(context: Ptr[i64], slot: Ptr[i64], first: int, last: int) -> bool:
                 ready += 1
             elif kind == AT_BARRIER:
                 at_barrier += 1
+            elif kind >= ELSEWHERE:
+                elsewhere += 1
             elif kind == AT_SHUFFLE and waiting < 0:
                 waiting = t
         if waiting < 0 or ready > 0:
             slot[S_LIVE] += left
             slot[S_READY] += ready
             slot[S_BARRIER] += at_barrier
+            slot[S_ELSEWHERE] += elsewhere
             return True
         for t in range(first, last):
             if status[t] != status[waiting] and status[t] != DONE:
@@ -152,7 +170,7 @@ def run_warp(context: Ptr[i64], slot: Ptr[i64], first: int, last: int) -> bool:
 def run_block(context: Ptr[i64], slot: Ptr[i64]) -> bool:
     """Run each warp of a block once; False if a thread failed."""
     threads = slot[S_THREADS]
-    slot[S_LIVE], slot[S_READY], slot[S_BARRIER] = 0, 0, 0
+    slot[S_LIVE], slot[S_READY], slot[S_BARRIER], slot[S_ELSEWHERE] = 0, 0, 0, 0
     for first in range(0, threads, WARP):
         if not run_warp(context, slot, first, min(first + WARP, threads)):
             return False
@@ -160,15 +178,126 @@ def run_block(context: Ptr[i64], slot: Ptr[i64]) -> bool:
 
 
 @fn(unchecked=True)
-def open_barriers(slot: Ptr[i64]) -> bool:
-    """Let threads go on that wait for what is there; whether there are any."""
-    if slot[S_BARRIER] == 0 or slot[S_BARRIER] != slot[S_LIVE]:
-        return False
+def open_barrier(slot: Ptr[i64]) -> bool:
+    """Let the threads of a block go on if all of them wait at its barrier; those that vote learn how many said yes."""
+    threads = slot[S_THREADS]
     status = slot + HEADER
-    for t in range(slot[S_THREADS]):
-        if status[t] & KIND == AT_BARRIER:
+    voters, yes = 0, 0
+    if slot[S_ELSEWHERE] > 0:
+        for t in range(threads):
+            if status[t] & KIND == AT_VOTE:
+                voters += 1
+                yes += status[2 * threads + t]
+    if slot[S_LIVE] == 0 or slot[S_BARRIER] + voters != slot[S_LIVE]:
+        return False
+    for t in range(threads):
+        if status[t] != DONE:
             status[t] = READY
+    if voters > 0:
+        for t in range(threads):
+            status[3 * threads + t] = voters
+            status[4 * threads + t] = yes
     return True
+
+
+@fn(unchecked=True)
+def open_others(slot: Ptr[i64]) -> bool:
+    """Let those threads of a block go on that wait for what is there by now; whether there are any."""
+    threads = slot[S_THREADS]
+    status = slot + HEADER
+    moved = False
+    for t in range(threads):
+        if status[t] & KIND == AT_NAMED and slot[S_PHASE + status[2 * threads + t]] != status[3 * threads + t]:
+            status[t] = READY
+            moved = True
+    return moved
+
+
+@fn(unchecked=True)
+def all_are_at(slots: Ptr[i64], stride: int, blocks: int, kind: int) -> bool:
+    """Whether all threads of some blocks that have not returned are at a barrier of a cluster or of the grid."""
+    for m in range(blocks):
+        slot = slots + m * stride
+        threads = slot[S_THREADS]
+        status = slot + HEADER
+        for t in range(threads):
+            here = status[t] & KIND == kind
+            if kind == AT_CLUSTER:
+                here = status[FLAG * threads + t] == COME
+            if not here and status[t] != DONE:
+                return False
+    return True
+
+
+@fn(unchecked=True)
+def open_across(slots: Ptr[i64], stride: int, blocks: int, kind: int) -> bool:
+    """Open a barrier of several blocks if all are there; whether a thread goes on."""
+    waiting = 0
+    for m in range(blocks):
+        waiting += (slots + m * stride)[S_ELSEWHERE]
+    if waiting == 0 or not all_are_at(slots, stride, blocks, kind):
+        return False
+    moved = False
+    for m in range(blocks):
+        slot = slots + m * stride
+        threads = slot[S_THREADS]
+        status = slot + HEADER
+        for t in range(threads):
+            if status[t] & KIND == kind:
+                status[t] = READY
+                moved = True
+            if kind == AT_CLUSTER:
+                status[FLAG * threads + t] = OPEN
+    return moved
+
+
+@fn(unchecked=True)
+def open_barriers(context: Ptr[i64], slots: Ptr[i64]) -> bool:
+    """Let threads of a group go on that wait for what is there; whether there are any."""
+    members, stride = context[GROUP], context[SLOT_WORDS]
+    cluster = context[CLUSTER] * context[CLUSTER + 1] * context[CLUSTER + 2]
+    moved = False
+    elsewhere = 0
+    for m in range(members):
+        slot = slots + m * stride
+        if slot[S_BARRIER] + slot[S_ELSEWHERE] > 0 and open_barrier(slot):
+            moved = True
+        elif slot[S_ELSEWHERE] > 0:
+            elsewhere += 1
+            if open_others(slot):
+                moved = True
+    if elsewhere == 0:
+        return moved
+    for first in range(0, members, cluster):
+        if open_across(slots + first * stride, stride, cluster, AT_CLUSTER):
+            moved = True
+    if slots[S_COOPERATIVE] != 0 and open_across(slots, stride, members, AT_GRID):
+        moved = True
+    return moved
+
+
+@fn(unchecked=True)
+def stuck(context: Ptr[i64], slots: Ptr[i64]) -> None:
+    """Fill in the record of the first slot: two of the threads that are left, at different lines if there are such."""
+    mask = (1 << 32) - 1
+    record = slots + S_RECORD
+    record[0] = context[ALL_STUCK]
+    record[1] = 3
+    known = 0
+    for m in range(context[GROUP]):
+        slot = slots + m * context[SLOT_WORDS]
+        status = slot + HEADER
+        number = slot[S_BLOCK] + slot[S_GRID] * (slot[S_BLOCK + 1] + slot[S_GRID + 1] * slot[S_BLOCK + 2])
+        for t in range(slot[S_THREADS]):
+            line = (status[t] >> LINE_AT) & mask
+            if status[t] != DONE and (known == 0 or known == 3 and line != record[4]):
+                record[2 + known] = number
+                record[3 + known] = t
+                record[4 + known] = line
+                known += 3
+    if known > 3:
+        record[0] = context[STUCK]
+        record[1] = 6
 
 
 @fn(unchecked=True)
@@ -185,9 +314,14 @@ def begin_block(context: Ptr[i64], slot: Ptr[i64], number: int) -> None:
         cluster //= clusters
         rank //= dim
     status = slot + HEADER
-    for t in range(slot[S_THREADS]):
+    threads = slot[S_THREADS]
+    for t in range(threads):
         status[t] = NEW
-    slot[S_LIVE] = slot[S_THREADS]
+        status[FLAG * threads + t] = 0
+    for i in range(16):
+        slot[S_ARRIVED + i] = 0
+        slot[S_PHASE + i] = 0
+    slot[S_LIVE] = threads
 
 
 @fn(unchecked=True)
@@ -198,7 +332,7 @@ def run_group(context: Ptr[i64], slots: Ptr[i64], group: int) -> bool:
         begin_block(context, slots + m * stride, group * members + m)
     fruitless = 0
     while True:
-        live = 0
+        live, ready = 0, 0
         for m in range(members):
             slot = slots + m * stride
             if slot[S_LIVE] > 0:
@@ -206,16 +340,17 @@ def run_group(context: Ptr[i64], slots: Ptr[i64], group: int) -> bool:
                     slot[S_FAILED] = group
                     return False
                 live += slot[S_LIVE]
+                ready += slot[S_READY]
         if live == 0:
             return True
-        moved = False
-        for m in range(members):
-            if open_barriers(slots + m * stride):
-                moved = True
-        if moved:
+        if open_barriers(context, slots):
             fruitless = 0
             continue
-        # Threads that are left look in loops whether others, of this group or an earlier one, have done something.
+        if ready == 0:
+            stuck(context, slots)
+            slots[S_FAILED] = group
+            return False
+        # Threads look in loops whether others, of this group or an earlier one, have done something.
         fruitless += 1
         if fruitless % ROUNDS == 0:
             if atomic_load(context + LIMIT) < group:
@@ -237,6 +372,8 @@ def prepare(context: Ptr[i64], slot: Ptr[i64], base: int) -> None:
     slot[S_SHARED] = base + context[SHARED_AT]
     slot[S_FRAMES] = base + context[FRAMES_AT]
     slot[S_DYNAMIC] = context[DYNAMIC]
+    slot[S_BYTES] = 8 * context[SLOT_WORDS]
+    slot[S_COOPERATIVE] = i64(context[GROUPS] == 1)
     slot[S_FAILED] = NONE
 
 

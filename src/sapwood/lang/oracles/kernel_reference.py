@@ -41,6 +41,28 @@ class BlockState:
         self.warp_size = warp_size
         self.memory: dict[Op, Block] = {}
         self.dynamic = Pointer(Block.allocate(config.shared), 0, U8)
+        self.is_cooperative = config.group == math.prod(config.grid)
+        self.cluster: list[BlockState] = []  # its blocks, by rank
+        self.arrived = [0] * 16  # at each named barrier
+        self.phase = [0] * 16  # how often each has opened
+
+    def shared(self, op: Op) -> Block:
+        if op not in self.memory:
+            self.memory[op] = Block.allocate(op.attrs["bytes"])
+        return self.memory[op]
+
+    def in_block(self, p: Pointer, rank: int) -> Pointer:
+        """The place of a pointer into this block's shared memory in that of another block of the cluster."""
+        peer = self.cluster[rank]
+        place = next((op for op, block in self.memory.items() if block is p.block), None)
+        return Pointer(peer.dynamic.block if place is None else peer.shared(place), p.offset, p.elem)
+
+    def arrive(self, number: int, count: int) -> None:
+        """The arrival at a named barrier that makes it `count` opens it."""
+        self.arrived[number] += 1
+        if self.arrived[number] >= count:
+            self.arrived[number] = 0
+            self.phase[number] += 1
 
 
 def _unravel(n: int, shape: Shape) -> Shape:
@@ -58,6 +80,9 @@ class KernelThread:
         self.warp_size = block.warp_size
         self.lane = number % block.warp_size
         self.waits: tuple[str, Any, int] | None = None  # (what for, operation, source line)
+        self.vote: bool | None = None  # at a barrier that counts
+        self.votes: list[bool] = []
+        self.come = ""  # to the barrier of the cluster: "come", then "open"
         self.done = False
         self.error: BaseException | None = None
         self.offered = 0
@@ -74,15 +99,35 @@ class KernelThread:
         return (self.index if name == "thread_idx" else self.block.places[name])[axis]
 
     def shared(self, op: Op) -> Pointer:
-        if op not in self.block.memory:
-            self.block.memory[op] = Block.allocate(op.attrs["bytes"])
-        return Pointer(self.block.memory[op], 0, op.result.type.elem)  # type: ignore[union-attr]
+        return Pointer(self.block.shared(op), 0, op.result.type.elem)  # type: ignore[union-attr]
 
     def give_way(self) -> None:
         self._wait(("turn", None, 0))
 
     def wait_barrier(self, line: int) -> None:
+        self.vote = None
         self._wait(("barrier", None, line))
+
+    def vote_barrier(self, mode: str, predicate: bool, line: int) -> Any:
+        self.vote = predicate
+        self._wait(("barrier", None, line))
+        return {"count": sum, "all": all, "any": any}[mode](self.votes)
+
+    def sync_named(self, number: int, count: int, line: int) -> None:
+        phase = self.block.phase[number]
+        self.block.arrive(number, count)
+        self._wait(("named", (number, phase), line))
+
+    def cluster_arrive(self) -> None:
+        self.come = "come"
+
+    def cluster_wait(self, line: int) -> None:
+        if self.come != "open":
+            self._wait(("cluster", None, line))
+        self.come = ""
+
+    def wait(self, what: str, line: int) -> None:
+        self._wait((what, None, line))
 
     def exchange(self, bits: int, source: int, op: Op) -> int:
         """Offer bits to the warp; those of the lane `source` come back."""
@@ -151,6 +196,8 @@ def run_kernel(
     size = config.group
     for first in range(0, math.prod(config.grid), size):
         states = [BlockState(config, first + m, program.target.warp_size) for m in range(size)]
+        for i, state in enumerate(states):
+            state.cluster = states[i : i + math.prod(config.cluster)] if state.rank == 0 else states[i - 1].cluster
         _run_group([_RunningBlock(s, main) for s in states])
 
 
@@ -178,20 +225,56 @@ def _run_group(blocks: list[_RunningBlock]) -> None:
             for block in blocks:
                 for warp in block.warps:
                     _run_warp(block.state, warp)
-            for block in blocks:
-                _open_barriers(block)
+            if not _open_barriers(blocks) and not any(t.waits_for("turn") for block in blocks for t in block.live):
+                _stuck(blocks)
     finally:
         for block in blocks:
             for t in block.threads:
                 t.abandon()
 
 
-def _open_barriers(block: _RunningBlock) -> None:
-    """Let threads go on that wait for what is there."""
-    live = block.live
-    if live and all(t.waits_for("barrier") for t in live):
-        for t in live:
-            t.waits = None
+def _open_barriers(blocks: list[_RunningBlock]) -> bool:
+    """Let threads go on that wait for what is there; whether there are any, or any are left."""
+    going: list[KernelThread] = []
+    for block in blocks:
+        live = block.live
+        if live and all(t.waits_for("barrier") for t in live):
+            votes = [t.vote for t in live if t.vote is not None]
+            for t in live:
+                t.votes = votes
+            going += live
+        going += [t for t in live if t.waits_for("named") and _has_opened(t)]
+    for block in blocks:
+        if block.state.rank == 0:
+            members = [t for b in blocks if b.state.cluster is block.state.cluster for t in b.live]
+            if all(t.come == "come" for t in members):
+                going += [t for t in members if t.waits_for("cluster")]
+                for t in members if any(t.waits_for("cluster") for t in members) else ():
+                    t.come = "open"
+    everybody = [t for block in blocks for t in block.live]
+    if blocks[0].state.is_cooperative and all(t.waits_for("grid") for t in everybody):
+        going += everybody
+    for t in going:
+        t.waits = None
+    return bool(going) or not everybody
+
+
+def _has_opened(t: KernelThread) -> bool:
+    assert t.waits is not None
+    number, phase = t.waits[1]
+    return t.block.phase[number] != phase
+
+
+def _stuck(blocks: list[_RunningBlock]) -> None:
+    """Raise Deadlock: two of the threads that are left, at different lines if there are such."""
+    left = [(t, t.waits[2]) for block in blocks for t in block.live if t.waits is not None]
+    first, line = left[0]
+    text = f"deadlock: thread {first.number} of block {first.block.number} waits at line {line}, "
+    for t, other in left:
+        if other != line:
+            text += f"thread {t.number} of block {t.block.number} at line {other}, "
+            raise Deadlock(f"{text}and none is left that could let them go on")
+    raise Deadlock(f"{text}as do all threads that are left; none could let them go on")
 
 
 def _run_warp(block: BlockState, warp: list[KernelThread]) -> None:

@@ -43,6 +43,8 @@ _ARITHMETIC = (
 _MEMORY = "pointer_add pointer_sub address pointer_at stack_storage shared_storage dynamic_storage dynamic_bytes"
 _CONTROL = "yield break continue return raise raise_if if loop"
 _KERNEL = "thread_idx block_idx block_dim grid_dim lane_id barrier warp_shuffle give_way"
+_SYNC = "barrier_vote named_barrier_arrive named_barrier_sync is_cooperative grid_sync"
+_CLUSTERS = "cluster_idx cluster_dim block_rank cluster_arrive cluster_wait map_pointer"
 _ATOMICS = (
     "atomic_add atomic_sub atomic_and atomic_or atomic_xor atomic_min atomic_max atomic_exchange atomic_cas "
     "atomic_load atomic_store"
@@ -56,11 +58,24 @@ LEGAL: dict[str, Rule] = {
     **dict.fromkeys(_CONTROL.split(), _always),
     **dict.fromkeys(_KERNEL.split(), _always),
     **dict.fromkeys(_ATOMICS.split(), _atomic),
+    **dict.fromkeys(_SYNC.split(), _always),
+    **dict.fromkeys(_CLUSTERS.split(), _always),
 }
 
+# operation -> (the oldest architecture that has it, what it is part of)
+SINCE: dict[str, tuple[int, str]] = dict.fromkeys(_CLUSTERS.split(), (90, "clusters"))
 
-def illegal(op: Any) -> str | None:
-    """Why an operation is not available, or None."""
+
+def generation(cpu: str) -> int:
+    """The number of an architecture: 90 of sm_90a."""
+    return int("".join(c for c in cpu if c.isdigit()))
+
+
+def illegal(op: Any, cpu: str) -> str | None:
+    """Why an operation is not available on an architecture, or None."""
+    since, what = SINCE.get(op.name, (0, ""))
+    if generation(cpu) < since:
+        return f"{what} need sm_{since} or newer, not {cpu}; a target like nvptx:sm_{since} has them, and simt"
     vector = next((t for t in _types(op) if t.startswith(("SIMD", "Tile"))), None)
     if vector is not None:
         return f"a thread of a GPU works on scalars, not on {vector}"

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from sapwood.targets.base import ThreadCode
 
-_REGISTERS = {"thread_idx": "tid", "block_idx": "ctaid", "block_dim": "ntid", "grid_dim": "nctaid"}
+_REGISTERS = {
+    "thread_idx": "tid", "block_idx": "ctaid", "block_dim": "ntid", "grid_dim": "nctaid",
+    "cluster_idx": "clusterid", "cluster_dim": "cluster.nctaid",
+}  # fmt: skip
+_VOTES = {"count": "popc", "all": "and", "any": "or"}
 _MODES = {"idx": ("idx", 31), "up": ("up", 0), "down": ("down", 31), "xor": ("bfly", 31)}  # and the clamp
 
 
@@ -51,6 +55,80 @@ class PtxThread(ThreadCode):
     def barrier(self, line: int, uniform: bool) -> None:
         form = "aligned." if uniform else ""  # aligned: every thread of the warp must be at this very barrier
         self.e.call(f"llvm.nvvm.barrier.cta.sync.{form}all", "void", [("i32", "0")])
+
+    def barrier_vote(self, mode: str, predicate: str, line: int) -> str:
+        result = "i32" if mode == "count" else "i1"
+        name = f"llvm.nvvm.barrier.cta.red.{_VOTES[mode]}.all"
+        said = self.e.call(name, result, [("i32", "0"), ("i1", predicate)])
+        return self.e.value(f"zext i32 {said} to i64") if mode == "count" else said
+
+    def _named(self, how: str, number: str, count: str) -> None:
+        words = [("i32", self.e.value(f"trunc i64 {x} to i32")) for x in (number, count)]
+        self.e.call(f"llvm.nvvm.barrier.cta.{how}.count", "void", words)
+
+    def named_arrive(self, number: str, count: str) -> None:
+        self._named("arrive", number, count)
+
+    def named_sync(self, number: str, count: str, line: int) -> None:
+        self._named("sync", number, count)
+
+    def block_rank(self) -> str:
+        return self._register("cluster.ctarank")
+
+    def cluster_arrive(self) -> None:
+        self.e.call("llvm.nvvm.barrier.cluster.arrive", "void", [])
+
+    def cluster_wait(self, line: int) -> None:
+        self.e.call("llvm.nvvm.barrier.cluster.wait", "void", [])
+
+    def map_shared(self, p: str, rank: str) -> str:
+        generic = self.e.value(f"addrspacecast ptr addrspace(3) {p} to ptr")
+        number = self.e.value(f"trunc i64 {rank} to i32")
+        return self.e.call("llvm.nvvm.mapa", "ptr", [("ptr", generic), ("i32", number)])
+
+    def _grid_workspace(self) -> str:
+        """The address of what the driver gives a cooperative launch to wait with, or 0.
+
+        As CUDA's cooperative_groups (details/helpers.h) finds it: a struct of {u32 size, u32 barrier}, whose address is
+        in two environment registers.
+        """
+        low, high = (self._register(f"envreg{n}") for n in (1, 2))
+        return self.e.value(f"or i64 {low}, {self.e.value(f'shl i64 {high}, 32')}")
+
+    def _is_first(self, what: str) -> str:
+        x, y, z = (self.place(what, axis) for axis in range(3))
+        some = self.e.value(f"or i64 {x}, {self.e.value(f'or i64 {y}, {z}')}")
+        return self.e.value(f"icmp eq i64 {some}, 0")
+
+    def is_cooperative(self) -> str:
+        return self.e.value(f"icmp ne i64 {self._grid_workspace()}, 0")
+
+    def grid_sync(self, line: int) -> None:
+        """One thread of each block counts it in; the first block's step makes the sum of all flip the sign."""
+        e = self.e
+        self.barrier(line, False)
+        workspace = e.value(f"inttoptr i64 {self._grid_workspace()} to ptr")
+        at = e.value(f"getelementptr i32, ptr {workspace}, i64 1")
+        blocks = self.place("grid_dim", 0)
+        for axis in (1, 2):
+            blocks = e.value(f"mul i64 {blocks}, {self.place('grid_dim', axis)}")
+        rest = e.value(f"sub i64 {1 + (1 << 31)}, {blocks}")
+        step = e.select("i1", self._is_first("block_idx"), "i32", e.value(f"trunc i64 {rest} to i32"), "1")
+        count, look, done, go = (e.label(stem) for stem in ("count", "look", "all.here", "go"))
+        e.line(f"br i1 {self._is_first('thread_idx')}, label %{count}, label %{go}")
+        e.block(count)
+        e.line('fence syncscope("device") seq_cst')  # LLVM gives an atomic addition no ordering of its own
+        old = e.value(f'atomicrmw add ptr {at}, i32 {step} syncscope("device") monotonic')
+        e.line(f"br label %{look}")
+        e.block(look)
+        now = e.value(f'load atomic i32, ptr {at} syncscope("device") acquire, align 4')
+        closed = e.value(f"icmp sge i32 {e.value(f'xor i32 {now}, {old}')}, 0")  # the sign has not changed
+        e.line(f"br i1 {closed}, label %{look}, label %{done}")
+        e.block(done)
+        e.line('fence syncscope("device") seq_cst')
+        e.line(f"br label %{go}")
+        e.block(go)
+        self.barrier(line, False)
 
     def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
         word, clamp = _MODES[mode]

@@ -45,7 +45,7 @@ class NvptxTarget(Target):
         return f'nounwind "target-cpu"="{self.cpu}" "target-features"="{self.feature_string}"'
 
     def illegal(self, op: Any) -> str | None:
-        return illegal(op)
+        return illegal(op, self.cpu)
 
     def thread_code(self, emitter: Any) -> ThreadCode:
         from sapwood.targets.nvptx.lower import PtxThread

@@ -3,8 +3,8 @@
 A launch has one context. Blocks that run together are a *group*: those of a cluster, the whole grid of a cooperative
 launch, else one block. Each worker runs a group at a time, and has a slot for each of its blocks:
 
-    header | status | handle | offered | source | result | shared memory | coroutine frames
-             `---------- one word for each thread -------'
+    header | status | handle | offered | source | result | ... | shared memory | coroutine frames
+             `------------- one word for each thread ----------'
 
 Shared memory is what the kernel declares, and behind it what the launch adds.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 # -- context of a launch
 START = 0  # address of start(slot, thread) -> handle: begins a thread and runs it to where it first waits
 RESUME = 1  # address of resume(handle): runs a thread on to where it waits next
-DEADLOCK = 2  # the exception record's descriptor for threads that wait for each other
+DEADLOCK = 2  # the exception record's descriptor for threads of a warp that wait for each other
 ARENA = 3  # address of the first slot
 SLOT_WORDS = 4
 SLOTS = 5
@@ -29,7 +29,9 @@ DIM = 15  # three words
 CLUSTER = 18  # blocks of a cluster along each axis, three words
 GROUP = 21  # blocks of a group
 DYNAMIC = 22  # bytes of shared memory that the launch adds
-CONTEXT_WORDS = 23
+STUCK = 23  # the descriptor for threads that wait at two places
+ALL_STUCK = 24  # ... at one place
+CONTEXT_WORDS = 25
 
 # what comes before the arguments of a kernel's launcher, each an i64
 LAUNCH = (
@@ -54,7 +56,12 @@ S_CLUSTER_DIM = 27
 S_RANK = 30  # of the block in its cluster
 S_DYNAMIC = 31  # bytes of dynamic shared memory
 S_BARRIER = 32  # threads that wait at the barrier of the block
-HEADER = 40
+S_ELSEWHERE = 33  # threads that wait for what is not of their warp, and not at that barrier
+S_BYTES = 34  # of a slot: the next block of the group is so far away
+S_COOPERATIVE = 35  # whether all blocks of the grid are in the group
+S_ARRIVED = 40  # at each named barrier, 16 words
+S_PHASE = 56  # how often each has opened, 16 words
+HEADER = 72
 
 NONE = 1 << 62
 
@@ -65,12 +72,19 @@ DONE = 2
 FAILED = 3
 AT_BARRIER = 4
 AT_SHUFFLE = 5
+ELSEWHERE = 16  # from here on, what others than the threads of the warp resolve
+AT_VOTE = 16  # a barrier of the block that counts
+AT_NAMED = 17  # offered: which one, source: its phase
+AT_CLUSTER = 18
+AT_GRID = 19
 KIND = 255
 LINE_AT = 8
 SITE_AT = 40
 
 WARP = 32
-ARRAYS = 5
+ARRAYS = 7
+FLAG = 6  # the array of what a thread has come to: of the barrier of the cluster
+COME, OPEN = 1, 2
 
 
 def align(nbytes: int, to: int = 64) -> int:

@@ -43,6 +43,20 @@ DEADLOCK = {
 }
 
 
+STUCK = {
+    **DEADLOCK,
+    "message": "deadlock: thread {1} of block {0} waits at line {2}, thread {4} of block {3} at line {5}, and none is "
+    "left that could let them go on",
+    "args": ["i64"] * 6,
+}
+ALL_STUCK = {
+    **DEADLOCK,
+    "message": "deadlock: thread {1} of block {0} waits at line {2}, as do all threads that are left; none could let "
+    "them go on",
+    "args": ["i64"] * 3,
+}
+
+
 class Coroutine(ThreadCode):
     """A thread as a coroutine. It gives up control in `_suspend` only."""
 
@@ -158,6 +172,70 @@ class Coroutine(ThreadCode):
     def barrier(self, line: int, uniform: bool) -> None:
         self._suspend(layout.AT_BARRIER, line)
 
+    def barrier_vote(self, mode: str, predicate: str, line: int) -> str:
+        e = self.e
+        e.line(f"store i64 {e.value(f'zext i1 {predicate} to i64')}, ptr {self.array(2)}")
+        self._suspend(layout.AT_VOTE, line)
+        yes = e.value(f"load i64, ptr {self.array(4)}")
+        if mode == "count":
+            return yes
+        of = e.value(f"load i64, ptr {self.array(3)}") if mode == "all" else "0"
+        return e.value(f"icmp {'eq' if mode == 'all' else 'ne'} i64 {yes}, {of}")
+
+    def _header(self, first: int, index: str) -> str:
+        at = self.e.value(f"add i64 {index}, {first}")
+        return self.e.value(f"getelementptr i64, ptr %slot, i64 {at}")
+
+    def named_arrive(self, number: str, count: str) -> None:
+        """The arrival that makes it `count` opens the barrier: its phase is another one, and none has arrived."""
+        e = self.e
+        arrived, phase = self._header(layout.S_ARRIVED, number), self._header(layout.S_PHASE, number)
+        n = e.value(f"add i64 {e.value(f'load i64, ptr {arrived}')}, 1")
+        full = e.value(f"icmp sge i64 {n}, {count}")
+        e.line(f"store i64 {e.select('i1', full, 'i64', '0', n)}, ptr {arrived}")
+        before = e.value(f"load i64, ptr {phase}")
+        step = e.value(f"zext i1 {full} to i64")
+        e.line(f"store i64 {e.value(f'add i64 {before}, {step}')}, ptr {phase}")
+
+    def named_sync(self, number: str, count: str, line: int) -> None:
+        e = self.e
+        e.line(f"store i64 {number}, ptr {self.array(2)}")
+        phase = e.value(f"load i64, ptr {self._header(layout.S_PHASE, number)}")
+        e.line(f"store i64 {phase}, ptr {self.array(3)}")
+        self.named_arrive(number, count)
+        self._suspend(layout.AT_NAMED, line)
+
+    def is_cooperative(self) -> str:
+        return self.e.value(f"icmp ne i64 {self.word(layout.S_COOPERATIVE)}, 0")
+
+    def grid_sync(self, line: int) -> None:
+        self._suspend(layout.AT_GRID, line)
+
+    def block_rank(self) -> str:
+        return self.rank
+
+    def cluster_arrive(self) -> None:
+        self.e.line(f"store i64 {layout.COME}, ptr {self.array(layout.FLAG)}")
+
+    def cluster_wait(self, line: int) -> None:
+        e = self.e
+        flag = self.array(layout.FLAG)
+        opened = e.value(f"icmp eq i64 {e.value(f'load i64, ptr {flag}')}, {layout.OPEN}")
+        wait, go = e.label("cluster.wait"), e.label("cluster.open")
+        e.line(f"br i1 {opened}, label %{go}, label %{wait}")
+        e.block(wait)
+        self._suspend(layout.AT_CLUSTER, line)
+        e.line(f"br label %{go}")
+        e.block(go)
+        e.line(f"store i64 0, ptr {flag}")
+
+    def map_shared(self, p: str, rank: str) -> str:
+        e = self.e
+        away = e.value(f"sub i64 {rank}, {self.rank}")
+        nbytes = e.value(f"mul i64 {away}, {self.word(layout.S_BYTES)}")
+        here = e.value(f"ptrtoint ptr addrspace(3) {p} to i64")
+        return e.value(f"inttoptr i64 {e.value(f'add i64 {here}, {nbytes}')} to ptr")
+
     def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
         e = self.e
         bits = e.value(f"bitcast float {x} to i32") if ty == "float" else x
@@ -230,7 +308,9 @@ def _launcher(module: Any, name: str, attributes: str, params: list[str], pack: 
     words = {
         layout.START: f"ptrtoint (ptr @{name}.start to i64)",
         layout.RESUME: f"ptrtoint (ptr @{name}.resume to i64)",
-        layout.DEADLOCK: f"ptrtoint (ptr {_descriptor(module)} to i64)",
+        layout.DEADLOCK: f"ptrtoint (ptr {_descriptor(module, DEADLOCK)} to i64)",
+        layout.STUCK: f"ptrtoint (ptr {_descriptor(module, STUCK)} to i64)",
+        layout.ALL_STUCK: f"ptrtoint (ptr {_descriptor(module, ALL_STUCK)} to i64)",
         layout.ARENA: "%arena",
         layout.SLOT_WORDS: "%words",
         layout.SLOTS: "%slots",
@@ -274,8 +354,8 @@ def _launcher(module: Any, name: str, attributes: str, params: list[str], pack: 
     )
 
 
-def _descriptor(module: Any) -> str:
+def _descriptor(module: Any, mistake: dict[str, Any]) -> str:
     """As those of lang/ops/exceptions.py, with an empty table: no handler of compiled code sees this exception."""
     loc = module.program.entry.loc
-    text = json.dumps({**DEADLOCK, "file": loc.file, "line": loc.line, "function": loc.function})
+    text = json.dumps({**mistake, "file": loc.file, "line": loc.line, "function": loc.function})
     return module.descriptor([], 0, text)

@@ -9,18 +9,38 @@ The rules say what an operation means to one thread; `ev.thread` (lang/oracles/k
 (targets/base.py, ThreadCode) are that thread.
 """
 
+from sapwood.lang.ops.gpu.cluster import (
+    block_rank,
+    cluster_arrive,
+    cluster_dim,
+    cluster_idx,
+    cluster_sync,
+    cluster_wait,
+    map_shared,
+)
 from sapwood.lang.ops.gpu.place import block_dim, block_idx, grid_dim, lane_id, thread_idx
 from sapwood.lang.ops.gpu.shared import dynamic_shared, shared
-from sapwood.lang.ops.gpu.sync import barrier
+from sapwood.lang.ops.gpu.sync import barrier, barrier_all, barrier_any, barrier_count, grid_sync
 from sapwood.lang.ops.gpu.warp import warp
 
 __all__ = [
     "barrier",
+    "barrier_all",
+    "barrier_any",
+    "barrier_count",
     "block_dim",
     "block_idx",
+    "block_rank",
+    "cluster_arrive",
+    "cluster_dim",
+    "cluster_idx",
+    "cluster_sync",
+    "cluster_wait",
     "dynamic_shared",
     "grid_dim",
+    "grid_sync",
     "lane_id",
+    "map_shared",
     "shared",
     "thread_idx",
     "warp",

@@ -12,7 +12,7 @@ from sapwood.lang.values import Value
 AXES = ("x", "y", "z")
 
 
-def _place(name: str, doc: str, varies: bool = False) -> Operation[..., Any]:
+def place(name: str, doc: str, varies: bool = False) -> Operation[..., Any]:
     """An internal entry that gives one coordinate; attribute `axis` is 0, 1 or 2. Its value is an i64."""
 
     def stub() -> Any: ...
@@ -35,27 +35,27 @@ class Place:
     """Three coordinates: `.x`, `.y`, `.z`, each an int. What is not launched is 0 (an index) or 1 (a size)."""
 
     def __init__(self, op: Operation[..., Any]) -> None:
-        self._op = op
+        self.op = op
         self.__doc__ = op.__doc__
 
     def compiled_attribute(self, b: Any, name: str) -> Value | None:
-        return b.emit1(self._op, (), I64, axis=AXES.index(name)) if name in AXES else None
+        return b.emit1(self.op, (), I64, axis=AXES.index(name)) if name in AXES else None
 
     def _outside(self) -> NoReturn:
-        raise KernelOnly(None, op=self._op.name)
+        raise KernelOnly(None, op=self.op.name)
 
     x = property(_outside)
     y = property(_outside)
     z = property(_outside)
 
     def __repr__(self) -> str:
-        return self._op.name
+        return self.op.name
 
 
-thread_idx = Place(_place("thread_idx", "Index of the thread in its block.", varies=True))
-block_idx = Place(_place("block_idx", "Index of the block in the grid."))
-block_dim = Place(_place("block_dim", "Threads of a block along each axis."))
-grid_dim = Place(_place("grid_dim", "Blocks of the grid along each axis."))
+thread_idx = Place(place("thread_idx", "Index of the thread in its block.", varies=True))
+block_idx = Place(place("block_idx", "Index of the block in the grid."))
+block_dim = Place(place("block_dim", "Threads of a block along each axis."))
+grid_dim = Place(place("grid_dim", "Blocks of the grid along each axis."))
 
 
 @operation(pure=True, space="kernel", varies=True)
