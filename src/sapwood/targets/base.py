@@ -66,8 +66,28 @@ class ThreadCode:
     def __init__(self, emitter: Any) -> None:
         self.e = emitter
 
+    alternative: Callable[[Any], ThreadCode] | None = None  # another code for launches that this one is not for
+
     def begin(self) -> None:
         """Before the body."""
+
+    def body(self, region: Any) -> None:
+        """The body of the kernel."""
+        self.e.region(region)
+        if not self.e.dead:
+            self.e.return_values([])
+
+    def writes(self, op: Any) -> bool:
+        """Write an operation in another way than its lowering rule does; False: it is for the rule."""
+        return False
+
+    def outside(self, loop: Any) -> bool:
+        """Whether threads are left by a `break` or `continue` of this loop (its id) in a way of the target's."""
+        return False
+
+    def leave_loop(self, op: Any) -> None:
+        """A `break` or `continue` of a loop that is `outside`. Ends the block."""
+        raise NotImplementedError
 
     def end(self, name: str, params: list[str]) -> None:
         """After the body: finish the function `name` and add what launches it."""

@@ -75,6 +75,7 @@ from sapwood.targets.simt.layout import (
     START,
     STUCK,
     WARP,
+    WHOLE,
 )
 
 RECORD_WORDS = 8
@@ -301,7 +302,7 @@ def stuck(context: Ptr[i64], slots: Ptr[i64]) -> None:
 
 
 @fn(unchecked=True)
-def begin_block(context: Ptr[i64], slot: Ptr[i64], number: int) -> None:
+def place_block(context: Ptr[i64], slot: Ptr[i64], number: int) -> None:
     """Put a block into a slot. Blocks are counted cluster by cluster, x first."""
     size = context[CLUSTER] * context[CLUSTER + 1] * context[CLUSTER + 2]
     cluster, rank = number // size, number % size
@@ -313,6 +314,11 @@ def begin_block(context: Ptr[i64], slot: Ptr[i64], number: int) -> None:
         slot[S_BLOCK + axis] = cluster % clusters * dim + rank % dim
         cluster //= clusters
         rank //= dim
+
+
+@fn(unchecked=True)
+def begin_block(slot: Ptr[i64]) -> None:
+    """Make the threads of a block new."""
     status = slot + HEADER
     threads = slot[S_THREADS]
     for t in range(threads):
@@ -329,7 +335,16 @@ def run_group(context: Ptr[i64], slots: Ptr[i64], group: int) -> bool:
     """Run the blocks of a group to their ends, in turns; False if a thread failed."""
     members, stride = context[GROUP], context[SLOT_WORDS]
     for m in range(members):
-        begin_block(context, slots + m * stride, group * members + m)
+        slot = slots + m * stride
+        place_block(context, slot, group * members + m)
+        if context[WHOLE] != 0:  # loops over the threads, which run to their ends without us
+            if call_address(context[WHOLE], i64, slot, 0) != 0:
+                slot[S_FAILED] = group
+                return False
+        else:
+            begin_block(slot)
+    if context[WHOLE] != 0:
+        return True
     fruitless = 0
     while True:
         live, ready = 0, 0

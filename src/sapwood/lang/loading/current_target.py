@@ -37,11 +37,11 @@ def kernel_target() -> Target:
 @lru_cache(maxsize=32)
 def _kernel_target(name: str, host: Target) -> Target:
     chosen = get_target(name) if name else None
-    if chosen is not None and chosen.kernel and chosen.name != "simt":
+    if chosen is not None and chosen.kernel and not chosen.name.startswith("simt"):
         return chosen
     from sapwood.targets import simt
 
-    return simt.on(host)
+    return simt.on(host, chosen.name.partition(":")[2] if chosen is not None and chosen.kernel else "")
 
 
 class use_target:

@@ -71,6 +71,7 @@ ALIAS_METADATA = (
     *(line for name, i in ALIASES.items() for line in (
         f'!{i + 30} = !{{!"{name}", !10}}', f"!{i} = !{{!{i + 30}, !{i + 30}, i64 0}}")),
 )  # fmt: skip
+FIRST_NODE = 100
 RARE_LOOP = (
     "!3 = distinct !{!3, !4, !5}",
     '!4 = !{!"llvm.loop.unroll.disable"}',
@@ -98,6 +99,7 @@ class ModuleEmitter:
         self.variables: dict[str, str] = {}  # type and initial value of data -> its name
         self.declarations: dict[str, None] = {}
         self.counter = 0
+        self.nodes: list[str] = []  # further metadata
         self.isolated = False  # holds text that a user wrote
         self.sums = False  # whether a loop adds up floats
         self.headers = Headers()
@@ -149,6 +151,12 @@ class ModuleEmitter:
             self.functions.append(text())
         return name
 
+    def metadata(self, text: str) -> str:
+        """The name of a new node of metadata; `{0}` in its text is its own name."""
+        name = f"!{FIRST_NODE + len(self.nodes)}"
+        self.nodes.append(f"{name} = {text.replace('{0}', name)}")
+        return name
+
     def fresh(self, stem: str) -> str:
         self.counter += 1
         return f"{stem}.{self.counter}"
@@ -161,6 +169,7 @@ class ModuleEmitter:
         constants = [f"{name} = private unnamed_addr constant {value}" for value, name in self.globals.items()]
         constants += [f"{name} = internal global {d}, align 8" for d, name in self.variables.items()]
         tail = ["!0 = !{i32 1}", '!1 = !{!"branch_weights", i32 1, i32 1048575}', *RARE_LOOP, *ALIAS_METADATA]
+        tail += self.nodes
         defined = {line.split("(")[0].split("@")[-1] for f in self.functions for line in f.splitlines()[:1]}
         declares = [d for d in self.declarations if d.split("@")[1].split("(")[0] not in defined]
         functions = self.functions

@@ -31,7 +31,8 @@ GROUP = 21  # blocks of a group
 DYNAMIC = 22  # bytes of shared memory that the launch adds
 STUCK = 23  # the descriptor for threads that wait at two places
 ALL_STUCK = 24  # ... at one place
-CONTEXT_WORDS = 25
+WHOLE = 25  # address of whole(slot, 0) -> i64, which runs a block and gives 1 if a thread failed; or 0
+CONTEXT_WORDS = 26
 
 # what comes before the arguments of a kernel's launcher, each an i64
 LAUNCH = (

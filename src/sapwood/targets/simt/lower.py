@@ -1,9 +1,5 @@
-"""Kernel -> LLVM text for simt: the thread as a coroutine, and the function that launches it.
+"""Kernel -> LLVM text for simt: the thread as a coroutine.
 
-    @k(launch..., arguments..., err) -> {i32}                    fills in the context, calls the scheduler
-    @k.slot(threads, dynamic) -> i64                             bytes of a slot of the arena
-    @k.shared                                                    bytes of shared memory that the kernel declares
-    @k.start(slot, thread) -> handle                             begins a thread
     @k.thread(slot, thread, arguments...)                        the coroutine
 
 The frame lies in the arena that the launch brings, so nothing is allocated here. LLVM knows its size only
@@ -12,11 +8,11 @@ inside of the coroutine; the coroutine gives it when it is asked for thread -1.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from sapwood.targets.base import ThreadCode
 from sapwood.targets.simt import layout
+from sapwood.targets.simt.launcher import Parts, add_launcher
 
 _INTRINSICS = (
     "declare token @llvm.coro.id(i32, ptr, ptr, ptr)",
@@ -25,36 +21,13 @@ _INTRINSICS = (
     "declare i8 @llvm.coro.suspend(token, i1)",
     "declare void @llvm.coro.end(ptr, i1, token)",
     "declare void @llvm.coro.resume(ptr)",
-    "declare i32 @sapwood_simt_launch(ptr, ptr)",
 )
-_PLACES = {
+PLACES = {
     "block_idx": layout.S_BLOCK, "block_dim": layout.S_DIM, "grid_dim": layout.S_GRID,
     "cluster_idx": layout.S_CLUSTER, "cluster_dim": layout.S_CLUSTER_DIM,
 }  # fmt: skip
 
 DYNAMIC_AT = "<dynamic shared memory>"  # stands for a number that is known when all shared memory is
-
-DEADLOCK = {
-    "type": "sapwood.lang.launch.Deadlock",
-    "message": "deadlock in block {0}: thread {1} waits at the warp operation of line {2}, "
-    "but thread {3} of its warp waits at line {4}",
-    "parts": None,
-    "args": ["i64"] * 5,
-}
-
-
-STUCK = {
-    **DEADLOCK,
-    "message": "deadlock: thread {1} of block {0} waits at line {2}, thread {4} of block {3} at line {5}, and none is "
-    "left that could let them go on",
-    "args": ["i64"] * 6,
-}
-ALL_STUCK = {
-    **DEADLOCK,
-    "message": "deadlock: thread {1} of block {0} waits at line {2}, as do all threads that are left; none could let "
-    "them go on",
-    "args": ["i64"] * 3,
-}
 
 
 class Coroutine(ThreadCode):
@@ -62,8 +35,9 @@ class Coroutine(ThreadCode):
 
     records_errors = True
 
-    def __init__(self, emitter: Any) -> None:
+    def __init__(self, emitter: Any, alone: bool = True) -> None:
         super().__init__(emitter)
+        self.alone = alone  # whether no other code adds the launcher
         self.shared_bytes = 0
         self.sites = 0
 
@@ -93,7 +67,7 @@ class Coroutine(ThreadCode):
         self.threads = self.word(layout.S_THREADS)
         self.status = self.array(0)
         self.rank = self.word(layout.S_RANK)
-        self.places = {n: [self.word(at + axis) for axis in range(3)] for n, at in _PLACES.items()}
+        self.places = {n: [self.word(at + axis) for axis in range(3)] for n, at in PLACES.items()}
         dx, dy, _ = self.places["block_dim"]
         row = e.value(f"udiv i64 %thread, {dx}")
         self.places["thread_idx"] = [
@@ -112,10 +86,8 @@ class Coroutine(ThreadCode):
         head = f"define internal ptr @{name}.thread({', '.join(['ptr %slot', 'i64 %thread', *params])})"
         e.lines[:] = [line.replace(DYNAMIC_AT, str(layout.align(self.shared_bytes))) for line in e.lines]
         e.finish(head, f"presplitcoroutine {attributes}")
-        types = [p.rsplit(" ", 1)[0] for p in params]
-        pack = f"{{{', '.join(types)}}}"
-        _start(e.module, name, attributes, types, pack)
-        _launcher(e.module, name, attributes, params, pack, self.shared_bytes)
+        if self.alone:
+            add_launcher(e.module, name, attributes, params, self.shared_bytes, Parts(None, True))
 
     def word(self, index: int) -> str:
         """A word of the slot's header."""
@@ -251,111 +223,3 @@ class Coroutine(ThreadCode):
         found = e.value(f"load i64, ptr {self.array(4)}")
         short = e.value(f"trunc i64 {found} to i32")
         return e.value(f"bitcast i32 {short} to float") if ty == "float" else short
-
-
-def _start(module: Any, name: str, attributes: str, types: list[str], pack: str) -> None:
-    lines = [
-        f"define internal i64 @{name}.start(ptr %slot, i64 %thread) {attributes} {{",
-        f"  %at = getelementptr i64, ptr %slot, i64 {layout.S_ARGUMENTS}",
-        "  %arguments = load ptr, ptr %at",
-    ]
-    for i, t in enumerate(types):
-        lines.append(f"  %q{i} = getelementptr {pack}, ptr %arguments, i32 0, i32 {i}")
-        lines.append(f"  %p{i} = load {t}, ptr %q{i}")
-    passed = ", ".join(["ptr %slot", "i64 %thread", *(f"{t} %p{i}" for i, t in enumerate(types))])
-    lines += [
-        f"  %handle = call ptr @{name}.thread({passed})",
-        "  %r = ptrtoint ptr %handle to i64",
-        "  ret i64 %r",
-        "}",
-    ]
-    module.functions.append("\n".join(lines))
-    poison = ", ".join(["ptr null", "i64 -1", *(f"{t} poison" for t in types)])
-    module.functions.append(
-        f"define internal i64 @{name}.frame() {attributes} {{\n"
-        f"  %size = call ptr @{name}.thread({poison})\n"
-        "  %r = ptrtoint ptr %size to i64\n"
-        "  ret i64 %r\n}"
-    )
-    module.functions.append(
-        f"define internal i64 @{name}.resume(ptr %handle) {attributes} {{\n"
-        "  call void @llvm.coro.resume(ptr %handle)\n"
-        "  ret i64 0\n}"
-    )
-
-
-def _launcher(module: Any, name: str, attributes: str, params: list[str], pack: str, shared: int) -> None:
-    fixed = [f"i64 %{name}" for name in layout.LAUNCH]
-    lines = [
-        f"define {{i32}} @{name}({', '.join([*fixed, *params, 'ptr %err'])}) {attributes} {{",
-        f"  %context = alloca [{layout.CONTEXT_WORDS} x i64], align 64",
-        f"  %arguments = alloca {pack}, align 64",
-        "  %plane = mul i64 %block.x, %block.y",
-        "  %threads = mul i64 %plane, %block.z",
-        "  %layer = mul i64 %grid.x, %grid.y",
-        "  %blocks = mul i64 %layer, %grid.z",
-        "  %groups = sdiv i64 %blocks, %group",
-        f"  %arrays = mul i64 %threads, {8 * layout.ARRAYS}",
-        f"  %fixed = add i64 %arrays, {8 * layout.HEADER + 63}",
-        "  %shared.at = and i64 %fixed, -64",
-        "  %more = add i64 %dynamic, 63",
-        "  %dynamic.words = and i64 %more, -64",
-        "  %dynamic.at = add i64 %shared.at, %dynamic.words",
-        f"  %frames.at = add i64 %dynamic.at, {layout.align(shared)}",
-        f"  %bytes = call i64 @{name}.slot(i64 %threads, i64 %dynamic)",
-        "  %words = lshr i64 %bytes, 3",
-    ]
-    words = {
-        layout.START: f"ptrtoint (ptr @{name}.start to i64)",
-        layout.RESUME: f"ptrtoint (ptr @{name}.resume to i64)",
-        layout.DEADLOCK: f"ptrtoint (ptr {_descriptor(module, DEADLOCK)} to i64)",
-        layout.STUCK: f"ptrtoint (ptr {_descriptor(module, STUCK)} to i64)",
-        layout.ALL_STUCK: f"ptrtoint (ptr {_descriptor(module, ALL_STUCK)} to i64)",
-        layout.ARENA: "%arena",
-        layout.SLOT_WORDS: "%words",
-        layout.SLOTS: "%slots",
-        layout.GROUPS: "%groups",
-        layout.GROUP: "%group",
-        layout.DYNAMIC: "%dynamic",
-        layout.SHARED_AT: "%shared.at",
-        layout.FRAMES_AT: "%frames.at",
-        **{layout.GRID + i: f"%grid.{a}" for i, a in enumerate("xyz")},
-        **{layout.DIM + i: f"%block.{a}" for i, a in enumerate("xyz")},
-        **{layout.CLUSTER + i: f"%cluster.{a}" for i, a in enumerate("xyz")},
-    }
-    for i, p in enumerate(params):
-        lines.append(f"  %q{i} = getelementptr {pack}, ptr %arguments, i32 0, i32 {i}")
-        lines.append(f"  store {p}, ptr %q{i}")
-    lines.append("  %packed = ptrtoint ptr %arguments to i64")
-    words[layout.ARGUMENTS] = "%packed"
-    for at, x in words.items():
-        lines.append(f"  %w{at} = getelementptr i64, ptr %context, i64 {at}")
-        lines.append(f"  store i64 {x}, ptr %w{at}")
-    lines += [
-        "  %status = call i32 @sapwood_simt_launch(ptr %context, ptr %err)",
-        "  %r = insertvalue {i32} poison, i32 %status, 0",
-        "  ret {i32} %r",
-        "}",
-    ]
-    module.functions.append("\n".join(lines))
-    module.functions.append(
-        f"@{name}.shared = constant i64 {shared}\n"
-        f"define i64 @{name}.slot(i64 %threads, i64 %dynamic) {attributes} {{\n"
-        f"  %arrays = mul i64 %threads, {8 * layout.ARRAYS}\n"
-        f"  %fixed = add i64 %arrays, {8 * layout.HEADER + 63 + layout.align(shared)}\n"
-        "  %shared.end = and i64 %fixed, -64\n"
-        "  %more = add i64 %dynamic, 63\n"
-        "  %dynamic.words = and i64 %more, -64\n"
-        "  %frames.at = add i64 %shared.end, %dynamic.words\n"
-        f"  %frame = call i64 @{name}.frame()\n"
-        "  %frames = mul i64 %frame, %threads\n"
-        "  %bytes = add i64 %frames.at, %frames\n"
-        "  ret i64 %bytes\n}"
-    )
-
-
-def _descriptor(module: Any, mistake: dict[str, Any]) -> str:
-    """As those of lang/ops/exceptions.py, with an empty table: no handler of compiled code sees this exception."""
-    loc = module.program.entry.loc
-    text = json.dumps({**mistake, "file": loc.file, "line": loc.line, "function": loc.function})
-    return module.descriptor([], 0, text)

@@ -33,20 +33,31 @@ class SimtTarget(Target):
     def thread_code(self, emitter: Any) -> ThreadCode:
         from sapwood.targets.simt.lower import Coroutine
 
+        if self.name == FAST:
+            from sapwood.targets.simt.workitems import WorkItems
+            from sapwood.targets.simt.workitems_plan import Plan
+
+            plan = Plan(emitter.function)
+            if plan.reason is None:
+                return WorkItems(emitter, plan)
         return Coroutine(emitter)
 
 
+FAST = "simt"
+VARIANTS = ("", "coroutines")
+
+
 def make(variant: str) -> SimtTarget:
-    """`simt` on this machine."""
-    if variant:
-        raise ValueError(f"target simt has no variants, not {variant!r}")
-    return on(host_target())
+    """`simt` on this machine: work-item loops where they can be; or `simt:coroutines`, one for each thread."""
+    if variant not in VARIANTS:
+        raise ValueError(f"simt:{variant} is no target; there are simt and simt:coroutines")
+    return on(host_target(), variant)
 
 
-def on(host: Target) -> SimtTarget:
+def on(host: Target, variant: str = "") -> SimtTarget:
     """simt with the code of a given CPU target."""
     return SimtTarget(
-        "simt",
+        f"{FAST}:{variant}" if variant else FAST,
         host.triple,
         host.cpu,
         host.features,

@@ -128,7 +128,8 @@ class RangeItems(Indexed):
         else:
             left = w.vars[self.state[1]]
             assert isinstance(left, Var)
-            sink.end_unless(b.emit1(arith.compare, (left, b.const(0, U64)), BOOL, test="ne"))
+            goes_on = b.emit1(arith.compare, (left, b.const(0, U64)), BOOL, test="ne", counts=(i, self.last, self.step))
+            sink.end_unless(goes_on)
             w.vars[self.state[1]] = b.emit1(arith.sub, (left, b.const(1, U64)), U64)
         proven = self._proven(w)
         if proven:
