@@ -181,7 +181,7 @@ def test_names_of_targets():
     for name, text in {
         "nvptx:sm_61": "unknown architecture 'sm_61' of target nvptx",
         "nowhere": "unknown target 'nowhere'",
-        "simt:x": "target simt has no variants",
+        "simt:x": "target simt has no variant 'x'",
         "x86:pentium": "unknown level 'pentium' of target x86",
     }.items():
         with pytest.raises(ValueError, match=text):

@@ -50,7 +50,7 @@ VARIANTS = ("", "coroutines")
 def make(variant: str) -> SimtTarget:
     """`simt` on this machine: work-item loops where they can be; or `simt:coroutines`, one for each thread."""
     if variant not in VARIANTS:
-        raise ValueError(f"simt:{variant} is no target; there are simt and simt:coroutines")
+        raise ValueError(f"target simt has no variant {variant!r}, but these: coroutines")
     return on(host_target(), variant)
 
 
