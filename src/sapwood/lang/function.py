@@ -12,7 +12,7 @@ import inspect
 import threading
 from collections.abc import Callable
 from inspect import Parameter
-from types import FunctionType
+from types import CellType, CodeType, FunctionType
 from typing import Any, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary
 
@@ -84,11 +84,67 @@ def is_compiled(x: Any) -> bool:
     return getattr(type(x), "__sapwood_function__", False)
 
 
+# code and globals of functions that were passed -> what each of them had captured, and its compiled form
+_passed: dict[tuple[CodeType, int], list[tuple[tuple[Any, ...], LibraryFunction]]] = {}
+_NOTHING = object()  # in a cell that is empty
+
+
 def wrap_function(x: Any) -> Any:
-    """A function argument as something compiled code can call."""
+    """A function argument as something compiled code can call.
+
+    A lambda that is made anew for each call is one function as long as it captures the same values.
+    """
     if is_compiled(x) or not isinstance(x, FunctionType):
         return x
-    return method_function(x)
+    if x in class_scopes or x in _methods:
+        return method_function(x)
+    captured = _captured(x)
+    known = _passed.setdefault((x.__code__, id(x.__globals__)), [])
+    for values, function in known:
+        if _same(values, captured):
+            return function
+    function = LibraryFunction(_with_cells_of_its_own(x) if x.__closure__ else x, Options(inline=True))
+    known.append((captured, function))
+    return function
+
+
+def _captured(x: FunctionType) -> tuple[Any, ...]:
+    """The contents of its cells; then its defaults, and what the module has under the names that it reads."""
+    cells = []
+    for cell in x.__closure__ or ():
+        try:
+            cells.append(cell.cell_contents)
+        except ValueError:
+            cells.append(_NOTHING)
+    read = (x.__globals__.get(name, _NOTHING) for name in _names(x.__code__))
+    return (*cells, *(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values(), *read)
+
+
+@functools.lru_cache(maxsize=4096)
+def _names(code: CodeType) -> tuple[str, ...]:
+    inner = (name for c in code.co_consts if isinstance(c, CodeType) for name in _names(c))
+    return (*code.co_names, *inner)
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two captured values are the same constant."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    return type(a) in (int, float, complex, str, bytes) and repr(a) == repr(b)
+
+
+def _with_cells_of_its_own(x: FunctionType) -> FunctionType:
+    """A copy that does not see when a captured name is assigned again."""
+    cells = tuple(CellType() if v is _NOTHING else CellType(v) for v in _captured(x)[: len(x.__closure__ or ())])
+    copy = FunctionType(x.__code__, x.__globals__, x.__name__, x.__defaults__, cells)
+    copy.__kwdefaults__, copy.__qualname__, copy.__module__ = x.__kwdefaults__, x.__qualname__, x.__module__
+    copy.__annotations__ = x.__annotations__
+    copy.__dict__.update(x.__dict__)
+    return copy
 
 
 class State:

@@ -6,7 +6,9 @@ from typing import Any
 
 from sapwood.lang.errors import HostOnly, IllegalOnTarget, KernelOnly, NoLaunch, SharedTooLarge
 from sapwood.lang.ir.ssa import Function, Program
+from sapwood.lang.types import Ref
 
+_NO_HEAP = "threads have numbers, tensors, tuples and structs of them; a StackArray or shared memory holds many"
 _INSTEAD = {
     "parallel_for": "the grid is the parallel loop: use block_idx and thread_idx instead of parallel()",
     "try": "a kernel can raise but not catch; test the condition before",
@@ -24,6 +26,10 @@ def check_legality(program: Program, target: Any) -> None:
             if op.op.space == "host" and function.kind == "kernel":
                 name = "parallel" if op.name == "parallel_for" else op.name
                 raise HostOnly(op.loc, op=name, hint=_INSTEAD.get(op.name, "call it on the host, before or after"))
+            if function.kind == "kernel":
+                counted = next((v for v in (*op.results, *op.operands) if isinstance(v.type, Ref)), None)
+                if counted is not None:  # counts belong to whoever holds the GIL, and a GPU has no heap
+                    raise HostOnly(op.loc, op=f"a value of type {counted.type}", hint=_NO_HEAP)
             rule = op.op.legality_rule
             reason = rule(target, op) if rule is not None else None
             reason = reason or target.illegal(op)
