@@ -46,6 +46,7 @@ VARIABLES = {
         Variable("SAPWOOD_LOG_FORMAT", "text", ", ".join(LOG_FORMATS), "how: key=value text, or JSON"),
         Variable("SAPWOOD_API_KEY", "", "a key", "lets requests into `sapwood serve` that bring it", secret=True),
         Variable("SAPWOOD_API_KEYS", "", "comma list of keys", "the same, for more than one", secret=True),
+        Variable("SAPWOOD_SCHEDULE_SEED", "", "a number from 0 to 2147483647", "order of threads in checked launches"),
         Variable("SAPWOOD_TARGET", "", "a target's name", "compile for this target instead of the host's"),
     )
 }
@@ -146,6 +147,11 @@ def api_keys() -> list[str]:
     one = _read("SAPWOOD_API_KEY").strip()
     more = [key.strip() for key in _read("SAPWOOD_API_KEYS").split(",")]
     return list(dict.fromkeys(key for key in [one, *more] if key))
+
+
+def schedule_seed() -> int | None:
+    """Of the order in which a checked launch runs blocks, warps and threads; None: another for each launch."""
+    return _number("SAPWOOD_SCHEDULE_SEED", 0, 2**31 - 1) if _read("SAPWOOD_SCHEDULE_SEED") else None
 
 
 def target() -> str:

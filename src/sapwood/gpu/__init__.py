@@ -1,7 +1,16 @@
 """What kernels use beyond ordinary functions: `from sapwood.gpu import thread_idx, block_dim, barrier, ...`."""
 
+from sapwood.lang.errors.kernels import (
+    DeadlockError,
+    DivergentBarrierError,
+    KernelError,
+    MisalignedError,
+    OutOfBoundsError,
+    RaceError,
+    UninitialisedError,
+)
 from sapwood.lang.function import kernel
-from sapwood.lang.launch import Deadlock
+from sapwood.lang.launch import Deadlock, checked
 from sapwood.lang.library.named_barrier import named_barrier
 from sapwood.lang.ops.atomics import atomic_add
 from sapwood.lang.ops.gpu import (
@@ -29,6 +38,13 @@ from sapwood.lang.ops.gpu import (
 
 __all__ = [
     "Deadlock",
+    "DeadlockError",
+    "DivergentBarrierError",
+    "KernelError",
+    "MisalignedError",
+    "OutOfBoundsError",
+    "RaceError",
+    "UninitialisedError",
     "atomic_add",
     "barrier",
     "barrier_all",
@@ -37,6 +53,7 @@ __all__ = [
     "block_dim",
     "block_idx",
     "block_rank",
+    "checked",
     "cluster_arrive",
     "cluster_dim",
     "cluster_idx",

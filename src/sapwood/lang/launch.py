@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from sapwood import config as settings
 from sapwood.lang.errors import BadLaunchShape, CompileError, LaunchTooLarge, NotAKernel
 from sapwood.lang.errors.launches import BadCluster, BadLaunchOption, SharedTooLargeToLaunch
 from sapwood.lang.immutable import immutable
@@ -128,6 +131,20 @@ def check_shared(name: str, static: int, config: LaunchConfig, target: Any) -> N
     if config.shared and total > limit:
         raise SharedTooLargeToLaunch(None, name=name, bytes=total, static=static, dynamic=config.shared,
                                      target=target.name, limit=limit)
+
+
+@contextmanager
+def checked(seed: int | None = None) -> Iterator[None]:
+    """Launches in this block run on the target `simt:checked`, which reports races and other bugs of kernels.
+
+    seed: of the order in which blocks, warps and threads run; None takes another for each launch. A report says which
+    one it was. Not for use from several threads at once. Raises KernelError where a launch finds a bug.
+    """
+    values = {"SAPWOOD_TARGET": "simt:checked"}
+    if seed is not None:
+        values["SAPWOOD_SCHEDULE_SEED"] = str(seed)
+    with settings.override(**values):
+        yield
 
 
 class Launch:

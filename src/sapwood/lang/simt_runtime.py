@@ -19,23 +19,31 @@ def install() -> None:
     """Register the symbol that kernels refer to; the scheduler is made on first use."""
     from sapwood.lang.loading.runtime_support import load_library
 
-    name = "sapwood_simt_launch"
-    register_provider(name, lambda: load_library("simt", _scheduler_text).address(name))
+    names = ("sapwood_simt_launch", *(f"sapwood_check_{name}" for name in CHECKS))
+    for name in names:
+        register_provider(name, lambda name=name: load_library("simt", _scheduler_text).address(name))
+
+
+CHECKS = {"read": 7, "write": 7, "update": 7, "lanes": 9, "wrong": 5, "pause": 2, "acquire": 3, "release": 2}
 
 
 def _scheduler_text(target: Target) -> str:
     """LLVM text of library/simt.py behind C functions."""
     from sapwood.lang.ir.ssa import Var
     from sapwood.lang.library import simt as scheduler
+    from sapwood.lang.library import simt_check
     from sapwood.lang.loading.runtime_support import library_text
 
     words = Ptr(I64)
-    text = library_text(target, (
+    text = library_text(target, (  # those first that others call: a function has the name that it gets first
+        *((getattr(simt_check, name), (Var(words), *(Var(I64) for _ in range(n))), f"simt_check_{name}")
+          for name, n in CHECKS.items()),
         (scheduler.run_slots, (Var(words), Var(I64)), "simt_run_slots"),
         (scheduler.launch, (Var(words), Var(words)), "simt_launch"),
     ))  # fmt: skip
     attributes = target.function_attributes(None)
-    return text + f"""
+    checks = "".join(_check(name, n, attributes) for name, n in CHECKS.items())
+    return text + checks + f"""
 define i32 @sapwood_simt_run_slots(ptr %context, i64 %worker, ptr %record) {attributes} {{
   %r = call {{i32, i32}} @simt_run_slots(ptr %context, i64 %worker, ptr %record)
   %s = extractvalue {{i32, i32}} %r, 1
@@ -49,12 +57,25 @@ define i32 @sapwood_simt_launch(ptr %context, ptr %record) {attributes} {{
 """
 
 
+def _check(name: str, count: int, attributes: str) -> str:
+    """A C function of library/simt_check.py, which gives an i64 or nothing."""
+    gives = name not in ("acquire", "release")
+    result, pack = ("i64", "{i32, i64}") if gives else ("void", "{i32}")
+    words = ", ".join(["ptr %slot", *(f"i64 %w{i}" for i in range(count))])
+    answer = f"  %s = extractvalue {pack} %r, 1\n  ret i64 %s" if gives else "  ret void"
+    return (
+        f"define {result} @sapwood_check_{name}({words}) {attributes} {{\n"
+        f"  %r = call {pack} @simt_check_{name}({words}, ptr null)\n{answer}\n}}\n"
+    )
+
+
 KEEP_BYTES = 64 << 20  # larger arenas go back to the system
 
 _free = threading.local()
 
 
-def _memory(nbytes: int) -> mmap.mmap:
+def memory(nbytes: int) -> mmap.mmap:
+    """New memory, which is zero."""
     try:
         return mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # not shared with forks
     except (OSError, OverflowError) as e:
@@ -70,7 +91,7 @@ class Arena:
     def __init__(self, nbytes: int) -> None:
         kept = getattr(_free, "memory", None)
         _free.memory = None  # a launch inside of a launch takes new memory
-        self.memory: Any = kept if kept is not None and len(kept) >= nbytes else _memory(max(nbytes, 1 << 20))
+        self.memory: Any = kept if kept is not None and len(kept) >= nbytes else memory(max(nbytes, 1 << 20))
 
     def __enter__(self) -> int:
         self.view = ctypes.c_char.from_buffer(self.memory)
@@ -89,10 +110,32 @@ def run(specialisation: Any, config: LaunchConfig, values: list[Any]) -> None:
     code = _code(specialisation)
     check_shared(code.name, code.shared, config, kernel_target())
     slots = min(num_threads(), math.prod(config.grid) // config.group)
+    if kernel_target().checks:
+        _run_checked(specialisation, code, config, values)
+        return
     nbytes = code.slot_bytes(math.prod(config.block), config.shared) * slots * config.group
     with Arena(nbytes) as arena:
         sizes = (*config.grid, *config.block, *config.cluster)
-        specialisation.call([*sizes, config.group, config.shared, arena, slots, *values])
+        specialisation.call([*sizes, config.group, config.shared, arena, slots, 0, *values])
+
+
+def _run_checked(specialisation: Any, code: _Code, config: LaunchConfig, values: list[Any]) -> None:
+    """A launch that reports what is wrong in the kernel, on one thread. Raises KernelError."""
+    from sapwood.lang.races import Launch
+
+    slot_bytes = code.slot_bytes(math.prod(config.block), config.shared)
+    launch = Launch(specialisation, config, values, slot_bytes, code.shared)
+    with Arena(slot_bytes * config.group) as arena:
+        try:
+            sizes = (*config.grid, *config.block, *config.cluster)
+            specialisation.call([*sizes, config.group, config.shared, arena, 1, launch.prepare(arena), *values])
+        except BaseException as e:
+            error = launch.error(e, arena)
+            if error is None:
+                raise
+            raise error from None
+        finally:
+            launch.finish()
 
 
 class _Code:

@@ -26,6 +26,7 @@ class Target:
     warp_size: int = 0  # threads of a kernel that execute together; 0 without kernels
     shared_bytes: int = 0  # shared memory that one block of a kernel may declare
     max_shared_bytes: int = 0  # ... and have together with what the launch adds
+    checks: bool = False  # whether kernels are held to bounds even where they are unchecked
     opt_level: int = 3  # how much LLVM optimises, 0 to 3
     options: dict[str, Any] = field(default_factory=dict, compare=False)
 

@@ -55,7 +55,7 @@ def step_kernel(
 ) -> None:
     """Breadth first: those at `level` reach their neighbours."""
     v = block_idx.x * block_dim.x + thread_idx.x
-    if v < distance.size and distance[v] == level:
+    if v < distance.size and atomic_load(distance.ptr + v, "relaxed") == level:
         for e in range(int(start[v]), int(start[v + 1])):
             w = int(edge[e])
             if atomic_cas(distance.ptr + w, i32(-1), level + 1) == -1:

@@ -28,27 +28,34 @@ def parts(x: Agg) -> tuple[Var, tuple[Value, ...], tuple[Value, ...]]:
     return x.items[0], x.items[1 : 1 + rank], x.items[1 + rank :]
 
 
-def check_index(w: Walker, i: Value, dim: Value, axis: int) -> Value:
-    """The index brought into 0 .. dim-1: negative ones count from the end; raises IndexError if checked."""
+def _checks(w: Walker) -> bool:
+    """Whether indices are tested: also in unchecked kernels, where the target looks for what is wrong in them."""
+    return not w.b.unchecked or w.b.target.checks and w.interp.kernel is not None
+
+
+def check_index(w: Walker, i: Value, dim: Value, axis: int, checks: bool | None = None) -> Value:
+    """The index brought into 0 .. dim-1: negative ones count from the end; raises IndexError if `checks`. In unchecked
+    code only those count from the end that are known at compile time."""
     b = w.b
+    checks = _checks(w) if checks is None else checks
     if isinstance(i, Known):
         k = i.value
         if isinstance(dim, Known):
             if -dim.value <= k < dim.value:
                 return Known(k % dim.value)
-            if b.unchecked:
+            if not checks:
                 return i
         if k < 0:
             at = binary(b, operator.add, dim, i)
-            if not b.unchecked:
+            if checks:
                 low = binary(b, operator.lt, at, Known(0))
                 b.raise_if(b.materialize(low), IndexError, _TEXT % axis, b.index(k), b.materialize(dim))
             return at
-        if not b.unchecked:
+        if checks:
             high = b.materialize(binary(b, operator.le, dim, i))
             b.raise_if(high, IndexError, _TEXT % axis, b.index(k), b.materialize(dim))
         return i
-    if b.unchecked:
+    if not checks:
         return i
     assert isinstance(i, Var)
     proven = b.below.get(i, ())
@@ -62,7 +69,7 @@ def check_index(w: Walker, i: Value, dim: Value, axis: int) -> Value:
         front = i in b.below
         return b.emit1(bounds.check_index, (i, size), I64, exception=IndexError, message=_TEXT % axis, front=front)
     at = i
-    if i not in b.below:
+    if i not in b.below and not b.unchecked:
         negative = b.emit1(arith.compare, (i, b.index(0)), BOOL, test="lt")
         at = b.emit1(arith.select, (negative, b.emit1(arith.add, (i, size), I64), i), I64)
     outside = _outside(b, at, size)
@@ -79,8 +86,10 @@ def _outside(b: Any, at: Var, size: Var) -> Var:
     return b.emit1(arith.compare, (p, q), BOOL, test="ge")
 
 
-def element_pointer(w: Walker, x: Agg, index: tuple[Value, ...], last_extent: int = 1) -> Var:
-    """The address of x[index]; `last_extent` elements along the last axis must be inside."""
+def element_pointer(
+    w: Walker, x: Agg, index: tuple[Value, ...], last_extent: int = 1, masked: bool = False
+) -> Var:
+    """The address of x[index]; `last_extent` elements along the last axis must be inside, unless they are masked."""
     pointer, shape, strides = parts(x)
     t = x.type
     assert isinstance(t, ty.Tensor)
@@ -88,9 +97,10 @@ def element_pointer(w: Walker, x: Agg, index: tuple[Value, ...], last_extent: in
         detail = f" with {len(index)} indices: it has rank {t.rank}"
         raise NotIndexable(w.b.loc, type=t, detail=detail, hint="give one index for each axis")
     total: Value = Known(0)
+    checks = _checks(w) and not masked
     for axis, (i, dim, stride) in enumerate(zip(index, shape, strides, strict=True)):
-        at = check_index(w, require_index(w.b, i, "an index"), dim, axis)
-        if axis == t.rank - 1 and last_extent > 1 and not w.b.unchecked:
+        at = check_index(w, require_index(w.b, i, "an index"), dim, axis, checks)
+        if axis == t.rank - 1 and last_extent > 1 and checks:
             end = binary(w.b, operator.add, at, Known(last_extent))
             beyond = w.b.materialize(binary(w.b, operator.gt, end, dim))
             end_var = w.b.materialize(binary(w.b, operator.sub, end, Known(1)))
@@ -101,7 +111,7 @@ def element_pointer(w: Walker, x: Agg, index: tuple[Value, ...], last_extent: in
 
 def _lanes_inside(w: Walker, x: Agg, index: tuple[Value, ...], mask: Var) -> None:
     """In checked code every lane that is on must be inside the last axis."""
-    if w.b.unchecked:
+    if not _checks(w):
         return
     _, shape, _ = parts(x)
     b = w.b
@@ -126,7 +136,7 @@ def _masked_pointer(w: Walker, x: Agg, index: tuple[Value, ...], mask: Var) -> V
     head = Agg(x.type, x.items)
     w.b.unchecked = True
     try:
-        return element_pointer(w, head, index)
+        return element_pointer(w, head, index, masked=True)
     finally:
         w.b.unchecked = saved
 

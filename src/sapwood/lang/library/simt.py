@@ -12,9 +12,11 @@ from __future__ import annotations
 from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import i32, i64
 from sapwood.lang.function import fn
+from sapwood.lang.library import simt_check
 from sapwood.lang.ops.atomics import atomic_add, atomic_cas, atomic_load
 from sapwood.lang.ops.system import call_address, call_native, symbol_address
 from sapwood.runtime.error_layout import CAUSE, CONTEXT
+from sapwood.targets.simt.checked_layout import DIVERGED, IDLE_LIMIT, LIVELOCK, STEPS
 from sapwood.targets.simt.layout import (
     ALL_STUCK,
     ARENA,
@@ -25,6 +27,7 @@ from sapwood.targets.simt.layout import (
     AT_NAMED,
     AT_SHUFFLE,
     AT_VOTE,
+    CHECK,
     CLUSTER,
     COME,
     DEADLOCK,
@@ -53,6 +56,7 @@ from sapwood.targets.simt.layout import (
     S_BARRIER,
     S_BLOCK,
     S_BYTES,
+    S_CHECK,
     S_CLUSTER,
     S_CLUSTER_DIM,
     S_COOPERATIVE,
@@ -68,6 +72,7 @@ from sapwood.targets.simt.layout import (
     S_READY,
     S_RECORD,
     S_SHARED,
+    S_STEPS,
     S_THREADS,
     SHARED_AT,
     SLOT_WORDS,
@@ -134,13 +139,26 @@ def deadlock(context: Ptr[i64], slot: Ptr[i64], waiting: int, other: int) -> Non
 
 
 @fn(unchecked=True)
+def order(slot: Ptr[i64]) -> tuple[int, int]:
+    """Of n things, a power of two, the i-th is `i * step + shift` modulo n: in checked launches any order."""
+    if slot[S_CHECK] == 0:
+        return 1, 0
+    r = simt_check.random(slot)
+    return r | 1, r >> 12
+
+
+@fn(unchecked=True)
 def run_warp(context: Ptr[i64], slot: Ptr[i64], first: int, last: int) -> bool:
     """Run a warp until its threads wait for others than those of the warp, have returned or gave way; False if one
     failed. Counts them in the header."""
     status = slot + HEADER
     while True:
         left, ready, at_barrier, elsewhere, waiting = 0, 0, 0, 0, -1
-        for t in range(first, last):
+        step, shift = order(slot)
+        for i in range(WARP):
+            t = first + (i * step + shift & WARP - 1)
+            if t >= last:
+                continue
             kind = run_to_wait(context, slot, t) & KIND
             if kind == FAILED:
                 return False
@@ -172,8 +190,13 @@ def run_block(context: Ptr[i64], slot: Ptr[i64]) -> bool:
     """Run each warp of a block once; False if a thread failed."""
     threads = slot[S_THREADS]
     slot[S_LIVE], slot[S_READY], slot[S_BARRIER], slot[S_ELSEWHERE] = 0, 0, 0, 0
-    for first in range(0, threads, WARP):
-        if not run_warp(context, slot, first, min(first + WARP, threads)):
+    warps = 1
+    while warps * WARP < threads:
+        warps *= 2
+    step, shift = order(slot)
+    for i in range(warps):
+        first = (i * step + shift & warps - 1) * WARP
+        if first < threads and not run_warp(context, slot, first, min(first + WARP, threads)):
             return False
     return True
 
@@ -191,6 +214,8 @@ def open_barrier(slot: Ptr[i64]) -> bool:
                 yes += status[2 * threads + t]
     if slot[S_LIVE] == 0 or slot[S_BARRIER] + voters != slot[S_LIVE]:
         return False
+    if slot[S_CHECK] != 0:
+        simt_check.opened(slot)
     for t in range(threads):
         if status[t] != DONE:
             status[t] = READY
@@ -239,8 +264,12 @@ def open_across(slots: Ptr[i64], stride: int, blocks: int, kind: int) -> bool:
     if waiting == 0 or not all_are_at(slots, stride, blocks, kind):
         return False
     moved = False
+    now = 0 if slots[S_CHECK] == 0 else simt_check.next_word(slots)
     for m in range(blocks):
         slot = slots + m * stride
+        if slot[S_CHECK] != 0:
+            simt_check.opened(slot)
+            simt_check.together(slot, now)
         threads = slot[S_THREADS]
         status = slot + HEADER
         for t in range(threads):
@@ -275,6 +304,27 @@ def open_barriers(context: Ptr[i64], slots: Ptr[i64]) -> bool:
     if slots[S_COOPERATIVE] != 0 and open_across(slots, stride, members, AT_GRID):
         moved = True
     return moved
+
+
+@fn(unchecked=True)
+def diverged(context: Ptr[i64], slot: Ptr[i64]) -> bool:
+    """Whether threads of a block wait at different barriers of the source, which checked launches refuse."""
+    status = slot + HEADER
+    first, other = -1, -1
+    for t in range(slot[S_THREADS]):
+        kind = status[t] & KIND
+        if kind == AT_BARRIER or kind == AT_VOTE:
+            if first < 0:
+                first = t
+            elif status[t] != status[first] and other < 0:
+                other = t
+        elif kind != DONE:
+            return False
+    if other < 0:
+        return False
+    deadlock(context, slot, first, other)
+    simt_check.wrong(slot, first, DIVERGED, 0, other, 0)
+    return True
 
 
 @fn(unchecked=True)
@@ -328,6 +378,9 @@ def begin_block(slot: Ptr[i64]) -> None:
         slot[S_ARRIVED + i] = 0
         slot[S_PHASE + i] = 0
     slot[S_LIVE] = threads
+    if slot[S_CHECK] != 0:
+        x, y, z = slot[S_BLOCK], slot[S_BLOCK + 1], slot[S_BLOCK + 2]
+        simt_check.begin(slot, x + slot[S_GRID] * (y + slot[S_GRID + 1] * z))
 
 
 @fn(unchecked=True)
@@ -351,18 +404,24 @@ def run_group(context: Ptr[i64], slots: Ptr[i64], group: int) -> bool:
         for m in range(members):
             slot = slots + m * stride
             if slot[S_LIVE] > 0:
-                if not run_block(context, slot):
+                if not run_block(context, slot) or slot[S_CHECK] != 0 and diverged(context, slot):
                     slot[S_FAILED] = group
                     return False
                 live += slot[S_LIVE]
                 ready += slot[S_READY]
         if live == 0:
+            if slots[S_CHECK] != 0 and not simt_check.ended(slots):
+                stuck(context, slots)  # for a record; the report is another
+                slots[S_FAILED] = group
+                return False
             return True
         if open_barriers(context, slots):
             fruitless = 0
             continue
-        if ready == 0:
+        if ready == 0 or slots[S_CHECK] != 0 and fruitless >= IDLE_LIMIT:
             stuck(context, slots)
+            if ready > 0:
+                simt_check.wrong(slots, 0, LIVELOCK, 0, 0, 0)
             slots[S_FAILED] = group
             return False
         # Threads look in loops whether others, of this group or an earlier one, have done something.
@@ -374,8 +433,9 @@ def run_group(context: Ptr[i64], slots: Ptr[i64], group: int) -> bool:
 
 
 @fn(unchecked=True)
-def prepare(context: Ptr[i64], slot: Ptr[i64], base: int) -> None:
-    """Fill in what all blocks that a slot runs have in common; `base` is the slot's address."""
+def prepare(context: Ptr[i64], slot: Ptr[i64], base: int, member: int) -> None:
+    """Fill in what all blocks that a slot runs have in common; `base` is the slot's address, `member` its number in its
+    group."""
     threads = 1
     for axis in range(3):
         slot[S_DIM + axis] = context[DIM + axis]
@@ -390,6 +450,10 @@ def prepare(context: Ptr[i64], slot: Ptr[i64], base: int) -> None:
     slot[S_BYTES] = 8 * context[SLOT_WORDS]
     slot[S_COOPERATIVE] = i64(context[GROUPS] == 1)
     slot[S_FAILED] = NONE
+    slot[S_CHECK] = 0
+    if context[CHECK] != 0:
+        slot[S_CHECK] = Ptr[i64](context[CHECK])[member]
+        slot[S_STEPS] = STEPS
 
 
 @fn(unchecked=True)
@@ -398,9 +462,13 @@ def run_slots(context: Ptr[i64], worker: int) -> i32:
     members, nbytes = context[GROUP], 8 * context[SLOT_WORDS]
     base = context[ARENA] + nbytes * members * worker
     for m in range(members):
-        prepare(context, Ptr[i64](base + nbytes * m), base + nbytes * m)
+        prepare(context, Ptr[i64](base + nbytes * m), base + nbytes * m, m)
     while True:
         group = atomic_add(context + NEXT, 1)
+        if Ptr[i64](base)[S_CHECK] != 0:
+            group = simt_check.pick(Ptr[i64](base), group, context[GROUPS])
+            if group < 0:
+                continue
         if group >= context[GROUPS] or group > atomic_load(context + LIMIT):
             return i32(0)
         if not run_group(context, Ptr[i64](base), group):

@@ -117,6 +117,7 @@ def _launcher(
         layout.ARENA: "%arena",
         layout.SLOT_WORDS: "%words",
         layout.SLOTS: "%slots",
+        layout.CHECK: "%check",
         layout.GROUPS: "%groups",
         layout.GROUP: "%group",
         layout.DYNAMIC: "%dynamic",

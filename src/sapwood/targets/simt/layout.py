@@ -32,12 +32,13 @@ DYNAMIC = 22  # bytes of shared memory that the launch adds
 STUCK = 23  # the descriptor for threads that wait at two places
 ALL_STUCK = 24  # ... at one place
 WHOLE = 25  # address of whole(slot, 0) -> i64, which runs a block and gives 1 if a thread failed; or 0
-CONTEXT_WORDS = 26
+CHECK = 26  # address of a word for each block of a group, its S_CHECK; 0 where nothing is checked
+CONTEXT_WORDS = 27
 
 # what comes before the arguments of a kernel's launcher, each an i64
 LAUNCH = (
     *(f"{what}.{axis}" for what in ("grid", "block", "cluster") for axis in "xyz"),
-    "group", "dynamic", "arena", "slots",
+    "group", "dynamic", "arena", "slots", "check",
 )  # fmt: skip
 
 # -- header of a slot
@@ -60,6 +61,8 @@ S_BARRIER = 32  # threads that wait at the barrier of the block
 S_ELSEWHERE = 33  # threads that wait for what is not of their warp, and not at that barrier
 S_BYTES = 34  # of a slot: the next block of the group is so far away
 S_COOPERATIVE = 35  # whether all blocks of the grid are in the group
+S_CHECK = 38  # address of what checked launches note of the block (checked_layout.py); 0 in others
+S_STEPS = 39  # rounds of loops that its threads may go before Python is asked whether to go on
 S_ARRIVED = 40  # at each named barrier, 16 words
 S_PHASE = 56  # how often each has opened, 16 words
 HEADER = 72
@@ -83,6 +86,7 @@ LINE_AT = 8
 SITE_AT = 40
 
 WARP = 32
+STATUS, OFFERED = 0, 2  # numbers of arrays
 ARRAYS = 7
 FLAG = 6  # the array of what a thread has come to: of the barrier of the cluster
 COME, OPEN = 1, 2

@@ -33,6 +33,10 @@ class SimtTarget(Target):
     def thread_code(self, emitter: Any) -> ThreadCode:
         from sapwood.targets.simt.lower import Coroutine
 
+        if self.checks:
+            from sapwood.targets.simt.checked import Checked
+
+            return Checked(emitter)
         if self.name == FAST:
             from sapwood.targets.simt.workitems import WorkItems
             from sapwood.targets.simt.workitems_plan import Plan
@@ -44,13 +48,15 @@ class SimtTarget(Target):
 
 
 FAST = "simt"
-VARIANTS = ("", "coroutines")
+CHECKED = "checked"
+VARIANTS = ("", "coroutines", CHECKED)
 
 
 def make(variant: str) -> SimtTarget:
-    """`simt` on this machine: work-item loops where they can be; or `simt:coroutines`, one for each thread."""
+    """`simt` on this machine: work-item loops where they can be; or `simt:coroutines`, one for each thread; or
+    `simt:checked`, which reports races and other bugs of kernels."""
     if variant not in VARIANTS:
-        raise ValueError(f"target simt has no variant {variant!r}, but these: coroutines")
+        raise ValueError(f"target simt has no variant {variant!r}, but these: coroutines, checked")
     return on(host_target(), variant)
 
 
@@ -64,6 +70,7 @@ def on(host: Target, variant: str = "") -> SimtTarget:
         host.vector_bytes,
         host.data_layout,
         kernel=True,
+        checks=variant == CHECKED,
         warp_size=WARP,
         shared_bytes=SHARED_BYTES,
         max_shared_bytes=MAX_SHARED_BYTES,

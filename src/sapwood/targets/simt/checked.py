@@ -1,0 +1,361 @@
+"""The thread of a checked kernel: a coroutine that asks before each access whether it may (lang/library/simt_check.py).
+
+Where a pointer comes from is followed through the SSA to arguments, shared arrays and arrays of the thread, so that
+each access is held to the bounds of what it was made of. A pointer that comes from elsewhere may go wherever some
+argument or shared array is.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sapwood.targets.simt import checked_layout as c
+from sapwood.targets.simt import layout
+from sapwood.targets.simt.lower import Coroutine
+
+ATOMICS = "atomic_"
+ACQUIRES, RELEASES = ("acquire", "acq_rel", "seq_cst"), ("release", "acq_rel", "seq_cst")
+WRITES = ("store", "move_memory", "fill_memory")
+UNKNOWN = None  # the origin of a pointer that comes from anywhere
+
+FOUND = {"type": "sapwood.lang.races.Found", "message": None, "parts": [], "args": []}
+
+
+class Checked(Coroutine):
+    """Asks before each access."""
+
+    def __init__(self, emitter: Any) -> None:
+        super().__init__(emitter)
+        function = emitter.function
+        self.table: list[list[Any]] = []  # of places: what a Loc has, and a verb
+        self.arrays: list[list[Any]] = []  # shared arrays: offset, bytes, place
+        self.numbers: dict[Any, int] = {}  # shared_storage -> its region
+        self.first_array = len(function.params) + 1  # regions: those of the parameters, the dynamic memory, arrays
+        self.definitions = {v: op for op in function.body.walk() for v in op.results}
+        self.origins = _origins(function, self.definitions)
+        sizes = {"shared": 8, "global": 8}
+        for op in function.body.walk():
+            found = _access(op)
+            if found is not None:
+                space = _space(op)
+                sizes[space] = min(sizes[space], found[1])
+            elif op.name in ("move_memory", "fill_memory"):
+                sizes["global"] = 1
+        if any(op.name == "map_shared" for op in function.body.walk()):  # shared memory by a pointer to anywhere
+            sizes = dict.fromkeys(sizes, min(sizes.values()))
+        self.granules = {space: size.bit_length() - 1 for space, size in sizes.items()}
+        for op in function.body.walk():
+            if op.name == "raise_if" and op.attrs.get("exception") is IndexError:
+                self._place(op)
+        self.failed = False
+        self.op: Any = None  # that is being lowered
+        self.waits: dict[int, int] = {}  # number of a wait -> its place
+
+    # -- around the body ----------------------------------------------------------------------------
+
+    def end(self, name: str, params: list[str]) -> None:
+        e = self.e
+        if self.failed:
+            e.block("wrong")
+            loc = e.function.loc
+            text = json.dumps({**FOUND, "file": loc.file, "line": loc.line, "function": loc.function})
+            e.fill_error(e.module.descriptor([], 0, text), [])
+            self.fail()
+        super().end(name, params)
+        record = json.dumps({
+            "sites": self.table, "arrays": self.arrays, "leaves": len(params), "granules": self.granules,
+            "waits": self.waits, "spins": any(op.name == "give_way" for op in e.function.body.walk()),
+        })  # fmt: skip
+        raw = record.encode() + b"\0"
+        text = "".join(chr(b) if 32 <= b < 127 and b not in (34, 92) else f"\\{b:02X}" for b in raw)
+        e.module.functions.append(f'@{name}.checked = constant [{len(raw)} x i8] c"{text}"')
+
+    def shared_storage(self, nbytes: int, align: int) -> str:
+        pointer = super().shared_storage(nbytes, align)
+        self.arrays[-1][:2] = [self.shared_bytes - nbytes, nbytes]
+        return pointer
+
+    # -- before an operation ------------------------------------------------------------------------
+
+    def writes(self, op: Any) -> bool:
+        self.op = op
+        self._before(op)
+        return False
+
+    def _before(self, op: Any) -> None:
+        if op.name == "shared_storage":
+            self.numbers[op] = self.first_array + len(self.arrays)
+            self.arrays.append([0, 0, self._place(op)])
+        elif op.name == "continue":
+            self._count(op)
+        elif op.name in ("move_memory", "fill_memory"):
+            n = self.e.name(op.operands[-1])
+            if op.name == "move_memory":
+                self._ask("read", op, op.operands[1], n, 1)
+            self._ask("write", op, op.operands[0], n, 1)
+        elif op.name == "assume_aligned":
+            self._aligned(op)
+        else:
+            found = _access(op)
+            if found is not None:
+                self._access(op, *found)
+
+    def _place(self, op: Any, verb: str = "accesses") -> int:
+        loc = op.loc
+        place = [loc.file, loc.line, loc.col, loc.end_line, loc.end_col, loc.function, verb]
+        if place not in self.table:
+            self.table.append(place)
+        return self.table.index(place)
+
+    def _fail_if(self, answer: str) -> None:
+        self.failed = True
+        good = self.e.label("right")
+        bad = self.e.value(f"icmp ne i64 {answer}, 0")
+        self.e.line(f"br i1 {bad}, label %wrong, label %{good}, !prof !1")
+        self.e.block(good)
+
+    def _call(self, name: str, words: list[str]) -> str:
+        return self.e.call(f"sapwood_check_{name}", "i64", [("ptr", "%slot"), *(("i64", w) for w in words)])
+
+    def _site(self, op: Any, verb: str = "accesses", atomic: bool = False) -> int:
+        return min(self._place(op, verb), c.SITES - 1) << c.SITE_AT | (c.ATOMIC if atomic else 0)
+
+    def _count(self, op: Any) -> None:
+        """Before a loop goes round: ask Python now and then whether to go on."""
+        e = self.e
+        p = e.value(f"getelementptr i64, ptr %slot, i64 {layout.S_STEPS}")
+        left = e.value(f"sub i64 {e.value(f'load i64, ptr {p}')}, 1")
+        e.line(f"store i64 {left}, ptr {p}")
+        ask, go = e.label("ask"), e.label("go")
+        e.line(f"br i1 {e.value(f'icmp slt i64 {left}, 0')}, label %{ask}, label %{go}, !prof !1")
+        e.block(ask)
+        self._fail_if(self._call("pause", ["%thread", str(self._site(op))]))
+        e.line(f"br label %{go}")
+        e.block(go)
+
+    def _aligned(self, op: Any) -> None:
+        e = self.e
+        low = e.value(f"and i64 {self._address(op.operands[0])}, {op.attrs['align'] - 1}")
+        bad, good = e.label("odd"), e.label("even")
+        e.line(f"br i1 {e.value(f'icmp ne i64 {low}, 0')}, label %{bad}, label %{good}, !prof !1")
+        e.block(bad)
+        words = ["%thread", str(c.MISALIGNED), str(self._site(op)), str(op.attrs["align"]), "0"]
+        self._fail_if(self._call("wrong", words))
+        e.line(f"br label %{good}")
+        e.block(good)
+
+    def _address(self, v: Any) -> str:
+        return self.e.value(f"ptrtoint {self.e.type(v.type)} {self.e.name(v)} to i64")
+
+    # -- accesses -----------------------------------------------------------------------------------
+
+    def _access(self, op: Any, how: str, size: int, lanes: int) -> None:
+        e = self.e
+        pointer = op.operands[0]
+        mask = {"load": op.operands[1:], "store": op.operands[2:]}.get(op.name)
+        align = op.attrs.get("align") or size
+        if mask:
+            bits = e.value(f"bitcast {e.type(mask[0].type)} {e.name(mask[0])} to i{lanes}")
+            for first in range(0, lanes, 64):
+                part = bits if not first else e.value(f"lshr i{lanes} {bits}, {first}")
+                if lanes != 64:
+                    part = e.value(f"{'zext' if lanes < 64 else 'trunc'} i{lanes} {part} to i64")
+                self._ask("lanes", op, pointer, str(size), size, first * size, [part, str(int(how == "write"))])
+            return
+        self._ask(how, op, pointer, str(size * lanes), size, align=align)
+
+    def _ask(
+        self, how: str, op: Any, pointer: Any, nbytes: str, size: int, skip: int = 0, more: list[str] | None = None,
+        align: int = 0,
+    ) -> None:
+        """Emit the question for an access by `pointer`; `size`: of one element."""
+        e = self.e
+        origins = self.origins.get(pointer, {UNKNOWN})
+        own = [o for o in origins if o is not UNKNOWN and not isinstance(o, int) and o.name in _OWN]
+        if origins and len(own) == len(origins) and all(o.name == "constant" or _OWN[o.name](o) is None for o in own):
+            return
+        address = self._address(pointer)
+        if skip:
+            address = e.value(f"add i64 {address}, {skip}")
+        done = ""
+        if own:
+            if len(own) == len(origins) == 1 and self._surely_inside(own[0], pointer, nbytes, skip):
+                return
+            done = self._inside(own, op, address, nbytes, len(own) == len(origins))
+            if not done:
+                return
+        others = [o for o in origins if o not in own]
+        region = -1 if len(others) != 1 or others[0] is UNKNOWN else self._region(others[0])
+        space = _space_of(pointer)
+        atomic = op.name.startswith(ATOMICS)
+        verb = "updates" if how == "update" else "writes" if op.name in WRITES else "reads"
+        site = self._site(op, verb, atomic)
+        shared = int(space == "shared") | (2 if how == "update" and op.results and space == "shared" else 0)
+        what = self.granules[space] | (max(align or size, 1) - 1) << 8
+        words = ["%thread", str(region), address, nbytes, str(what), str(site), str(shared), *(more or [])]
+        self._fail_if(self._call(how, words))
+        if atomic:
+            self._order(op, address, shared & 1)
+        if done:
+            e.line(f"br label %{done}")
+            e.block(done)
+
+    def _order(self, op: Any, address: str, shared: int) -> None:
+        """What an atomic operation lets threads know of each other."""
+        ordering = op.attrs["ordering"]
+        if ordering in ACQUIRES and op.results:
+            self._tell("acquire", ["%thread", address, str(shared)])
+        if ordering in RELEASES and op.name != "atomic_load":
+            self._tell("release", ["%thread", address])
+
+    def _tell(self, name: str, words: list[str]) -> None:
+        self.e.call(f"sapwood_check_{name}", "void", [("ptr", "%slot"), *(("i64", w) for w in words)])
+
+    def _region(self, origin: Any) -> int:
+        if isinstance(origin, int):
+            return origin
+        if origin.name == "dynamic_storage":
+            return self.first_array - 1
+        return self.numbers[origin]
+
+    def _surely_inside(self, origin: Any, pointer: Any, nbytes: str, skip: int) -> bool:
+        at, v = skip, pointer
+        while (op := self.definitions[v]) is not origin:
+            if op.name == "pointer_add":
+                n = self.definitions.get(op.operands[1])
+                if n is None or n.name != "constant":
+                    return False
+                at += n.attrs["value"] * op.attrs["stride"]
+            v = op.operands[0] if op.operands else None
+            if v not in self.definitions:
+                return False
+        return nbytes.isdigit() and 0 <= at <= _OWN[origin.name](origin) - int(nbytes)
+
+    def _inside(self, own: list[Any], op: Any, address: str, nbytes: str, only: bool) -> str:
+        """Test an access against arrays of the thread; the label where it goes on if it may go elsewhere, too."""
+        e = self.e
+        found = "false"
+        for o in own:
+            start = self._address(o.result)
+            at = e.value(f"sub i64 {address}, {start}")
+            room = e.value(f"sub i64 {_OWN[o.name](o)}, {nbytes}")
+            fits = e.value(f"icmp sge i64 {room}, 0")
+            low = e.value(f"icmp ule i64 {at}, {room}")
+            found = e.value(f"or i1 {found}, {e.value(f'and i1 {fits}, {low}')}")
+        good, bad = e.label("inside"), e.label("outside")
+        e.line(f"br i1 {found}, label %{good}, label %{bad}")
+        e.block(bad)
+        if not only:
+            return good
+        start = self._address(own[0].result)
+        at = e.value(f"sub i64 {address}, {start}")
+        words = ["%thread", str(c.OUTSIDE_LOCAL), str(self._site(op)), at, str(_OWN[own[0].name](own[0]))]
+        self._fail_if(self._call("wrong", words))
+        e.line(f"br label %{good}")
+        e.block(good)
+        return ""
+
+    # -- waiting ------------------------------------------------------------------------------------
+
+    def _suspend(self, kind: int, line: int) -> None:
+        super()._suspend(kind, line)
+        if kind != layout.READY:
+            self.waits[self.sites] = self._place(self.op)
+
+    def give_way(self) -> None:
+        self.e.line(f"store i64 {self._place(self.op)}, ptr {self.array(layout.OFFERED)}")
+        super().give_way()
+
+
+    def named_arrive(self, number: str, count: str) -> None:
+        self._tell("release", ["%thread", self._named(number)])
+        super().named_arrive(number, count)
+
+    def named_sync(self, number: str, count: str, line: int) -> None:
+        super().named_sync(number, count, line)
+        self._tell("acquire", ["%thread", self._named(number), "1"])
+
+    def _named(self, number: str) -> str:
+        """What stands for the address of a named barrier."""
+        return self.e.value(f"shl i64 {number}, 2")
+
+
+# -- what an operation touches --------------------------------------------------------------------------
+
+# memory that is of the thread alone, or constant: its bytes; None where nothing need be asked
+_OWN: dict[str, Any] = {
+    "stack_storage": lambda op: op.attrs["bytes"],
+    "constant_bytes": lambda op: len(op.attrs["data"]),
+    "unicode_table": lambda op: None,
+}
+
+
+def _access(op: Any) -> tuple[str, int, int] | None:
+    """(how, bytes of an element, elements) of an operation that touches memory."""
+    if op.name == "load":
+        ty, how = op.result.type, "read"
+    elif op.name == "store":
+        ty, how = op.operands[1].type, "write"
+    elif op.name.startswith(ATOMICS):
+        ty = op.operands[0].type.elem
+        how = "read" if op.name == "atomic_load" else "update"
+    else:
+        return None
+    elem = getattr(ty, "elem", None) if hasattr(ty, "lanes") else ty
+    return how, getattr(elem, "itemsize", 8), getattr(ty, "lanes", 1)
+
+
+def _space_of(pointer: Any) -> str:
+    return "shared" if pointer.type.space == "shared" else "global"
+
+
+def _space(op: Any) -> str:
+    return _space_of(op.operands[0])
+
+
+def _origins(function: Any, definitions: dict[Any, Any]) -> dict[Any, set[Any]]:
+    """What each pointer may have been made of: the number of a parameter, an operation that names memory, UNKNOWN."""
+    flows: dict[Any, list[Any]] = {}  # pointer -> pointers that it may be
+    found: dict[Any, set[Any]] = {v: {i} for i, v in enumerate(function.params)}
+    loops: dict[int, Any] = {}
+
+    def flow(sources: Any, targets: Any) -> None:
+        for s, t in zip(sources, targets, strict=True):
+            flows.setdefault(t, []).append(s)
+
+    for op in function.body.walk():
+        match op.name:
+            case "pointer_add" | "bitcast" | "assume_aligned":
+                flow(op.operands[:1], op.results)
+            case "pointer_at":
+                source = op.operands[0]
+                found[op.result] = {function.params.index(source)} if source in function.params else {UNKNOWN}
+            case "select":
+                for v in op.operands[1:]:
+                    flow((v,), op.results)
+            case "if":
+                for r in op.regions:
+                    if r.ops and r.ops[-1].name == "yield":
+                        flow(r.ops[-1].operands, op.results)
+            case "loop":
+                loops[id(op.attrs["id"])] = op
+                flow(op.operands, op.regions[0].params)
+            case "break" | "continue":
+                loop = loops[id(op.attrs["target"])]
+                flow(op.operands, loop.results if op.name == "break" else loop.regions[0].params)
+            case "shared_storage" | "dynamic_storage" | "stack_storage" | "constant_bytes" | "unicode_table":
+                found[op.result] = {op}
+            case _:
+                for v in op.results:
+                    found[v] = {UNKNOWN}
+    changed = True
+    while changed:
+        changed = False
+        for target, sources in flows.items():
+            known = found.setdefault(target, set())
+            before = len(known)
+            for s in sources:
+                known |= found.get(s, set())
+            changed |= len(known) != before
+    return found

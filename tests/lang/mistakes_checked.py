@@ -1,0 +1,100 @@
+"""Bugs of kernels that checked launches find while they run; see mistakes.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mistakes import MISTAKES
+
+from sapwood import Ptr, StackArray, Tensor, f32, kernel
+from sapwood.gpu import barrier, block_idx, checked, shared, thread_idx, warp
+from sapwood.lang.ops.memory import assume_aligned
+
+
+def run(k: Any, grid: Any, block: Any, *sizes: int) -> None:
+    """The first launch with this schedule is a mistake."""
+
+    def launch() -> None:
+        with checked(seed=7):
+            k[grid, block](*(np.zeros(n, np.float32) for n in sizes))
+
+    MISTAKES[f"checked_{k.__name__}"] = launch
+
+
+@kernel
+def race_in_shared_memory(x: Tensor[f32, 1]) -> None:
+    tile = shared(f32, 64)
+    tile[thread_idx.x] = x[thread_idx.x]
+    x[thread_idx.x] = tile[63 - thread_idx.x]
+
+
+@kernel
+def race_between_blocks(x: Tensor[f32, 1]) -> None:
+    x[thread_idx.x] = f32(block_idx.x)
+
+
+@kernel(unchecked=True)
+def past_the_end(x: Tensor[f32, 1]) -> None:
+    x[thread_idx.x] = f32(1)
+
+
+@kernel(unchecked=True)
+def pointer_past_the_end(x: Tensor[f32, 1]) -> None:
+    (x.ptr + thread_idx.x)[2] = f32(1)
+
+
+@kernel(unchecked=True)
+def wild_pointer(x: Tensor[f32, 1]) -> None:
+    Ptr[f32](4096)[0] = x[0]
+
+
+@kernel(unchecked=True)
+def past_a_stack_array(out: Tensor[f32, 1]) -> None:
+    own = StackArray[f32, 4](0)
+    own[thread_idx.x] = f32(1)
+    out[thread_idx.x] = own[0]
+
+
+@kernel
+def unwritten(x: Tensor[f32, 1]) -> None:
+    tile = shared(f32, (2, 8))
+    x[thread_idx.x] = tile[1, thread_idx.x]
+
+
+@kernel(unchecked=True)
+def odd_vectors(x: Tensor[f32, 1]) -> None:
+    p = assume_aligned(x.ptr + thread_idx.x, 16)
+    p[0] = f32(1)
+
+
+@kernel
+def two_barriers(x: Tensor[f32, 1]) -> None:
+    if thread_idx.x < 3:
+        barrier()
+    else:
+        x[0] = f32(0)
+        barrier()
+
+
+@kernel
+def warp_apart(x: Tensor[f32, 1]) -> None:
+    v = x[thread_idx.x]
+    if thread_idx.x < 3:
+        return
+    if thread_idx.x % 2 == 0:
+        v = warp.shuffle_xor(v, 2)
+    barrier()
+    x[thread_idx.x] = v
+
+
+run(race_in_shared_memory, 1, 64, 64)
+run(race_between_blocks, (2, 3), 1, 1)
+run(past_the_end, 1, (4, 2, 2), 3)
+run(pointer_past_the_end, 1, 1, 2)
+run(wild_pointer, 1, 1, 1)
+run(past_a_stack_array, 1, 5, 5)
+run(unwritten, 1, 1, 1)
+run(odd_vectors, 1, 2, 5)
+run(two_barriers, 1, 4, 1)
+run(warp_apart, 1, 12, 12)
