@@ -15,7 +15,7 @@ from sapwood import config
 
 PROGRAMS = load()
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90a", "sm_100a")
-WAYS = ("simt",)
+WAYS = ("simt", "simt:coroutines")
 
 
 @pytest.mark.parametrize("way", WAYS)
