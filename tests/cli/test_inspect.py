@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from sapwood.targets.nvptx import ptxas
+from sapwood.targets.nvptx.target import ARCHITECTURES
+
 SOURCE = """
 from sapwood import Const, Ptr, Tensor, block_dim, block_idx, f32, fn, i64, kernel, struct, thread_idx
 from typing import TypeVar
@@ -106,6 +109,27 @@ def test_kernels(run, source):
     assert ".visible .entry" in ptx.out
     assert ".target sm_90a" in run("inspect", f"{source}:add_one", "--asm", "--target", "nvptx:sm_90a").out
     assert "retq" in run("inspect", f"{source}:add_one", "--asm").out
+
+
+@pytest.mark.skipif(ptxas.find() is None, reason="ptxas is not installed")
+def test_resources(run, source):
+    done = run("inspect", f"{source}:add_one", "--resources")
+    head, *rows = done.out.splitlines()
+    assert done.status == 0 and head.split() == ["target", "registers", "shared", "stack", "spilled"]
+    assert [row.split()[0] for row in rows] == list(ARCHITECTURES)
+    assert all(0 < int(row.split()[1]) < 256 and row.split()[2:] == ["0", "0", "0"] for row in rows)
+    done = run("inspect", f"{source}:add_one", "--resources", "--target=nvptx:sm_80")
+    assert done.status == 0 and [row.split()[0] for row in done.out.splitlines()] == ["target", "sm_80"]
+
+
+def test_resources_of_what_has_none(run, source, monkeypatch):
+    done = run("inspect", f"{source}:add", "--resources")
+    assert done.status == 2 and "add is no @kernel" in done.err
+    done = run("inspect", f"{source}:add_one", "--resources", "--target=simt")
+    assert done.status == 2 and "target simt has no table of resources" in done.err
+    monkeypatch.setattr(ptxas, "find", lambda: None)
+    done = run("inspect", f"{source}:add_one", "--resources")
+    assert done.status == 2 and "ptxas is not installed" in done.err
 
 
 def test_module_by_name(run):

@@ -14,7 +14,7 @@ from gpu_conformance import kernels_of, launch, load
 from sapwood import config
 
 PROGRAMS = load()
-ARCHITECTURES = ("sm_75", "sm_80", "sm_90a", "sm_100a")
+ARCHITECTURES = ("sm_75", "sm_80", "sm_90a", "sm_100a", "sm_120")
 WAYS = ("simt", "simt:coroutines")
 
 

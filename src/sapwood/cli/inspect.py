@@ -1,4 +1,4 @@
-"""Show what the compiler makes of a function: HIR, SSA, LLVM text, assembly or PTX.
+"""Show what the compiler makes of a function: HIR, SSA, LLVM text, assembly or PTX, and what a kernel takes of a GPU.
 
 Arguments are types, separated by commas: f64, i64, bool, Tensor[f32, 2], Ptr[f32], tuple[f64, f64], a struct of the
 file, or a number for a Const parameter. Without --args they come from the function's annotations.
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("llvm", "LLVM text before LLVM optimises it"),
         ("asm", "assembly"),
         ("ptx", "PTX, the assembly of NVIDIA GPUs, for a @kernel"),
+        ("resources", "registers of a thread, bytes of shared memory, stack and spills of a @kernel, by ptxas"),
     ):
         kinds.add_argument(f"--{kind}", dest="kind", action="store_const", const=kind, help=meaning)
     parser.add_argument("--args", metavar="TYPES", help="types of the arguments")
@@ -36,6 +37,7 @@ def run(options: argparse.Namespace) -> int:
     from sapwood.cli.sample_arguments import from_annotations, from_text
     from sapwood.lang.errors import CompileError
     from sapwood.targets.errors import UnsupportedPlatform
+    from sapwood.targets.nvptx.ptxas import PtxasError
 
     module, function = _load(options.function)
     try:
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     except CompileError as error:
         print(error, file=sys.stderr)
         return 2
-    except (TypeError, ValueError, OverflowError, UnsupportedPlatform) as error:
+    except (TypeError, ValueError, OverflowError, UnsupportedPlatform, PtxasError) as error:
         raise CommandError(str(error)) from None
     return 0
 

@@ -21,13 +21,19 @@ ARCHITECTURES = {
     "sm_89": "ptx78",
     "sm_90": "ptx78",
     "sm_90a": "ptx80",
+    "sm_100": "ptx86",
     "sm_100a": "ptx86",
+    "sm_120": "ptx87",
+    "sm_120a": "ptx87",
 }
 DEFAULT = "sm_75"
 
 # KiB of shared memory that a block can have when its launch asks for it (CUDA C++ Programming Guide, "Technical
 # Specifications per Compute Capability")
-MAX_SHARED = {"sm_75": 64, "sm_80": 163, "sm_86": 99, "sm_89": 99, "sm_90": 227, "sm_90a": 227, "sm_100a": 227}
+MAX_SHARED = {
+    "sm_75": 64, "sm_80": 163, "sm_86": 99, "sm_89": 99, "sm_90": 227, "sm_90a": 227, "sm_100": 227, "sm_100a": 227,
+    "sm_120": 99, "sm_120a": 99,
+}  # fmt: skip
 
 
 # instructions that every architecture has, by the names that operations ask for (x86's): fused multiply-add, rounding
