@@ -15,7 +15,7 @@ from sapwood import config
 
 PROGRAMS = load()
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90a", "sm_100a", "sm_120")
-WAYS = ("simt", "simt:coroutines")
+WAYS = ("simt", "simt:coroutines", "simt:checked")
 
 
 @pytest.mark.parametrize("way", WAYS)
