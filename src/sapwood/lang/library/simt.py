@@ -235,6 +235,8 @@ def open_others(slot: Ptr[i64]) -> bool:
     for t in range(threads):
         if status[t] & KIND == AT_NAMED and slot[S_PHASE + status[2 * threads + t]] != status[3 * threads + t]:
             status[t] = READY
+            if slot[S_CHECK] != 0:
+                simt_check.acquire(slot, t, status[2 * threads + t] << 2, 1)
             moved = True
     return moved
 

@@ -32,6 +32,7 @@ class Checked(Coroutine):
         self.arrays: list[list[Any]] = []  # shared arrays: offset, bytes, place
         self.numbers: dict[Any, int] = {}  # shared_storage -> its region
         self.first_array = len(function.params) + 1  # regions: those of the parameters, the dynamic memory, arrays
+        self.used = {v for op in function.body.walk() for v in op.operands}
         self.definitions = {v: op for op in function.body.walk() for v in op.results}
         self.origins = _origins(function, self.definitions)
         sizes = {"shared": 8, "global": 8}
@@ -204,7 +205,7 @@ class Checked(Coroutine):
     def _order(self, op: Any, address: str, shared: int) -> None:
         """What an atomic operation lets threads know of each other."""
         ordering = op.attrs["ordering"]
-        if ordering in ACQUIRES and op.results:
+        if ordering in ACQUIRES and any(v in self.used for v in op.results):  # else nothing was learnt
             self._tell("acquire", ["%thread", address, str(shared)])
         if ordering in RELEASES and op.name != "atomic_load":
             self._tell("release", ["%thread", address])
@@ -272,12 +273,8 @@ class Checked(Coroutine):
         self._tell("release", ["%thread", self._named(number)])
         super().named_arrive(number, count)
 
-    def named_sync(self, number: str, count: str, line: int) -> None:
-        super().named_sync(number, count, line)
-        self._tell("acquire", ["%thread", self._named(number), "1"])
-
     def _named(self, number: str) -> str:
-        """What stands for the address of a named barrier."""
+        """What stands for the address of a named barrier; the scheduler acquires it where the barrier opens."""
         return self.e.value(f"shl i64 {number}, 2")
 
 
