@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("asm", "assembly"),
         ("ptx", "PTX, the assembly of NVIDIA GPUs, for a @kernel"),
         ("resources", "registers of a thread, bytes of shared memory, stack and spills of a @kernel, by ptxas"),
+        ("simt", "how the threads of a @kernel run on the CPU, and why"),
     ):
         kinds.add_argument(f"--{kind}", dest="kind", action="store_const", const=kind, help=meaning)
     parser.add_argument("--args", metavar="TYPES", help="types of the arguments")

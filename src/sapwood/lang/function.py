@@ -341,7 +341,7 @@ def _inspect(self: Any, *args: Any, kind: str = "llvm", target: str = "") -> str
     """HIR, SSA, LLVM text or assembly for these arguments: kind = 'hir', 'ssa', 'llvm' or 'asm'.
 
     target: for another target than calls use, by name: `k.inspect(x, y, kind="asm", target="nvptx:sm_90a")`
-    gives PTX ("ptx" is another word for "asm").
+    gives PTX ("ptx" is another word for "asm"). kind="simt" says how the threads of a kernel run on the CPU, and why.
     """
     from sapwood.lang.inspect import inspect_function
 

@@ -10,13 +10,14 @@ from sapwood.lang.ir.printer import format_program
 from sapwood.lang.loading.fingerprint import symbol_name
 from sapwood.lang.lower.emitter import lower_program
 
-KINDS = ("hir", "ssa", "llvm", "asm", "ptx", "resources")
+KINDS = ("hir", "ssa", "llvm", "asm", "ptx", "resources", "simt")
 
 
 def inspect_function(fn: Any, arguments: list[Any], kind: str, target_name: str = "") -> str:
     """The text of one step for classified arguments: 'hir', 'ssa', 'llvm' (before LLVM optimises), 'asm' or 'ptx'.
 
-    'resources' is a table of what a kernel takes on NVIDIA's architectures, made by ptxas.
+    'resources' is a table of what a kernel takes on NVIDIA's architectures, made by ptxas; 'simt' says how the threads of
+    a kernel run on the CPU, and why.
 
     The function is compiled anew and nothing is loaded, so the cache does not matter. Units that it links to follow.
     `target_name`: for another target than calls use. Raises ValueError for another kind or target, CompileError
@@ -36,11 +37,17 @@ def inspect_function(fn: Any, arguments: list[Any], kind: str, target_name: str 
         if target_name:
             raise ValueError(f"target {target_name} has no PTX; pass target='nvptx:sm_90a' or another nvptx target")
         target_name = "nvptx"
+    if kind == "simt":
+        if not fn.options.kernel:
+            raise ValueError(f"{fn.__name__} is no @kernel")
+        target_name = target_name or "simt"
     if target_name:
         target = get_target(target_name)
     else:
         target = kernel_target() if fn.options.kernel else current_target()
     compiled = compile_entry(fn, arguments, target, symbol_name(fn.__wrapped__))
+    if kind == "simt":
+        return target.how(compiled.program.entry)
     programs = [compiled.program, *_linked(compiled.links)]
     if kind == "ssa":
         return "\n\n".join(map(format_program, programs))

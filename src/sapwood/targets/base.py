@@ -50,6 +50,10 @@ class Target:
         """Why an operation cannot be selected, or None. Called for every operation before LLVM sees any."""
         return None
 
+    def how(self, function: Any) -> str:
+        """How the threads of a kernel run, for a person to read."""
+        return f"threads of {self.name}"
+
     def thread_code(self, emitter: Any) -> ThreadCode:
         """What writes one thread of a kernel (targets with `kernel` only)."""
         raise NotImplementedError(f"target {self.name} has no kernels")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gpu_programs import random_kernel
 
 from sapwood import Tensor, config, f32, i32, kernel
 from sapwood.gpu import atomic_add, barrier, block_dim, block_idx, grid_dim, lane_id, shared, thread_idx, warp
@@ -23,7 +24,7 @@ def agree(k, grid, block, *args):
         k[grid, block](*copies[0])
     with config.override(SAPWOOD_TARGET="simt:coroutines"):
         k[grid, block](*copies[1])
-    if np.prod(grid) * np.prod(block) <= 1200:
+    if np.prod(grid) * np.prod(block) <= 400:
         k.reference[grid, block](*copies[2])
     else:
         copies[2] = copies[1]
@@ -187,3 +188,32 @@ def test_all_kernels_as_coroutines():
     env = {**os.environ, "SAPWOOD_TARGET": "simt:coroutines"}
     done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.mark.parametrize("seed", range(100, 110))
+def test_random_kernels(seed, tmp_path):
+    k, text = random_kernel(seed, tmp_path)
+    x = np.random.default_rng(seed).integers(-9, 99, 137, dtype=np.int32)
+    for block in (1, 7, 45, 300, 1024):
+        try:
+            agree(k, 3, block, np.full((3 * block, 3), -7, np.int32), x, seed % 7)
+        except AssertionError as e:
+            raise AssertionError(f"blocks of {block}:\n{text}") from e
+
+
+@kernel
+def parted(x: Tensor[i32, 1]) -> None:
+    if thread_idx.x < 3:
+        barrier()
+    x[thread_idx.x] = i32(1)
+    barrier()
+
+
+def test_inspect_says_how_threads_run_and_why():
+    x, line = np.zeros(4, np.int32), parted.__wrapped__.__code__.co_firstlineno + 3
+    reason = f"coroutines: line {line}: not all threads of the block come to this barrier together"
+    assert parted.inspect(x, kind="simt") == reason
+    assert parted.inspect(x, kind="simt", target="simt:coroutines") == "coroutines: target simt:coroutines"
+    f = np.zeros(4, np.float32)
+    assert stencil.inspect(f, f, kind="simt") == "work-item loops: one, as nothing waits"
+    assert warps_apart.inspect(x, kind="simt").endswith("; coroutines in blocks of several axes")

@@ -30,6 +30,22 @@ class SimtTarget(Target):
             return "a tile register cannot be kept while a thread waits; use it in an @fn"
         return self.host.illegal(op)
 
+    def how(self, function: Any) -> str:
+        if self.name != FAST:
+            return f"coroutines: target {self.name}"
+        from sapwood.targets.simt.workitems_plan import Plan
+
+        plan = Plan(function)
+        if plan.reason is not None:
+            return f"coroutines: {plan.reason}"
+        rest = "; coroutines in blocks of several axes" if plan.uniformity.flat else ""
+        if not plan.split:
+            return f"work-item loops: one, as nothing waits{rest}"
+        lines = sorted({op.loc.line for op in plan.split if not op.attrs.get("once")})
+        return f"work-item loops, split at lines {', '.join(map(str, lines))}{rest}" if lines else (
+            f"work-item loops, split where threads wait{rest}"
+        )
+
     def thread_code(self, emitter: Any) -> ThreadCode:
         from sapwood.targets.simt.lower import Coroutine
 

@@ -176,6 +176,18 @@ class WorkItems(Threads):
             return False
         if op in self.unchecked:
             return True
+        if self.plan.dead(op):
+            e.names.update(dict.fromkeys(op.results, "poison"))
+            return True
+        if self.plan.counted(op):
+            bound = self.plan.bound(op.results[0])
+            assert bound is not None
+            x, y = self.sides(bound)
+            e.names[op.results[0]] = e.value(f"icmp slt i64 {x}, {y}")
+            return True
+        if op.name in _PLAIN and op.operands[0].type.space == "shared" and self._is_simple(op):
+            self._without_others(op)
+            return True
         if op.results and op.results[0] in self.given:
             e.names[op.results[0]] = self.given[op.results[0]]
             return True
@@ -195,6 +207,29 @@ class WorkItems(Threads):
             e.names[op.results[0]] = e.value(f"getelementptr i8, ptr {self.private[op]}, i64 {at}")
             return True
         return False
+
+    @staticmethod
+    def _is_simple(op: Any) -> bool:
+        elem = op.operands[0].type.elem
+        return elem.is_int or elem.name in ("f32", "f64") and op.name == "atomic_add"
+
+    def _without_others(self, op: Any) -> None:
+        """An atomic operation on memory that only this block has: nobody else runs while it does."""
+        e = self.e
+        p, x = (e.name(v) for v in op.operands[:2])
+        elem = op.operands[0].type.elem
+        t = e.type(elem)
+        old = e.value(f"load {t}, ptr addrspace(3) {p}, align {elem.itemsize}")
+        word = _PLAIN[op.name]
+        if word in ("min", "max"):
+            sign = "icmp slt" if elem.signed else "icmp ult"
+            first, second = (x, old) if word == "min" else (old, x)
+            new = e.select("i1", e.value(f"{sign} {t} {first}, {second}"), t, x, old)
+        else:
+            new = x if word == "exchange" else e.value(f"{'f' if elem.is_float else ''}{word} {t} {old}, {x}")
+        e.line(f"store {t} {new}, ptr addrspace(3) {p}, align {elem.itemsize}")
+        e.names.update(dict.fromkeys(op.results, old))
+        self.depends = True
 
     # -- operations of the block --------------------------------------------------------------------
 
@@ -241,7 +276,7 @@ class WorkItems(Threads):
         keep = []
         for op in ops:
             for v in op.results:
-                if plan.chain(v) or all(u in own for u in plan.users.get(v, ())):
+                if v not in plan.live or plan.chain(v) or all(u in own for u in plan.users.get(v, ())):
                     continue
                 if v not in self.kept:
                     self.kept[v] = self._new_array(v)
@@ -299,11 +334,12 @@ class WorkItems(Threads):
             e.line(f"br i1 {e.value(f'icmp ne i8 {flag}, 0')}, label %{there}, label %{self.latch}")
             e.block(there)
         for v in needed:
-            if v in self.kept:
+            if v not in self.plan.live:
+                known[v] = "poison"
+            elif v in self.kept:
                 known[v] = self.read(v, self.kept[v])
         for v in needed:
-            if v not in self.kept:
-                self.again(v, known)
+            self.again(v, known)
         e.names.update(known)
 
     # -- scopes -------------------------------------------------------------------------------------
@@ -487,7 +523,7 @@ class WorkItems(Threads):
     def _result_arrays(self, op: Any) -> dict[Any, str]:
         arrays = {}
         for r in op.results:
-            if not self.plan.scalar(r) and self.plan.users.get(r):
+            if not self.plan.scalar(r) and r in self.plan.live:
                 arrays[r] = self.kept[r] = self._new_array(r)
         return arrays
 
@@ -578,12 +614,12 @@ class WorkItems(Threads):
         ways = [o for o in plan.leaving.get(key, ()) if o.name == "break"]
         rolled = [p for p in region.params if not plan.scalar(p) and plan.chain(p)]
         for p in region.params:
-            if not plan.scalar(p) and p not in rolled and plan.users.get(p):
+            if not plan.scalar(p) and p not in rolled and p in plan.live:
                 state.params[p] = self.kept[p] = self._new_array(p)
         self._store_after([(v, state.params[p]) for p, v in zip(region.params, op.operands, strict=True)
                            if p in state.params])
         for i, r in enumerate(op.results):
-            if plan.scalar(r) or not plan.users.get(r):
+            if plan.scalar(r) or r not in plan.live:
                 continue
             values = {o.operands[i] for o in ways}
             only = next(iter(values)) if len(values) == 1 else None
@@ -703,6 +739,10 @@ def _nothing() -> None:
     """A value that is needed at the end of a loop over threads, and used by what comes before it there."""
 
 
+_PLAIN = {
+    "atomic_add": "add", "atomic_sub": "sub", "atomic_and": "and", "atomic_or": "or", "atomic_xor": "xor",
+    "atomic_min": "min", "atomic_max": "max", "atomic_exchange": "exchange",
+}  # fmt: skip
 _MEMSET = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
 _WORDS = "i64 %dx, i64 %dy, i64 %x, i64 %xs, i64 %y, i64 %ys, i64 %z, i64 %zs"
 _ANYONE = f"define internal i1 @sapwood.anyone(ptr %there, {_WORDS}) ATTRIBUTES {{" + """

@@ -49,7 +49,7 @@ class Plan:
         self.users: dict[Any, list[Any]] = {}
         self.leaving: dict[Any, list[Any]] = {}  # id of a loop -> its `break` and `continue`
         self._collect(function.body, None)
-        self._coefficients: dict[tuple[Any, int], int | None] = {}
+        self._coefficients: dict[tuple[Any, int, bool], int | None] = {}
         self.waiting = set(self._waiting(function.body))
         self.split: set[Any] = set()
         self.bounded: set[Any] = set()  # `if` by which the threads beyond a bound leave a loop
@@ -66,6 +66,7 @@ class Plan:
             self._find_scalars()
             self._split_exits(function.body)
             self._find_masks(function.body, (), frozenset())
+            self._find_live()
 
     def _collect(self, region: Any, parent: Any) -> None:
         for op in region.ops:
@@ -134,27 +135,38 @@ class Plan:
 
     # -- indices ------------------------------------------------------------------------------------
 
-    def coefficient(self, v: Any, axis: int) -> int | None:
+    def coefficient(self, v: Any, axis: int, near: bool = False) -> int | None:
         """How much a 64-bit integer or pointer (in bytes) grows from one thread to the next along an axis, if that
-        is known and the same for all threads."""
-        key = (v, axis)
+        is known and the same for all threads; `near`: for all threads of a piece that is cut between warps."""
+        key = (v, axis, near)
         if key not in self._coefficients:
             self._coefficients[key] = None  # a value that depends on itself
-            self._coefficients[key] = self._coefficient(v, axis)
+            self._coefficients[key] = self._coefficient(v, axis, near)
         return self._coefficients[key]
 
-    def _coefficient(self, v: Any, axis: int) -> int | None:
+    def warp_number(self, op: Any) -> bool:
+        """Whether an operation divides thread_idx.x by the size of a warp, or a multiple of it."""
+        if op.name != "shr" or len(op.operands) != 2 or not is_int(op.results[0].type):
+            return False
+        x, n = self.definitions.get(op.operands[0]), self.constant(op.operands[1])
+        return x is not None and x.name == "thread_idx" and x.attrs["axis"] == 0 and n is not None and 5 <= n < 63
+
+    def _coefficient(self, v: Any, axis: int, near: bool) -> int | None:
         if v not in self.uniformity.varying:
             return 0
         if v in self.loop_of:
             start = self.advancing(v)
-            return None if start is None else self.coefficient(start, axis)
+            return None if start is None else self.coefficient(start, axis, near)
         op = self.definitions.get(v)
         if op is None or not op.op.pure or not (is_int(v.type) or type(v.type).__name__ == "Ptr"):
             return None
         if op.name == "thread_idx":
             return int(op.attrs["axis"] == axis)
-        c = [self.coefficient(x, axis) for x in op.operands]
+        if near and axis == 0 and op.name == "lane_id":
+            return 1
+        if near and axis == 0 and self.warp_number(op):
+            return 0
+        c = [self.coefficient(x, axis, near) for x in op.operands]
         match op.name, c:
             case "convert", [int(a)] if is_int(op.operands[0].type):
                 return a
@@ -172,7 +184,7 @@ class Plan:
                 return a + b * op.attrs["stride"]
             case "select", _:
                 check = self.wrapped(op)
-                return None if check is None else self.coefficient(check[0], axis)
+                return None if check is None else self.coefficient(check[0], axis, near)
         return None
 
     def constant(self, v: Any) -> int | None:
@@ -270,8 +282,8 @@ class Plan:
             up = self.parents[up]
         return up
 
-    def slope(self, bound: tuple[Any, Any, str], axis: int) -> int | None:
-        a, b = (self.coefficient(v, axis) for v in bound[:2])
+    def slope(self, bound: tuple[Any, Any, str], axis: int, near: bool = False) -> int | None:
+        a, b = (self.coefficient(v, axis, near) for v in bound[:2])
         return None if a is None or b is None else a - b
 
     def box_axis(self, v: Any) -> int | None:
@@ -307,7 +319,7 @@ class Plan:
             if o.name == "loop" and not o.attrs.get("once") and not self._worth_splitting(o):
                 return False
             if o.name in ("load", "store") and not o.attrs.get("volatile"):
-                by, size = self.coefficient(o.operands[0], 0), getattr(o.operands[0].type.elem, "itemsize", 0)
+                by, size = self.coefficient(o.operands[0], 0, True), getattr(o.operands[0].type.elem, "itemsize", 0)
                 if by is not None and abs(by) == size:
                     near += 1
                 elif by is None or by != 0:
@@ -398,6 +410,43 @@ class Plan:
                     mixed.update(t for t, v in zip(op.results, r.ops[-1].operands, strict=True) if v in mixed)
             if op.name == "if" and op.operands[0] in mixed:
                 mixed.update(op.results)
+
+    # -- what is used ------------------------------------------------------------------------------
+
+    def _find_live(self) -> None:
+        """The values that something depends on. A counter of rounds often is not: a bound says where a loop ends."""
+        self.live: set[Any] = set()
+        size = -1
+        while size != len(self.live):
+            size = len(self.live)
+            self._use(self.function.body, None)
+
+    def _use(self, region: Any, owner: Any) -> None:
+        for op in reversed(region.ops):
+            for r in op.regions:
+                self._use(r, op)
+            if op.name in ("yield", "break", "continue"):
+                loop = owner if op.name == "yield" else self.loops[op.attrs["target"]]
+                targets = loop.regions[0].params if op.name == "continue" else loop.results
+                self.live.update(v for t, v in zip(targets, op.operands, strict=True) if t in self.live)
+            elif op.name == "loop":
+                params = op.regions[0].params
+                self.live.update(v for p, v in zip(params, op.operands, strict=True) if p in self.live)
+            elif op in self.bounded:
+                bound = self.bound(op.operands[0])
+                assert bound is not None
+                self.live.update(bound[:2])
+            elif not self.dead(op):
+                bound = self.bound(op.results[0]) if self.counted(op) else None
+                self.live.update(bound[:2] if bound is not None else op.operands)
+
+    def counted(self, op: Any) -> bool:
+        """Whether a comparison of a counter of rounds is written as one of the index with its bound."""
+        return "counts" in op.attrs and self.bound(op.results[0]) is not None and self.chain(op.attrs["counts"][0])
+
+    def dead(self, op: Any) -> bool:
+        """Whether nothing depends on an operation."""
+        return op.op.pure and not op.regions and not any(v in self.live for v in op.results)
 
     # -- how threads leave ---------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ class Threads(ThreadCode):
     records_errors = True
     plan: Plan
     places: dict[str, list[str]]
+    kept: dict[Any, str]  # value -> array
 
     def __init__(self, emitter: Any) -> None:
         super().__init__(emitter)
@@ -32,6 +33,8 @@ class Threads(ThreadCode):
         self.given: dict[Any, str] = {}  # what is known of values in the loop that is written
         self.latch = ""  # where a thread goes that is done with this loop; "" outside of loops over threads
         self.unchecked: set[Any] = set()  # bounds checks that hold in the loop that is written
+        self.lane = ""  # of the thread with x = 0, in a piece that is cut between warps
+        self.depends = False  # whether threads of the loop that is written use memory of each other
         self.arrays: list[int] = []  # bytes a thread
         self.offsets: dict[Any, str] = {}  # rolled parameter of a loop -> the scalar that was added to its start
 
@@ -44,6 +47,8 @@ class Threads(ThreadCode):
         return self.e.value(f"add nuw nsw i64 {self.row}, {self.at[0]}")
 
     def lane_id(self) -> str:
+        if self.lane:
+            return self.e.value(f"add i64 {self.at[0]}, {self.lane}")
         return self.e.value(f"and i64 {self.number()}, {layout.WARP - 1}")
 
     # -- memory of the threads ----------------------------------------------------------------------
@@ -74,6 +79,9 @@ class Threads(ThreadCode):
         """The value of a chain for the thread `self.at`."""
         e = self.e
         if v in known:
+            return known[v]
+        if v in self.given:
+            known[v] = self.given[v]
             return known[v]
         if self.plan.scalar(v) and v in e.names:
             return e.names[v]
@@ -110,7 +118,7 @@ class Threads(ThreadCode):
         """(the condition, how many threads on it changes or `last`) for the thread `self.at`."""
         e = self.e
         x, y = self.sides(bound)
-        test, slope = bound[2], self.plan.slope(bound, axis)
+        test, slope = bound[2], self.plan.slope(bound, axis, axis == 0)
         assert slope
         sign = test if test in ("eq", "ne") else f"s{test}"
         holds = e.value(f"icmp {sign} i64 {x}, {y}")
@@ -157,15 +165,18 @@ class Threads(ThreadCode):
         """Run `body` for every thread of a box, which is not empty; `ops` are the operations that it writes."""
         e = self.e
         conditions, checks = self._find(ops)
+        warps = [op for top in ops for op in inside(top) if op.name == "lane_id" or self.plan.warp_number(op)]
+        needs = {v for v in self._outer(ops) for v in self._leaves(v)}
+        warps += [op for op in needs if op not in warps]
         with self.counted("z", box[4], box[5]) as z, self.counted("y", box[2], box[3]) as y:
             dx, dy = self.places["block_dim"][:2]
             plane = e.value(f"mul i64 {dy}, {z}")
             self.row = e.value(f"mul i64 {dx}, {e.value(f'add i64 {y}, {plane}')}")
             self.at = ["", y, z]
-            if not conditions and not checks:
+            if not conditions and not checks and not warps:
                 self._piece(box[0], box[1], body)
             else:
-                self._pieces(box[0], box[1], conditions, checks, body)
+                self._pieces(box[0], box[1], conditions, checks, warps, body)
         self.at, self.row = ["", "", ""], ""
 
     def _find(self, ops: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -181,19 +192,20 @@ class Threads(ThreadCode):
                     wrap = plan.definitions.get(index) if index is not i else None
                     if wrap is not None:
                         own.add(plan.definitions[wrap.operands[0]])
-                    if plan.coefficient(i, 0) is not None and self.reachable(i) and self.reachable(n):
+                    if plan.coefficient(i, 0, True) is not None and self.reachable(i) and self.reachable(n):
                         checks.append((op, *check))
         for top in ops:
             for op in inside(top):
                 if op in own or op.name != "compare":
                     continue
                 bound = plan.bound(op.result)
-                if bound is not None and plan.slope(bound, 0) and all(map(self.reachable, bound[:2])):
+                if bound is not None and plan.slope(bound, 0, True) and all(map(self.reachable, bound[:2])):
                     conditions.append((op, bound))
         return conditions[:CONDITIONS], checks
 
     def _pieces(
-        self, first: str, last: str, conditions: list[Any], checks: list[Any], body: Callable[[], None]
+        self, first: str, last: str, conditions: list[Any], checks: list[Any], warps: list[Any],
+        body: Callable[[], None],
     ) -> None:
         e = self.e
         head, cut, done = e.label("piece"), e.label("cut"), e.label("pieces.done")
@@ -206,6 +218,28 @@ class Threads(ThreadCode):
         e.block(cut)
         self.at[0] = start
         left = e.value(f"sub i64 {last}, {start}")
+        texts = {}
+        if warps:  # cut where a warp ends, by the number of the thread and by its x
+            lane = self.lane_id()
+            self.lane = e.value(f"sub i64 {lane}, {start}")
+            for place in (lane, e.value(f"and i64 {start}, {layout.WARP - 1}")):
+                more = e.value(f"sub i64 {layout.WARP}, {place}")
+                left = e.call("llvm.umin.i64", "i64", [("i64", left), ("i64", more)])
+            for op in warps:
+                if op.name != "lane_id":
+                    texts[op.results[0]] = self.again(op.results[0], {})
+        with self._known(texts):
+            end = self._cut(start, left, conditions, checks, body)
+        self.lane = ""
+        e.lines[at] += f"[ {first}, %{before} ], [ {end}, %{e.current} ]"
+        e.line(f"br label %{head}")
+        e.block(done)
+
+    def _cut(
+        self, start: str, left: str, conditions: list[Any], checks: list[Any], body: Callable[[], None]
+    ) -> str:
+        """Write a piece of at most `left` threads from `start` on; where it ends."""
+        e = self.e
         length, holds = left, {}
         for op, bound in conditions:
             holds[op], k = self.flip(bound, 0, left)
@@ -223,9 +257,24 @@ class Threads(ThreadCode):
         texts = {op.result: x for op, x in holds.items()}
         with self._known(texts):
             self._versions(start, end, good, checks, body)
-        e.lines[at] += f"[ {first}, %{before} ], [ {end}, %{e.current} ]"
-        e.line(f"br label %{head}")
-        e.block(done)
+        return end
+
+    def _outer(self, ops: list[Any]) -> set[Any]:
+        """Values that operations use, which are computed again where they are from outside."""
+        return {v for top in ops for op in inside(top) for v in op.operands}
+
+    def _leaves(self, v: Any) -> set[Any]:
+        """What a value that is computed again needs of its place in the warp."""
+        if self.plan.scalar(v) or v in self.kept or not self.plan.chain(v):
+            return set()
+        if v in self.offsets:
+            return self._leaves(self.plan.advancing(v))
+        op = self.plan.definitions.get(v)
+        if op is None or op.regions or not op.op.pure:
+            return set()
+        if op.name == "lane_id" or self.plan.warp_number(op):
+            return {op}
+        return {found for x in op.operands for found in self._leaves(x)}
 
     def _versions(self, start: str, end: str, good: str, checks: list[Any], body: Callable[[], None]) -> None:
         """The loop without the checks where they hold, else the loop with them."""
@@ -253,7 +302,7 @@ class Threads(ThreadCode):
                 continue
             seen.add((i, n))
             last = e.value(f"sub i64 {end}, 1")
-            for x in (start, last) if self.plan.coefficient(i, 0) else (start,):
+            for x in (start, last) if self.plan.coefficient(i, 0, True) else (start,):
                 self.at[0] = x
                 known: dict[Any, str] = {}
                 passes = e.value(f"icmp ult i64 {self.again(i, known)}, {self.again(n, known)}")
@@ -272,6 +321,7 @@ class Threads(ThreadCode):
         e = self.e
         head, latch, done = e.label("threads"), e.label("next"), e.label("threads.done")
         before, names, allocas = e.current, dict(e.names), len(e.entry)
+        self.depends = False
         e.line(f"br label %{head}")
         e.block(head)
         begin = len(e.lines)
@@ -284,7 +334,7 @@ class Threads(ThreadCode):
         following = e.value(f"add nuw nsw i64 {x}, 1")
         e.lines[begin] += f"[ {first}, %{before} ], [ {following}, %{latch} ]"
         more = e.value(f"icmp slt i64 {following}, {last}")
-        mark = self._independent(begin) if len(e.entry) == allocas else ""
+        mark = self._independent(begin) if len(e.entry) == allocas and not self.depends else ""
         e.line(f"br i1 {more}, label %{head}, label %{done}{mark}")
         e.block(done)
         self.latch = ""
