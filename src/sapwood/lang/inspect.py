@@ -16,8 +16,8 @@ KINDS = ("hir", "ssa", "llvm", "asm", "ptx", "resources", "simt")
 def inspect_function(fn: Any, arguments: list[Any], kind: str, target_name: str = "") -> str:
     """The text of one step for classified arguments: 'hir', 'ssa', 'llvm' (before LLVM optimises), 'asm' or 'ptx'.
 
-    'resources' is a table of what a kernel takes on NVIDIA's architectures, made by ptxas; 'simt' says how the threads of
-    a kernel run on the CPU, and why.
+    'resources' is a table of what a kernel takes on NVIDIA's architectures, made by ptxas; 'simt' says how the threads
+    of a kernel run on the CPU, and why.
 
     The function is compiled anew and nothing is loaded, so the cache does not matter. Units that it links to follow.
     `target_name`: for another target than calls use. Raises ValueError for another kind or target, CompileError

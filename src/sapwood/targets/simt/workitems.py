@@ -9,62 +9,25 @@ and where a box cannot say it an array with a byte for each. At every point at l
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from sapwood.targets.simt import layout
 from sapwood.targets.simt.launcher import Parts, add_launcher
 from sapwood.targets.simt.lower import DYNAMIC_AT, PLACES, Coroutine
 from sapwood.targets.simt.workitems_plan import LEAVES, Plan, inside
-from sapwood.targets.simt.workitems_threads import Threads
-
-FULL = 6  # words of a box: first and last along x, y, z
+from sapwood.targets.simt.workitems_scopes import FULL, MEMSET, LoopState, Scope, Scopes
 
 
-@dataclass(eq=False)
-class Scope:
-    """The threads that are at a place."""
-
-    outer: Scope | None
-    box: str  # a `ptr` to six words
-    array: str | None  # a byte a thread; None: all of the box
-    own_array: bool = False
-    key: Any = None  # id of the loop that it belongs to
-    end: str = ""  # where control goes when nobody is left
-    ends: list[str] = field(default_factory=list)  # blocks that went there
-
-
-@dataclass(eq=False)
-class LoopState:
-    """A split loop that is being written."""
-
-    scope: Scope
-    op: Any
-    exit: str
-    latch: str
-    params: dict[Any, str] = field(default_factory=dict)  # parameter -> array
-    results: dict[Any, str] = field(default_factory=dict)
-    rounds: list[tuple[list[str], str]] = field(default_factory=list)  # scalars, block
-    exits: list[tuple[list[str], str]] = field(default_factory=list)
-
-
-class WorkItems(Threads):
+class WorkItems(Scopes):
     """A block of threads as loops over them."""
 
     def __init__(self, emitter: Any, plan: Plan) -> None:
-        super().__init__(emitter)
-        self.plan = plan
+        super().__init__(emitter, plan)
         self.coroutines = plan.uniformity.flat  # for launches with blocks of more than one axis
         self.alternative = (lambda e: Coroutine(e, alone=False)) if self.coroutines else None
-        self.kept: dict[Any, str] = {}  # value -> array
-        self.states: dict[Any, LoopState] = {}
         self.shared_bytes = 0
         self.private: dict[Any, str] = {}  # stack storage -> array
         self.offers: dict[Any, tuple[str, str | None]] = {}  # shuffle -> arrays of values, of who offers
-        self.run: list[Any] = []  # operations for the next loop over threads
-        self.before: list[Callable[[], None]] = []  # what each thread does first in it
-        self.after: list[tuple[Any, Callable[[], None]]] = []  # and last, with the value that it needs
 
     # -- the whole ----------------------------------------------------------------------------------
 
@@ -85,7 +48,7 @@ class WorkItems(Threads):
         e = self.e
         box = e.alloca(8 * FULL, 8)
         self.scope = Scope(None, box, None, end=e.label("done"))
-        self._set_box(box, [x for d in self.places["block_dim"] for x in ("0", d)])
+        self.set_box(box, [x for d in self.places["block_dim"] for x in ("0", d)])
         self.region(region)
         if not e.dead:
             self.flush()
@@ -141,15 +104,12 @@ class WorkItems(Threads):
         scope: Scope | None = self.scope
         while scope is not None:
             if scope.own_array:
-                self._clear(scope)
+                self.clear(scope)
             if scope is state.scope:
                 break
             scope = scope.outer
         self.e.line(f"br label %{self.latch}")
         self.e.dead = True
-
-    def _clear(self, scope: Scope) -> None:
-        self._set(scope.array or "", "0")
 
     # -- memory -------------------------------------------------------------------------------------
 
@@ -163,9 +123,6 @@ class WorkItems(Threads):
 
     def dynamic_bytes(self) -> str:
         return self.word(layout.S_DYNAMIC)
-
-    def _new_array(self, v: Any) -> str:
-        return self.array(self.e.memory_bytes(v.type))
 
     # -- operations in a loop over threads ----------------------------------------------------------
 
@@ -267,135 +224,7 @@ class WorkItems(Threads):
         """An operation whose operands all threads share."""
         self.e.op(op)
 
-    def flush(self) -> None:
-        """Write the loop over threads for what has gathered."""
-        ops, before, after = self.run, self.before, self.after
-        self.run, self.before, self.after = [], [], []
-        e, plan = self.e, self.plan
-        own = {o for op in ops for o in inside(op)}
-        keep = []
-        for op in ops:
-            for v in op.results:
-                if v not in plan.live or plan.chain(v) or all(u in own for u in plan.users.get(v, ())):
-                    continue
-                if v not in self.kept:
-                    self.kept[v] = self._new_array(v)
-                keep.append(v)
-        effect = any(not o.op.pure and not self._plain(o) for o in own)
-        if not (before or after or keep or effect):
-            return
-        needed = self._needed(ops, own, [v for v, _ in after if v is not None])
-
-        def body() -> None:
-            self._enter(needed)
-            for act in before:
-                act()
-            done: set[Any] = set()
-            for op in ops:
-                if e.dead:
-                    break
-                e.op(op)
-                if not e.dead:
-                    for v in op.results:
-                        if v in keep and v not in done:
-                            done.add(v)
-                            self.write(v, self.kept[v])
-            if not e.dead:
-                for _, act in after:
-                    act()
-
-        self.over_threads(ops, self.box(), body)
-
-    def _plain(self, op: Any) -> bool:
-        """Control of which nothing is left when the values that it gives are not used."""
-        return op.name in ("if", "loop", "yield") or op.name in ("break", "continue") and op.attrs["target"] not in (
-            self.states
-        )
-
-    def _needed(self, ops: list[Any], own: set[Any], more: list[Any]) -> list[Any]:
-        """Values from outside of a loop over threads that it needs for each."""
-        inner = {v for o in own for v in (*o.results, *(p for r in o.regions for p in r.params))}
-        used: dict[Any, None] = {}
-        for o in (o for op in ops for o in inside(op)):
-            for v in o.operands:
-                used[v] = None
-        for v in more:
-            used[v] = None
-        return [v for v in used if v not in inner and not (self.plan.scalar(v) and v in self.e.names)]
-
-    def _enter(self, needed: list[Any]) -> None:
-        """The head of a thread: whether it is there, and what it needs of its values."""
-        e = self.e
-        known: dict[Any, str] = {}
-        scope = self.scope
-        if scope.array is not None:
-            there = e.label("there")
-            flag = e.value(f"load i8, ptr {self.element(scope.array, 'i8', self.number())}, align 1")
-            e.line(f"br i1 {e.value(f'icmp ne i8 {flag}, 0')}, label %{there}, label %{self.latch}")
-            e.block(there)
-        for v in needed:
-            if v not in self.plan.live:
-                known[v] = "poison"
-            elif v in self.kept:
-                known[v] = self.read(v, self.kept[v])
-        for v in needed:
-            self.again(v, known)
-        e.names.update(known)
-
     # -- scopes -------------------------------------------------------------------------------------
-
-    def box(self, scope: Scope | None = None) -> list[str]:
-        e, box = self.e, (scope or self.scope).box
-        places = [e.value(f"getelementptr i64, ptr {box}, i64 {i}") for i in range(FULL)]
-        return [e.value(f"load i64, ptr {p}") for p in places]
-
-    def _set_box(self, box: str, words: list[str]) -> None:
-        e = self.e
-        for i, w in enumerate(words):
-            e.line(f"store i64 {w}, ptr {e.value(f'getelementptr i64, ptr {box}, i64 {i}')}")
-
-    def _copy_scope(self, key: Any = None) -> Scope:
-        """A scope inside of this one with the same threads, whose box can become smaller."""
-        box = self.e.alloca(8 * FULL, 8)
-        self._set_box(box, self.box())
-        return Scope(self.scope, box, self.scope.array, key=key)
-
-    def _give_array(self, scope: Scope) -> None:
-        """Let a scope have an array of its own, which says that all of the scope around are there."""
-        e = self.e
-        scope.array, scope.own_array = self.array(1), True
-        outer = scope.outer.array if scope.outer is not None else None
-        if outer is None:
-            e.line(f"call void @llvm.memset.p0.i64(ptr {scope.array}, i8 1, i64 {self.threads}, i1 false)")
-            e.declare(_MEMSET)
-        else:
-            e.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {scope.array}, ptr {outer}, i64 {self.threads}, i1 false)")
-            e.declare("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
-
-    def _anyone(self, scope: Scope) -> str:
-        """Whether a thread is in the scope, an i1."""
-        e = self.e
-        box = self.box(scope)
-        some = "true"
-        for axis in range(3):
-            some = e.value(f"and i1 {some}, {e.value(f'icmp slt i64 {box[2 * axis]}, {box[2 * axis + 1]}')}")
-        if scope.array is None:
-            return some
-        attributes = e.target.function_attributes(None)
-        name = e.module.helper("sapwood.anyone", lambda: _ANYONE.replace("ATTRIBUTES", attributes))
-        dx, dy = self.places["block_dim"][:2]
-        words = ", ".join(f"i64 {w}" for w in (dx, dy, *box))
-        found = e.value(f"call i1 @{name}(ptr {scope.array}, {words})")
-        return e.value(f"and i1 {some}, {found}")
-
-    def _go_on_if_anyone(self, scope: Scope) -> None:
-        """Go to the end of the scope if nobody is left in it."""
-        e = self.e
-        on = e.label("on")
-        some = self._anyone(scope)
-        e.line(f"br i1 {some}, label %{on}, label %{scope.end}")
-        scope.ends.append(e.current)
-        e.block(on)
 
     # -- leaving a loop for the block ---------------------------------------------------------------
 
@@ -405,7 +234,7 @@ class WorkItems(Threads):
             self._narrow(op)
         else:
             self.flush()
-        self._go_on_if_anyone(self.scope)
+        self.go_on_if_anyone(self.scope)
 
     def _narrow(self, op: Any) -> None:
         """Threads beyond a bound leave the loop of this scope."""
@@ -414,59 +243,12 @@ class WorkItems(Threads):
         assert leave is not None
         state = self.states[leave.attrs["target"]]
         self.flush()
-        stay, gone = self._parts(op.operands[0], not when)
+        stay, gone = self.parts(op.operands[0], not when)
         stores = [(v, state.results[r]) for r, v in zip(state.op.results, leave.operands, strict=True)
                   if r in state.results and self.kept.get(v) != state.results[r]]
         if stores:
-            self._keep_all(stores, gone)
-        self._set_box(self.scope.box, stay)
-
-    def _keep_all(self, stores: list[tuple[Any, str]], box: list[str]) -> None:
-        """Keep values for the threads of a box."""
-        needed = [v for v in dict.fromkeys(v for v, _ in stores) if not self._ready(v)]
-        e = self.e
-        some, after = e.label("gone"), e.label("stay")
-        there = "true"
-        for axis in range(3):
-            there = e.value(f"and i1 {there}, {e.value(f'icmp slt i64 {box[2 * axis]}, {box[2 * axis + 1]}')}")
-        e.line(f"br i1 {there}, label %{some}, label %{after}")
-        e.block(some)
-
-        def body() -> None:
-            self._enter(needed)
-            for v, array in stores:
-                self.write(v, array)
-
-        self.over_threads([], box, body)
-        e.line(f"br label %{after}")
-        e.block(after)
-
-    def _ready(self, v: Any) -> bool:
-        return self.plan.scalar(v) and v in self.e.names
-
-    def _parts(self, test: Any, holds: bool) -> tuple[list[str], list[str]]:
-        """The boxes of the threads of this scope for which a condition is `holds`, and of the others."""
-        e, plan = self.e, self.plan
-        bound, axis = plan.bound(test), plan.box_axis(test)
-        assert bound is not None and axis is not None
-        box = self.box()
-        first, last = box[2 * axis : 2 * axis + 2]
-        self.at = ["0", "0", "0"]
-        self.at[axis] = first
-        self.row = "0"
-        count = e.value(f"sub i64 {last}, {first}")
-        at_first, k = self.flip(bound, axis, count)
-        self.at, self.row = ["", "", ""], ""
-        middle = e.value(f"add i64 {first}, {k}")
-        if not holds:
-            at_first = e.value(f"xor i1 {at_first}, true")
-        parts = []
-        for low, high in (((first, middle), (middle, last)), ((middle, last), (first, middle))):
-            part = list(box)
-            part[2 * axis] = e.select("i1", at_first, "i64", low[0], high[0])
-            part[2 * axis + 1] = e.select("i1", at_first, "i64", low[1], high[1])
-            parts.append(part)
-        return parts[0], parts[1]
+            self.keep_all(stores, gone)
+        self.set_box(self.scope.box, stay)
 
     def _block_leave(self, op: Any) -> None:
         """All threads of this scope break or continue."""
@@ -477,13 +259,13 @@ class WorkItems(Threads):
         arrays = state.params if again else state.results
         stores = [(v, arrays[t]) for t, v in zip(targets, op.operands, strict=True)
                   if t in arrays and self.kept.get(v) != arrays[t]]
-        self._store_after(stores)
+        self.store_after(stores)
         direct = state.scope is self.scope
         if not direct:
             scope: Scope | None = self.scope
             while scope is not None:
                 if scope.own_array:
-                    self.after.append((None, lambda s=scope: self._clear(s)))
+                    self.after.append((None, lambda s=scope: self.clear(s)))
                 if scope is state.scope:
                     break
                 scope = scope.outer
@@ -500,18 +282,6 @@ class WorkItems(Threads):
     def _by_phi(self, v: Any) -> bool:
         return self.plan.scalar(v)
 
-    def _store_after(self, stores: list[tuple[Any, str]]) -> None:
-        """Keep values at the end of the loop over threads that comes next: all are read before one is written."""
-        if not stores:
-            return
-
-        def body() -> None:
-            for v, array in stores:
-                self.write(v, array)
-
-        self.after.append((stores[0][0], body))
-        self.after += [(v, _nothing) for v, _ in stores[1:]]
-
     # -- an `if` ------------------------------------------------------------------------------------
 
     def _if(self, op: Any) -> None:
@@ -524,7 +294,7 @@ class WorkItems(Threads):
         arrays = {}
         for r in op.results:
             if not self.plan.scalar(r) and r in self.plan.live:
-                arrays[r] = self.kept[r] = self._new_array(r)
+                arrays[r] = self.kept[r] = self.new_array(r)
         return arrays
 
     def _uniform_if(self, op: Any) -> None:
@@ -541,7 +311,7 @@ class WorkItems(Threads):
             if e.dead:
                 continue
             values = end.operands if end is not None else ()
-            self._store_after([(v, arrays[r]) for r, v in zip(op.results, values, strict=True) if r in arrays])
+            self.store_after([(v, arrays[r]) for r, v in zip(op.results, values, strict=True) if r in arrays])
             self.flush()
             scalars = [e.name(v) for r, v in zip(op.results, values, strict=True) if self.plan.scalar(r)]
             incoming.append((scalars, e.current))
@@ -558,22 +328,22 @@ class WorkItems(Threads):
         test = op.operands[0]
         trivial = [len(r.ops) == 1 and r.ops[0].name == "yield" for r in op.regions]
         if trivial[1]:  # all get what the others get, and then some get their own
-            self._store_after(self._yielded(op, arrays, 1))
+            self.store_after(self._yielded(op, arrays, 1))
         boxed = plan.box_axis(test) is not None
         scopes = []
         if boxed:
             self.flush()
-            parts = self._parts(test, True)
+            parts = self.parts(test, True)
             for part in parts:
-                scope = self._copy_scope()
-                self._set_box(scope.box, part)
+                scope = self.copy_scope()
+                self.set_box(scope.box, part)
                 scopes.append(scope)
         else:
             for _ in range(2 - trivial[1]):
-                scope = self._copy_scope()
+                scope = self.copy_scope()
                 scope.array, scope.own_array = self.array(1), True
                 e.line(f"call void @llvm.memset.p0.i64(ptr {scope.array}, i8 0, i64 {self.threads}, i1 false)")
-                e.declare(_MEMSET)
+                e.declare(MEMSET)
                 scopes.append(scope)
             self.after.append((test, lambda: self._enter_arrays(test, scopes)))
             self.flush()
@@ -583,17 +353,17 @@ class WorkItems(Threads):
                 continue
             scope.end = e.label("endside")
             self.scope = scope
-            self._go_on_if_anyone(scope)
+            self.go_on_if_anyone(scope)
             self.region(region)
             if not e.dead:
-                self._store_after(self._yielded(op, arrays, i))
+                self.store_after(self._yielded(op, arrays, i))
                 self.flush()
                 e.line(f"br label %{scope.end}")
             e.block(scope.end)
             assert scope.outer is not None
             self.scope = scope.outer
         if leaves:
-            self._go_on_if_anyone(self.scope)
+            self.go_on_if_anyone(self.scope)
 
     def _yielded(self, op: Any, arrays: dict[Any, str], side: int) -> list[tuple[Any, str]]:
         end = op.regions[side].ops[-1]
@@ -615,8 +385,8 @@ class WorkItems(Threads):
         rolled = [p for p in region.params if not plan.scalar(p) and plan.chain(p)]
         for p in region.params:
             if not plan.scalar(p) and p not in rolled and p in plan.live:
-                state.params[p] = self.kept[p] = self._new_array(p)
-        self._store_after([(v, state.params[p]) for p, v in zip(region.params, op.operands, strict=True)
+                state.params[p] = self.kept[p] = self.new_array(p)
+        self.store_after([(v, state.params[p]) for p, v in zip(region.params, op.operands, strict=True)
                            if p in state.params])
         for i, r in enumerate(op.results):
             if plan.scalar(r) or r not in plan.live:
@@ -626,16 +396,16 @@ class WorkItems(Threads):
             if only in state.params:  # where it ended stays in the parameter's memory
                 state.results[r] = self.kept[r] = state.params[only]
             else:
-                state.results[r] = self.kept[r] = self._new_array(r)
+                state.results[r] = self.kept[r] = self.new_array(r)
         self.flush()
         outer = self.scope
         exits = [found for b in plan.bounded if (found := plan.exit(b)) is not None]
         narrowed = any(o.attrs["target"] == key for o, _ in exits)
         masked = key in plan.masked
         if narrowed or masked:
-            self.scope = self._copy_scope(key)
+            self.scope = self.copy_scope(key)
             if masked:
-                self._give_array(self.scope)
+                self.give_array(self.scope)
         state.scope = self.scope
         end = self.scope.end
         if self.scope is not outer:
@@ -688,7 +458,7 @@ class WorkItems(Threads):
             e.join(results, [*state.exits, *poison])
             del self.states[key]
             if any(o.name in LEAVES and o.attrs.get("target") not in self._own(op) for o in inside(op)):
-                self._go_on_if_anyone(self.scope)
+                self.go_on_if_anyone(self.scope)
         else:
             del self.states[key]
         outer.end = end if inner is outer else outer.end
@@ -703,18 +473,15 @@ class WorkItems(Threads):
         """Threads leave their values in an array, in one loop; each takes one, in the next."""
         e = self.e
         offered, there = self.array(4), None
-        self._store_after([(op.operands[0], offered)])
+        self.store_after([(op.operands[0], offered)])
         if self.scope.outer is not None:  # not all of the block are here
             there = self.array(1)
-            e.declare(_MEMSET)
+            e.declare(MEMSET)
             e.line(f"call void @llvm.memset.p0.i64(ptr {there}, i8 0, i64 {self.threads}, i1 false)")
-            self.after.append((None, lambda: self._set(there, "1")))
+            self.after.append((None, lambda: self.mark(there, "1")))
         self.flush()
         self.offers[op] = (offered, there)
         self.run.append(op)
-
-    def _set(self, array: str, flag: str) -> None:
-        self.e.line(f"store i8 {flag}, ptr {self.element(array, 'i8', self.number())}, align 1")
 
     def _take(self, op: Any) -> None:
         e = self.e
@@ -735,53 +502,7 @@ class WorkItems(Threads):
         e.names[op.results[0]] = e.value(f"load {ty}, ptr {self.element(offered, ty, source)}, align 1")
 
 
-def _nothing() -> None:
-    """A value that is needed at the end of a loop over threads, and used by what comes before it there."""
-
-
 _PLAIN = {
     "atomic_add": "add", "atomic_sub": "sub", "atomic_and": "and", "atomic_or": "or", "atomic_xor": "xor",
     "atomic_min": "min", "atomic_max": "max", "atomic_exchange": "exchange",
 }  # fmt: skip
-_MEMSET = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
-_WORDS = "i64 %dx, i64 %dy, i64 %x, i64 %xs, i64 %y, i64 %ys, i64 %z, i64 %zs"
-_ANYONE = f"define internal i1 @sapwood.anyone(ptr %there, {_WORDS}) ATTRIBUTES {{" + """
-entry:
-  br label %planes
-planes:
-  %k = phi i64 [ %z, %entry ], [ %k.next, %plane.done ]
-  %k.more = icmp slt i64 %k, %zs
-  br i1 %k.more, label %rows, label %none
-rows:
-  %j = phi i64 [ %y, %planes ], [ %j.next, %row.none ]
-  %j.more = icmp slt i64 %j, %ys
-  br i1 %j.more, label %row, label %plane.done
-row:
-  %plane = mul i64 %dy, %k
-  %line = add i64 %plane, %j
-  %at = mul i64 %line, %dx
-  %p = getelementptr i8, ptr %there, i64 %at
-  br label %cells
-cells:
-  %i = phi i64 [ %x, %row ], [ %i.next, %cells ]
-  %any = phi i8 [ 0, %row ], [ %any.next, %cells ]
-  %q = getelementptr i8, ptr %p, i64 %i
-  %flag = load i8, ptr %q, align 1
-  %any.next = or i8 %any, %flag
-  %i.next = add nuw nsw i64 %i, 1
-  %i.more = icmp slt i64 %i.next, %xs
-  br i1 %i.more, label %cells, label %row.done
-row.done:
-  %found = icmp ne i8 %any.next, 0
-  br i1 %found, label %some, label %row.none
-row.none:
-  %j.next = add nuw nsw i64 %j, 1
-  br label %rows
-plane.done:
-  %k.next = add nuw nsw i64 %k, 1
-  br label %planes
-some:
-  ret i1 true
-none:
-  ret i1 false
-}"""
