@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
+import pytest
+
+BOTH = pytest.mark.parametrize("how", ["simt", "reference"])
+
+
+def runs(k: Any, how: str) -> Any:
+    """What launches a kernel, by the parameter of `BOTH`."""
+    return k.reference if how == "reference" else k
+
+
+def line_of(k: Any, text: str) -> int:
+    """The line of a kernel's source that has this text."""
+    lines, first = inspect.getsourcelines(k.__wrapped__)
+    return first + next(i for i, line in enumerate(lines) if text in line)
 
 
 def both(how: Any, options: Any, *args: Any) -> list[Any]:

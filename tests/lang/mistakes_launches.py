@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from mistakes import MISTAKES, call
 
-from sapwood import Tensor, f32, kernel
-from sapwood.gpu import dynamic_shared, map_shared, shared
+from sapwood import Tensor, f32, i32, kernel
+from sapwood.gpu import async_copy, dynamic_shared, map_shared, mbarrier, shared, wait_group
 
 X = np.zeros(4, np.float32)
 
@@ -22,6 +22,41 @@ def launched(k: Any) -> Any:
 def tiles(x: Tensor[f32, 1]) -> None:
     fixed, rest = shared(f32, 1000), dynamic_shared(f32)
     x[0] = fixed[0] + rest[0]
+
+
+@call(X, name="copy_of_twelve_bytes")
+@launched
+@kernel
+def twelve_bytes(x: Tensor[f32, 1]) -> None:
+    async_copy(shared(f32, 4).ptr, x.ptr, 3)
+
+
+@call(X, name="copy_to_global_memory")
+@launched
+@kernel
+def to_global(x: Tensor[f32, 1]) -> None:
+    async_copy(x.ptr, x.ptr + 1, 1)
+
+
+@call(X, name="copy_of_another_type")
+@launched
+@kernel
+def another_type(x: Tensor[f32, 1]) -> None:
+    async_copy(shared(i32, 4).ptr, x.ptr, 1)
+
+
+@call(X, name="wait_for_fewer_than_no_groups")
+@launched
+@kernel
+def fewer_groups(x: Tensor[f32, 1]) -> None:
+    wait_group(-1)
+
+
+@call(X, name="mbarrier_of_another_type")
+@launched
+@kernel
+def mbarrier_of_ints(x: Tensor[f32, 1]) -> None:
+    mbarrier.init(shared(i32, 2).ptr, 1)
 
 
 @call(X, name="map_shared_of_global_memory")

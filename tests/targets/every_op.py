@@ -33,6 +33,7 @@ from sapwood import (
     unroll,
 )
 from sapwood.gpu import (
+    async_copy,
     atomic_add,
     barrier,
     barrier_all,
@@ -41,19 +42,27 @@ from sapwood.gpu import (
     block_dim,
     block_idx,
     block_rank,
+    bulk_commit_group,
+    bulk_copy,
+    bulk_store,
+    bulk_wait_group,
     cluster_arrive,
     cluster_dim,
     cluster_idx,
     cluster_sync,
     cluster_wait,
+    commit_group,
     dynamic_shared,
+    fence_async,
     grid_dim,
     grid_sync,
     lane_id,
     map_shared,
+    mbarrier,
     named_barrier,
     shared,
     thread_idx,
+    wait_group,
     warp,
 )
 from sapwood.lang.ops.arith import ceil, copysign, floor, fma, round_even, select, sqrt, trunc
@@ -174,6 +183,39 @@ def barriers(out: Tensor[i32, 1], on: bool) -> None:
 
 
 @kernel
+def copies(out: Tensor[f32, 1], n: int) -> None:
+    tile = shared(f32, 16)
+    bars = shared(u64, 2)
+    mbarrier.init(bars.ptr, n)
+    for count in unroll((1, 2, 4)):
+        async_copy(tile.ptr + 4 * thread_idx.x, out.ptr, count)
+        async_copy(tile.ptr, out.ptr + n, count, n)
+    commit_group()
+    wait_group(1)
+    mbarrier.arrive(bars.ptr)
+    mbarrier.arrive_after_copies(bars.ptr + 1)
+    if mbarrier.test(bars.ptr, n):
+        mbarrier.wait(bars.ptr + 1, 0)
+    out[0] = tile[n]
+
+
+@kernel
+def bulk_copies(out: Tensor[f32, 1], n: int) -> None:
+    tile = shared(f32, 32)
+    bars = shared(u64, 2)
+    fence_async()
+    mbarrier.arrive(bars.ptr, 2)
+    mbarrier.arrive(map_shared(bars, n).ptr, n)
+    mbarrier.expect_tx(bars.ptr, 64)
+    mbarrier.arrive_expect_tx(bars.ptr, 4 * n)
+    bulk_copy(tile.ptr, out.ptr, n, bars.ptr)
+    mbarrier.wait(bars.ptr, n)
+    bulk_store(out.ptr + 4, tile.ptr, 16)
+    bulk_commit_group()
+    bulk_wait_group(1)
+
+
+@kernel
 def clusters(out: Tensor[i32, 1]) -> None:
     tile = shared(i32, 32)
     cluster_sync()
@@ -219,7 +261,10 @@ def array(dtype: Any) -> Array:
 def kernels(generation: int) -> list[tuple[str, Any, tuple[Any, ...]]]:
     out = [("bits", bits, (array(i32), array(f32))), ("memory", memory, (array(i64),))]
     out.append(("barriers", barriers, (array(i32), True)))
+    if generation >= 80:
+        out.append(("copies", copies, (array(f32), 1)))
     if generation >= 90:
+        out.append(("bulk_copies", bulk_copies, (array(f32), 1)))
         out.append(("clusters", clusters, (array(i32),)))
     out.append(("waits", waits, (array(i32),)))
     out.append(("warps", warps, (array(f32), array(i32), array(u32), 1, True, f16(0.5))))

@@ -11,8 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sapwood import SIMD, CompileError, Tensor, config, f16, f32, i16, i32, kernel
-from sapwood.gpu import atomic_add, barrier, block_dim, block_idx, cluster_sync, lane_id, shared, thread_idx, warp
+from sapwood import SIMD, CompileError, Tensor, config, f16, f32, i16, i32, kernel, u64
+from sapwood.gpu import (
+    atomic_add,
+    barrier,
+    block_dim,
+    block_idx,
+    cluster_sync,
+    lane_id,
+    mbarrier,
+    shared,
+    thread_idx,
+    warp,
+)
 from sapwood.lang.ops.arith import fma
 from sapwood.targets.base import get_target
 from sapwood.targets.nvptx.legality import LEGAL, SINCE, generation
@@ -144,6 +155,22 @@ def test_what_an_architecture_is_too_old_for_is_a_diagnostic():
     with pytest.raises(CompileError, match=r"X001.*cluster_arrive(.|\n)*clusters need sm_90 or newer, not sm_89"):
         clusters.inspect(np.zeros(4, np.int32), kind="ptx", target="nvptx:sm_89")
     assert "barrier.cluster.wait" in clusters.inspect(np.zeros(4, np.int32), kind="ptx", target="nvptx:sm_90")
+
+
+@kernel
+def two_arrivals(x: Tensor[i32, 1]) -> None:
+    bars = shared(u64, 1)
+    mbarrier.arrive(bars.ptr)
+    mbarrier.arrive(bars.ptr, 2)
+
+
+def test_copies_and_mbarriers_by_architecture():
+    x = np.zeros(4, np.int32)
+    with pytest.raises(CompileError, match=r"X001.*mbarrier_arrive(.|\n)*mbarriers need sm_80 or newer, not sm_75"):
+        two_arrivals.inspect(x, kind="ptx", target="nvptx:sm_75")
+    with pytest.raises(CompileError, match=r"arrive\(bars.ptr, 2\)(.|\n)*arrivals of more than one need sm_90"):
+        two_arrivals.inspect(x, kind="ptx", target="nvptx:sm_86")
+    assert "mbarrier.arrive.shared.b64 _, [" in two_arrivals.inspect(x, kind="ptx", target="nvptx:sm_90")
 
 
 @kernel

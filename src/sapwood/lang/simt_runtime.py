@@ -6,22 +6,32 @@ import ctypes
 import math
 import mmap
 import threading
+from functools import lru_cache, partial
 from typing import Any
 
 from sapwood.lang.launch import LaunchConfig, check_shared
 from sapwood.lang.loading.current_target import kernel_target
 from sapwood.lang.types import I64, Ptr
-from sapwood.runtime.jit import register_provider
+from sapwood.runtime.jit import LoadedObject, register_provider
 from sapwood.targets.base import Target
+from sapwood.targets.simt.copies import FUNCTIONS
 
 
 def install() -> None:
     """Register the symbol that kernels refer to; the scheduler is made on first use."""
+    for name in ("sapwood_simt_launch", *FUNCTIONS, *(f"sapwood_check_{name}" for name in CHECKS)):
+        register_provider(name, partial(_address, name))
+
+
+def _address(name: str) -> int:
+    return _library().address(name)
+
+
+@lru_cache(maxsize=1)
+def _library() -> LoadedObject:
     from sapwood.lang.loading.runtime_support import load_library
 
-    names = ("sapwood_simt_launch", *(f"sapwood_check_{name}" for name in CHECKS))
-    for name in names:
-        register_provider(name, lambda name=name: load_library("simt", _scheduler_text).address(name))
+    return load_library("simt", _scheduler_text)
 
 
 CHECKS = {"read": 7, "write": 7, "update": 7, "lanes": 9, "wrong": 5, "pause": 2, "acquire": 3, "release": 2}
@@ -32,18 +42,30 @@ def _scheduler_text(target: Target) -> str:
     from sapwood.lang.ir.ssa import Var
     from sapwood.lang.library import simt as scheduler
     from sapwood.lang.library import simt_check
+    from sapwood.lang.library import simt_copies as copies
     from sapwood.lang.loading.runtime_support import library_text
 
-    words = Ptr(I64)
+    words, copy_functions, wrappers = Ptr(I64), [], []
+    attributes = target.function_attributes(None)
+    for symbol, (name, count, has_result) in FUNCTIONS.items():
+        arguments = (Var(words), *(Var(I64) for _ in range(count - 1)))
+        copy_functions.append((getattr(copies, name), arguments, f"copies_{name}"))
+        params = ", ".join(["ptr %p0", *(f"i64 %p{i}" for i in range(1, count))])
+        result = "{i32, i1}" if has_result else "{i32}"
+        lines = [f"define {'i64' if has_result else 'void'} @{symbol}({params}) {attributes} {{"]
+        lines.append(f"  %r = call {result} @copies_{name}({params}, ptr null)")
+        if has_result:
+            lines += ["  %x = extractvalue {i32, i1} %r, 1", "  %y = zext i1 %x to i64"]
+        wrappers.append("\n".join([*lines, f"  ret {'i64 %y' if has_result else 'void'}", "}"]))
     text = library_text(target, (  # those first that others call: a function has the name that it gets first
+        *copy_functions,
         *((getattr(simt_check, name), (Var(words), *(Var(I64) for _ in range(n))), f"simt_check_{name}")
           for name, n in CHECKS.items()),
         (scheduler.run_slots, (Var(words), Var(I64)), "simt_run_slots"),
         (scheduler.launch, (Var(words), Var(words)), "simt_launch"),
     ))  # fmt: skip
-    attributes = target.function_attributes(None)
     checks = "".join(_check(name, n, attributes) for name, n in CHECKS.items())
-    return text + checks + f"""
+    return text + "\n".join(wrappers) + "\n" + checks + f"""
 define i32 @sapwood_simt_run_slots(ptr %context, i64 %worker, ptr %record) {attributes} {{
   %r = call {{i32, i32}} @simt_run_slots(ptr %context, i64 %worker, ptr %record)
   %s = extractvalue {{i32, i32}} %r, 1

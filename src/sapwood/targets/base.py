@@ -171,6 +171,57 @@ class ThreadCode:
         """The `ptr` to the place `p` (`ptr addrspace(3)`) in the block of the cluster that `rank` (an i64) names."""
         raise NotImplementedError
 
+    # Copies that run while the thread goes on, and mbarriers: lang/ops/gpu/copies.py and mbarrier.py. Pointers of
+    # shared memory are `ptr addrspace(3)`, others `ptr`; numbers are i64.
+
+    def async_copy(self, target: str, source: str, nbytes: int, read: str) -> None:
+        """Begin to copy `nbytes` (4, 8 or 16) from global to shared memory; beyond `read` of them are zeros."""
+        raise NotImplementedError
+
+    def commit(self) -> None:
+        raise NotImplementedError
+
+    def wait_copies(self, left: int) -> None:
+        raise NotImplementedError
+
+    def bulk_load(self, target: str, source: str, nbytes: str, bar: str) -> None:
+        raise NotImplementedError
+
+    def bulk_store(self, target: str, source: str, nbytes: str) -> None:
+        raise NotImplementedError
+
+    def bulk_commit(self) -> None:
+        raise NotImplementedError
+
+    def bulk_wait(self, left: int) -> None:
+        raise NotImplementedError
+
+    def fence_async(self) -> None:
+        raise NotImplementedError
+
+    def mbarrier_init(self, bar: str, count: str, shared: bool) -> None:
+        """`shared`: whether the pointer is one of shared memory, as it is but for other blocks' of the cluster."""
+        raise NotImplementedError
+
+    def mbarrier_arrive(self, bar: str, count: str, shared: bool) -> None:
+        raise NotImplementedError
+
+    def mbarrier_expect_tx(self, bar: str, nbytes: str, shared: bool) -> None:
+        raise NotImplementedError
+
+    def mbarrier_arrive_expect_tx(self, bar: str, nbytes: str, shared: bool) -> None:
+        raise NotImplementedError
+
+    def mbarrier_arrive_after_copies(self, bar: str) -> None:
+        raise NotImplementedError
+
+    def mbarrier_test(self, bar: str, parity: str) -> str:
+        """An i1."""
+        raise NotImplementedError
+
+    def mbarrier_wait(self, bar: str, parity: str, line: int) -> None:
+        raise NotImplementedError
+
     def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
         """The value of `x` (`i32` or `float`) in the lane that `n` (an i64) names: see lang/ops/gpu/warp.py."""
         raise NotImplementedError

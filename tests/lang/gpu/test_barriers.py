@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from gpu_oracle import both
+from gpu_oracle import BOTH, both, line_of, runs
 
 from sapwood import Tensor, config, f32, i32, kernel
 from sapwood.gpu import (
@@ -30,12 +30,6 @@ from sapwood.gpu import (
     thread_idx,
 )
 from sapwood.systems import atomic_add
-
-BOTH = pytest.mark.parametrize("how", ["simt", "reference"])
-
-
-def runs(k, how):
-    return k.reference if how == "reference" else k
 
 
 @kernel
@@ -133,13 +127,6 @@ def test_named_barriers_that_cannot_be(how):
         with pytest.raises(ValueError, match="counts whole warps"):
             runs(wrong_barrier, how)[1, 32](15, count)
     runs(wrong_barrier, how)[2, 96](15, 32)
-
-
-def line_of(k, text):
-    import inspect
-
-    lines, first = inspect.getsourcelines(k.__wrapped__)
-    return first + next(i for i, line in enumerate(lines) if text in line)
 
 
 @kernel

@@ -13,6 +13,7 @@ from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import i32, i64
 from sapwood.lang.function import fn
 from sapwood.lang.library import simt_check
+from sapwood.lang.library.simt_copies import clear_queues, finish_events, mbarrier_test
 from sapwood.lang.ops.atomics import atomic_add, atomic_cas, atomic_load
 from sapwood.lang.ops.system import call_address, call_native, symbol_address
 from sapwood.runtime.error_layout import CAUSE, CONTEXT
@@ -24,12 +25,14 @@ from sapwood.targets.simt.layout import (
     AT_BARRIER,
     AT_CLUSTER,
     AT_GRID,
+    AT_MBARRIER,
     AT_NAMED,
     AT_SHUFFLE,
     AT_VOTE,
     CHECK,
     CLUSTER,
     COME,
+    COPIES_AT,
     DEADLOCK,
     DIM,
     DONE,
@@ -60,6 +63,7 @@ from sapwood.targets.simt.layout import (
     S_CLUSTER,
     S_CLUSTER_DIM,
     S_COOPERATIVE,
+    S_COPIES,
     S_DIM,
     S_DYNAMIC,
     S_ELSEWHERE,
@@ -238,6 +242,10 @@ def open_others(slot: Ptr[i64]) -> bool:
             if slot[S_CHECK] != 0:
                 simt_check.acquire(slot, t, status[2 * threads + t] << 2, 1)
             moved = True
+        elif status[t] & KIND == AT_MBARRIER:
+            if mbarrier_test(Ptr[i64](status[2 * threads + t]), status[3 * threads + t]):
+                status[t] = READY
+                moved = True
     return moved
 
 
@@ -330,6 +338,17 @@ def diverged(context: Ptr[i64], slot: Ptr[i64]) -> bool:
 
 
 @fn(unchecked=True)
+def finish_copies(slots: Ptr[i64], stride: int, blocks: int) -> bool:
+    """Complete what an mbarrier counts of the copies that have been issued, the oldest of each thread."""
+    found = False
+    for m in range(blocks):
+        slot = slots + m * stride
+        if slot[S_COPIES] != 0 and finish_events(slot):
+            found = True
+    return found
+
+
+@fn(unchecked=True)
 def stuck(context: Ptr[i64], slots: Ptr[i64]) -> None:
     """Fill in the record of the first slot: two of the threads that are left, at different lines if there are such."""
     mask = (1 << 32) - 1
@@ -379,6 +398,8 @@ def begin_block(slot: Ptr[i64]) -> None:
     for i in range(16):
         slot[S_ARRIVED + i] = 0
         slot[S_PHASE + i] = 0
+    if slot[S_COPIES] != 0:
+        clear_queues(slot)
     slot[S_LIVE] = threads
     if slot[S_CHECK] != 0:
         x, y, z = slot[S_BLOCK], slot[S_BLOCK + 1], slot[S_BLOCK + 2]
@@ -420,6 +441,8 @@ def run_group(context: Ptr[i64], slots: Ptr[i64], group: int) -> bool:
         if open_barriers(context, slots):
             fruitless = 0
             continue
+        if finish_copies(slots, stride, members):
+            continue
         if ready == 0 or slots[S_CHECK] != 0 and fruitless >= IDLE_LIMIT:
             stuck(context, slots)
             if ready > 0:
@@ -449,6 +472,7 @@ def prepare(context: Ptr[i64], slot: Ptr[i64], base: int, member: int) -> None:
     slot[S_SHARED] = base + context[SHARED_AT]
     slot[S_FRAMES] = base + context[FRAMES_AT]
     slot[S_DYNAMIC] = context[DYNAMIC]
+    slot[S_COPIES] = base + context[COPIES_AT] if context[COPIES_AT] != 0 else 0
     slot[S_BYTES] = 8 * context[SLOT_WORDS]
     slot[S_COOPERATIVE] = i64(context[GROUPS] == 1)
     slot[S_FAILED] = NONE

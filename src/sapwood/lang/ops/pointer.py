@@ -48,14 +48,15 @@ class Pointer:
     def cast(self, elem: Type) -> Pointer:
         return Pointer(self.block, self.offset, elem)
 
-    def _check(self, size: int, what: str) -> None:
+    def check(self, size: int, what: str) -> None:
+        """Raise MemoryFault unless `size` bytes are here."""
         limit = self.block.size
         if limit is not None and not 0 <= self.offset <= limit - size:
             raise MemoryFault(f"{what} of {size} bytes at offset {self.offset} of a block of {limit} bytes")
 
     def load(self, ty: Leaf) -> Any:
         size = sizeof(ty)
-        self._check(size, "load")
+        self.check(size, "load")
         raw = ctypes.string_at(self.address, size)
         if isinstance(ty, Ptr | Ref):
             elem = ty.elem if isinstance(ty, Ptr) else I64
@@ -68,7 +69,7 @@ class Pointer:
 
     def store(self, ty: Leaf, value: Any) -> None:
         size = sizeof(ty)
-        self._check(size, "store")
+        self.check(size, "store")
         if isinstance(ty, Ptr | Ref):
             raw = value.address.to_bytes(8, "little")
         else:

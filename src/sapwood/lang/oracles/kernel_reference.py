@@ -16,6 +16,7 @@ from sapwood.lang.errors import Loc
 from sapwood.lang.ir.ssa import Op
 from sapwood.lang.launch import Deadlock, LaunchConfig, Shape, check_shared
 from sapwood.lang.ops.pointer import Block, Pointer
+from sapwood.lang.oracles.copy_reference import Copies
 from sapwood.lang.types import U8
 
 
@@ -83,6 +84,7 @@ class KernelThread:
         self.vote: bool | None = None  # at a barrier that counts
         self.votes: list[bool] = []
         self.come = ""  # to the barrier of the cluster: "come", then "open"
+        self.copies = Copies()
         self.done = False
         self.error: BaseException | None = None
         self.offered = 0
@@ -125,6 +127,10 @@ class KernelThread:
         if self.come != "open":
             self._wait(("cluster", None, line))
         self.come = ""
+
+    def wait_mbarrier(self, bar: Pointer, parity: int, line: int) -> None:
+        if not self.copies.test(bar, parity):
+            self._wait(("mbarrier", (bar, parity), line))
 
     def wait(self, what: str, line: int) -> None:
         self._wait((what, None, line))
@@ -225,7 +231,10 @@ def _run_group(blocks: list[_RunningBlock]) -> None:
             for block in blocks:
                 for warp in block.warps:
                     _run_warp(block.state, warp)
-            if not _open_barriers(blocks) and not any(t.waits_for("turn") for block in blocks for t in block.live):
+            if _open_barriers(blocks):
+                continue
+            events = [t.copies.finish_event() for block in blocks for t in block.threads]  # one of each thread
+            if not any(events) and not any(t.waits_for("turn") for block in blocks for t in block.live):
                 _stuck(blocks)
     finally:
         for block in blocks:
@@ -244,6 +253,7 @@ def _open_barriers(blocks: list[_RunningBlock]) -> bool:
                 t.votes = votes
             going += live
         going += [t for t in live if t.waits_for("named") and _has_opened(t)]
+        going += [t for t in live if t.waits_for("mbarrier") and _is_complete(t)]
     for block in blocks:
         if block.state.rank == 0:
             members = [t for b in blocks if b.state.cluster is block.state.cluster for t in b.live]
@@ -263,6 +273,11 @@ def _has_opened(t: KernelThread) -> bool:
     assert t.waits is not None
     number, phase = t.waits[1]
     return t.block.phase[number] != phase
+
+
+def _is_complete(t: KernelThread) -> bool:
+    assert t.waits is not None
+    return t.copies.test(*t.waits[1])
 
 
 def _stuck(blocks: list[_RunningBlock]) -> None:

@@ -3,7 +3,7 @@
 A loop may go on until another thread has written something: a flag, a lock, a ticket. On a GPU the other one runs
 meanwhile; where threads take turns (simt, the evaluator), it must get its turn. So the operation `give_way` goes in
 front of each access by which a loop can learn what others did: an atomic operation whose result is used, a volatile
-load.
+load, a test of an mbarrier.
 """
 
 from __future__ import annotations
@@ -33,4 +33,4 @@ def _region(region: Region, repeated: bool, used: set[Var]) -> None:
 def _learns(op: Op, used: set[Var]) -> bool:
     if op.name == "load":
         return bool(op.attrs.get("volatile"))
-    return op.name.startswith("atomic_") and any(v in used for v in op.results)
+    return op.name.startswith(("atomic_", "mbarrier_test")) and any(v in used for v in op.results)

@@ -12,7 +12,7 @@ from sapwood.lang.ir.ssa import Function, Op, Program, Region, Var
 from sapwood.lang.types import Bytes, Object, Ptr, Ref, Str
 
 ATOMICS = tuple(f"atomic_{n}" for n in ("add", "sub", "and", "or", "xor", "min", "max", "exchange", "cas", "store"))
-STORES = frozenset({"store", *ATOMICS})
+STORES = frozenset({"store", "bulk_store_issue", *ATOMICS})
 
 
 @dataclass

@@ -44,6 +44,12 @@ _MEMORY = "pointer_add pointer_sub address pointer_at stack_storage shared_stora
 _CONTROL = "yield break continue return raise raise_if if loop"
 _KERNEL = "thread_idx block_idx block_dim grid_dim lane_id barrier warp_shuffle give_way"
 _SYNC = "barrier_vote named_barrier_arrive named_barrier_sync is_cooperative grid_sync"
+_COPIES = "copy_issue commit_group wait_group"
+_MBARRIERS = "mbarrier_init mbarrier_arrive mbarrier_arrive_after_copies mbarrier_test mbarrier_wait"
+_BULK = (
+    "bulk_load bulk_store_issue bulk_commit_group bulk_wait_group fence_async mbarrier_expect_tx "
+    "mbarrier_arrive_expect_tx"
+)
 _CLUSTERS = "cluster_idx cluster_dim block_rank cluster_arrive cluster_wait map_pointer"
 _ATOMICS = (
     "atomic_add atomic_sub atomic_and atomic_or atomic_xor atomic_min atomic_max atomic_exchange atomic_cas "
@@ -59,11 +65,16 @@ LEGAL: dict[str, Rule] = {
     **dict.fromkeys(_KERNEL.split(), _always),
     **dict.fromkeys(_ATOMICS.split(), _atomic),
     **dict.fromkeys(_SYNC.split(), _always),
-    **dict.fromkeys(_CLUSTERS.split(), _always),
+    **dict.fromkeys(f"{_CLUSTERS} {_COPIES} {_MBARRIERS} {_BULK}".split(), _always),
 }
 
 # operation -> (the oldest architecture that has it, what it is part of)
-SINCE: dict[str, tuple[int, str]] = dict.fromkeys(_CLUSTERS.split(), (90, "clusters"))
+SINCE: dict[str, tuple[int, str]] = {
+    **dict.fromkeys(_CLUSTERS.split(), (90, "clusters")),
+    **dict.fromkeys(_COPIES.split(), (80, "asynchronous copies")),
+    **dict.fromkeys(_MBARRIERS.split(), (80, "mbarriers")),
+    **dict.fromkeys(_BULK.split(), (90, "bulk copies and mbarriers that count bytes")),
+}
 
 
 def generation(cpu: str) -> int:
@@ -74,6 +85,8 @@ def generation(cpu: str) -> int:
 def illegal(op: Any, cpu: str) -> str | None:
     """Why an operation is not available on an architecture, or None."""
     since, what = SINCE.get(op.name, (0, ""))
+    if op.name == "mbarrier_arrive" and not op.attrs["one"]:
+        since, what = 90, "arrivals of more than one"
     if generation(cpu) < since:
         return f"{what} need sm_{since} or newer, not {cpu}; a target like nvptx:sm_{since} has them, and simt"
     vector = next((t for t in _types(op) if t.startswith(("SIMD", "Tile"))), None)

@@ -5,7 +5,7 @@ Source: LLVM's "User Guide for NVPTX Back-end"; PTX ISA for what the instruction
 
 from __future__ import annotations
 
-from sapwood.targets.base import ThreadCode
+from sapwood.targets.nvptx.copies import CopyCode
 
 _REGISTERS = {
     "thread_idx": "tid", "block_idx": "ctaid", "block_dim": "ntid", "grid_dim": "nctaid",
@@ -15,7 +15,7 @@ _VOTES = {"count": "popc", "all": "and", "any": "or"}
 _MODES = {"idx": ("idx", 31), "up": ("up", 0), "down": ("down", 31), "xor": ("bfly", 31)}  # and the clamp
 
 
-class PtxThread(ThreadCode):
+class PtxThread(CopyCode):
     """One thread of the hardware. A raise is a trap: the driver reports it, without the text."""
 
     def end(self, name: str, params: list[str]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sapwood.targets.base import Target, ThreadCode
-from sapwood.targets.nvptx.legality import illegal
+from sapwood.targets.nvptx.legality import generation, illegal
 
 TRIPLE = "nvptx64-nvidia-cuda"
 DATA_LAYOUT = "e-p6:32:32-i64:64-i128:128-i256:256-v16:16-v32:32-n16:32:64"
@@ -16,10 +16,10 @@ SHARED_BYTES = 48 * 1024  # static; more has to be asked for at the launch
 # architecture -> the oldest PTX version that knows it (PTX ISA, "Release Notes"), so that old drivers take it
 ARCHITECTURES = {
     "sm_75": "ptx63",
-    "sm_80": "ptx70",
+    "sm_80": "ptx71",  # the first that tests an mbarrier by its parity
     "sm_86": "ptx71",
     "sm_89": "ptx78",
-    "sm_90": "ptx78",
+    "sm_90": "ptx80",  # the first with bulk copies
     "sm_90a": "ptx80",
     "sm_100": "ptx86",
     "sm_100a": "ptx86",
@@ -46,6 +46,11 @@ class NvptxTarget(Target):
 
     def has(self, feature: str) -> bool:
         return feature in self.features or feature in INSTRUCTIONS
+
+    @property
+    def generation(self) -> int:
+        """The number of the architecture: 90 of sm_90a."""
+        return generation(self.cpu)
 
     def function_attributes(self, function: Any) -> str:
         return f'nounwind "target-cpu"="{self.cpu}" "target-features"="{self.feature_string}"'

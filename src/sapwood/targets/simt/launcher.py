@@ -44,6 +44,7 @@ class Parts:
 
     arrays: list[int] | None
     coroutines: bool
+    copies: bool = False  # whether the coroutines have queues of copies
 
 
 def add_launcher(
@@ -95,7 +96,9 @@ def _launcher(
         "  %more = add i64 %dynamic, 63",
         "  %dynamic.words = and i64 %more, -64",
         "  %dynamic.at = add i64 %shared.at, %dynamic.words",
-        f"  %frames.at = add i64 %dynamic.at, {layout.align(shared)}",
+        f"  %copies.at = add i64 %dynamic.at, {layout.align(shared)}",
+        f"  %queues = mul i64 %threads, {_queue_bytes(parts)}",
+        "  %frames.at = add i64 %copies.at, %queues",
         f"  %bytes = call i64 @{name}.slot(i64 %threads, i64 %dynamic)",
         "  %words = lshr i64 %bytes, 3",
     ]
@@ -121,6 +124,7 @@ def _launcher(
         layout.GROUPS: "%groups",
         layout.GROUP: "%group",
         layout.DYNAMIC: "%dynamic",
+        layout.COPIES_AT: "%copies.at" if parts.copies else "0",
         layout.SHARED_AT: "%shared.at",
         layout.FRAMES_AT: "%frames.at",
         **{layout.GRID + i: f"%grid.{a}" for i, a in enumerate("xyz")},
@@ -142,6 +146,10 @@ def _launcher(
         "}",
     ]
     module.functions.append("\n".join(lines))
+
+
+def _queue_bytes(parts: Parts) -> int:
+    return 8 * layout.Q_WORDS if parts.copies else 0
 
 
 def _descriptor(module: Any, mistake: dict[str, Any]) -> str:
@@ -190,8 +198,9 @@ def _slot(module: Any, name: str, attributes: str, shared: int, parts: Parts) ->
     if parts.coroutines:
         lines += [
             f"  %frame = call i64 @{name}.frame()",
-            "  %frames = mul i64 %frame, %threads",
-            f"  %with.frames = add i64 {last}, %frames",
+            f"  %one = add i64 %frame, {_queue_bytes(parts)}",
+            "  %all = mul i64 %one, %threads",
+            f"  %with.frames = add i64 {last}, %all",
         ]
         last = "%with.frames"
     for i, nbytes in enumerate(parts.arrays or ()):

@@ -33,7 +33,8 @@ STUCK = 23  # the descriptor for threads that wait at two places
 ALL_STUCK = 24  # ... at one place
 WHOLE = 25  # address of whole(slot, 0) -> i64, which runs a block and gives 1 if a thread failed; or 0
 CHECK = 26  # address of a word for each block of a group, its S_CHECK; 0 where nothing is checked
-CONTEXT_WORDS = 27
+COPIES_AT = 27  # where queues of copies begin in a slot, in bytes, or 0
+CONTEXT_WORDS = 28
 
 # what comes before the arguments of a kernel's launcher, each an i64
 LAUNCH = (
@@ -61,6 +62,7 @@ S_BARRIER = 32  # threads that wait at the barrier of the block
 S_ELSEWHERE = 33  # threads that wait for what is not of their warp, and not at that barrier
 S_BYTES = 34  # of a slot: the next block of the group is so far away
 S_COOPERATIVE = 35  # whether all blocks of the grid are in the group
+S_COPIES = 36  # address of the queues of copies, or 0
 S_CHECK = 38  # address of what checked launches note of the block (checked_layout.py); 0 in others
 S_STEPS = 39  # rounds of loops that its threads may go before Python is asked whether to go on
 S_ARRIVED = 40  # at each named barrier, 16 words
@@ -81,6 +83,7 @@ AT_VOTE = 16  # a barrier of the block that counts
 AT_NAMED = 17  # offered: which one, source: its phase
 AT_CLUSTER = 18
 AT_GRID = 19
+AT_MBARRIER = 20  # offered: its address, source: the parity
 KIND = 255
 LINE_AT = 8
 SITE_AT = 40
@@ -90,6 +93,24 @@ STATUS, OFFERED = 0, 2  # numbers of arrays
 ARRAYS = 7
 FLAG = 6  # the array of what a thread has come to: of the barrier of the cluster
 COME, OPEN = 1, 2
+
+# -- the queue of a thread for copies and arrivals that are not complete (library/simt_copies.py), in words
+Q_COUNT = 0  # of entries
+Q_GROUP = 1  # the number of the group of copies that is not closed
+Q_BULK_GROUP = 2
+Q_ENTRIES = 4
+Q_ENTRY = 7  # words: kind, group, target, source, bytes to write, bytes to read, mbarrier
+Q_CAPACITY = 40
+Q_WORDS = 288
+COPY, BULK_LOAD, BULK_STORE, ARRIVE = 0, 1, 2, 3
+
+# -- an mbarrier: the first bits of its fields
+M_PENDING = 0  # arrivals that are missing
+M_EXPECTED = 20  # arrivals of a phase
+M_TX = 40  # bytes that are missing, plus M_TX_ZERO
+M_PHASE = 63
+M_COUNT = (1 << 20) - 1
+M_TX_ZERO = 1 << 21
 
 
 def align(nbytes: int, to: int = 64) -> int:

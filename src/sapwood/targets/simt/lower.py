@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sapwood.targets.base import ThreadCode
 from sapwood.targets.simt import layout
+from sapwood.targets.simt.copies import CopyCode
 from sapwood.targets.simt.launcher import Parts, add_launcher
 
 _INTRINSICS = (
@@ -30,7 +30,7 @@ PLACES = {
 DYNAMIC_AT = "<dynamic shared memory>"  # stands for a number that is known when all shared memory is
 
 
-class Coroutine(ThreadCode):
+class Coroutine(CopyCode):
     """A thread as a coroutine. It gives up control in `_suspend` only."""
 
     records_errors = True
@@ -40,6 +40,7 @@ class Coroutine(ThreadCode):
         self.alone = alone  # whether no other code adds the launcher
         self.shared_bytes = 0
         self.sites = 0
+        self.copies = False  # whether it has queues of copies
 
     def begin(self) -> None:
         """Begin the coroutine; name what the body may ask for (LLVM drops what it does not)."""
@@ -87,7 +88,7 @@ class Coroutine(ThreadCode):
         e.lines[:] = [line.replace(DYNAMIC_AT, str(layout.align(self.shared_bytes))) for line in e.lines]
         e.finish(head, f"presplitcoroutine {attributes}")
         if self.alone:
-            add_launcher(e.module, name, attributes, params, self.shared_bytes, Parts(None, True))
+            add_launcher(e.module, name, attributes, params, self.shared_bytes, Parts(None, True, self.copies))
 
     def word(self, index: int) -> str:
         """A word of the slot's header."""

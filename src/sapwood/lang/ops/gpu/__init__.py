@@ -18,12 +18,24 @@ from sapwood.lang.ops.gpu.cluster import (
     cluster_wait,
     map_shared,
 )
+from sapwood.lang.ops.gpu.copies import (
+    async_copy,
+    bulk_commit_group,
+    bulk_copy,
+    bulk_store,
+    bulk_wait_group,
+    commit_group,
+    fence_async,
+    wait_group,
+)
+from sapwood.lang.ops.gpu.mbarrier import mbarrier
 from sapwood.lang.ops.gpu.place import block_dim, block_idx, grid_dim, lane_id, thread_idx
 from sapwood.lang.ops.gpu.shared import dynamic_shared, shared
 from sapwood.lang.ops.gpu.sync import barrier, barrier_all, barrier_any, barrier_count, grid_sync
 from sapwood.lang.ops.gpu.warp import warp
 
 __all__ = [
+    "async_copy",
     "barrier",
     "barrier_all",
     "barrier_any",
@@ -31,17 +43,25 @@ __all__ = [
     "block_dim",
     "block_idx",
     "block_rank",
+    "bulk_commit_group",
+    "bulk_copy",
+    "bulk_store",
+    "bulk_wait_group",
     "cluster_arrive",
     "cluster_dim",
     "cluster_idx",
     "cluster_sync",
     "cluster_wait",
+    "commit_group",
     "dynamic_shared",
+    "fence_async",
     "grid_dim",
     "grid_sync",
     "lane_id",
     "map_shared",
+    "mbarrier",
     "shared",
     "thread_idx",
+    "wait_group",
     "warp",
 ]
