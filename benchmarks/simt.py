@@ -13,8 +13,21 @@ from functools import partial
 
 import numpy as np
 
-from sapwood import Tensor, f32, fn, kernel
-from sapwood.gpu import barrier, block_dim, block_idx, grid_dim, thread_idx, warp
+from sapwood import Tensor, f32, fn, kernel, u64
+from sapwood.gpu import (
+    async_copy,
+    barrier,
+    block_dim,
+    block_idx,
+    commit_group,
+    grid_dim,
+    mbarrier,
+    named_barrier,
+    shared,
+    thread_idx,
+    wait_group,
+    warp,
+)
 
 SWITCHES = 1_000_000
 
@@ -42,6 +55,33 @@ def shuffles(out: Tensor[f32, 1], n: int) -> None:
     out[thread_idx.x] = x
 
 
+@kernel
+def named(out: Tensor[f32, 1], n: int) -> None:
+    for _ in range(n):
+        named_barrier(1, block_dim.x).sync()
+
+
+@kernel
+def phases(out: Tensor[f32, 1], n: int) -> None:
+    bar = shared(u64, 1)
+    if thread_idx.x == 0:
+        mbarrier.init(bar.ptr, block_dim.x)
+    barrier()
+    for k in range(n):
+        mbarrier.arrive(bar.ptr)
+        mbarrier.wait(bar.ptr, k % 2)
+
+
+@kernel
+def copies(out: Tensor[f32, 1], n: int) -> None:
+    tile = shared(f32, 1024)
+    t = thread_idx.x
+    for _ in range(n):
+        async_copy(tile.ptr + t, out.ptr + t, 1)
+        commit_group()
+        wait_group(1)
+
+
 @kernel(unchecked=True)
 def scale_kernel(x: Tensor[f32, 1], a: f32) -> None:
     for i in range(block_idx.x * block_dim.x + thread_idx.x, x.size, grid_dim.x * block_dim.x):
@@ -52,6 +92,15 @@ def scale_kernel(x: Tensor[f32, 1], a: f32) -> None:
 def scale_loop(x: Tensor[f32, 1], a: f32) -> None:
     for i in range(x.size):
         x[i] = x[i] * a + f32(1)
+
+
+KERNELS = {
+    "barrier": barriers,
+    "shuffle": shuffles,
+    "named barrier": named,
+    "phase of an mbarrier": phases,
+    "copy of 4 bytes": copies,
+}
 
 
 def best(run: Callable[[], object], repeats: int = 9) -> float:
@@ -69,7 +118,7 @@ def measure() -> dict[str, float]:
     out = np.zeros(1024, np.float32)
     found: dict[str, float] = {}
     for block in (32, 256, 1024):
-        for name, k in (("barrier", barriers), ("shuffle", shuffles)):
+        for name, k in KERNELS.items():
             run = partial(k[1, block], out, SWITCHES // block)
             found[f"ns a {name} and thread, blocks of {block}"] = best(run) / SWITCHES * 1e9
     found["us a launch of one thread"] = best(lambda: [empty[1, 1]() for _ in range(100)]) / 100 * 1e6

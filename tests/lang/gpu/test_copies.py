@@ -27,6 +27,7 @@ from sapwood.gpu import (
     shared,
     thread_idx,
     wait_group,
+    warp,
 )
 
 # -- copies of a thread ------------------------------------------------------------------------------
@@ -209,6 +210,30 @@ def test_arrivals_after_copies(rows):
     x = np.random.default_rng(rows).integers(-9, 9, (rows, 32)).astype(np.float32)
     out, _ = both(copies_that_arrive.__getitem__, (1, 64), np.full(32, np.nan, np.float32), x)
     assert out.tolist() == x[:, ::-1].sum(axis=0).tolist()
+
+
+@kernel
+def one_lane_waits(out: Tensor[i32, 1], x: Tensor[i32, 1]) -> None:
+    """Lane 0 of the first warp waits for the second, the others for lane 0 at a shuffle."""
+    bar, box = shared(u64, 1), shared(i32, 1)
+    t = thread_idx.x
+    if t == 0:
+        mbarrier.init(bar.ptr, 32)
+    barrier()
+    value = i32(0)
+    if t >= 32:
+        if t == 32:
+            box[0] = x[0]
+        mbarrier.arrive(bar.ptr)
+    elif t == 0:
+        mbarrier.wait(bar.ptr, 0)
+        value = box[0]
+    out[t] = warp.shuffle(value, 0)
+
+
+def test_a_lane_waits_for_another_warp_while_its_own_waits_for_it():
+    out, _ = both(one_lane_waits.__getitem__, (1, 64), np.full(64, -1, np.int32), np.array([7], np.int32))
+    assert out.tolist() == [7] * 32 + [0] * 32
 
 
 @kernel

@@ -176,17 +176,22 @@ def run_warp(context: Ptr[i64], slot: Ptr[i64], first: int, last: int) -> bool:
                 elsewhere += 1
             elif kind == AT_SHUFFLE and waiting < 0:
                 waiting = t
-        if waiting < 0 or ready > 0:
+        other = -1
+        if waiting >= 0:
+            for t in range(first, last):
+                if other < 0 and status[t] != status[waiting] and status[t] != DONE:
+                    other = t
+        if waiting >= 0 and other < 0:
+            shuffle(slot, first, last, waiting)
+            continue
+        if waiting < 0 or ready > 0 or elsewhere > 0:  # who is elsewhere may come yet
             slot[S_LIVE] += left
             slot[S_READY] += ready
             slot[S_BARRIER] += at_barrier
             slot[S_ELSEWHERE] += elsewhere
             return True
-        for t in range(first, last):
-            if status[t] != status[waiting] and status[t] != DONE:
-                deadlock(context, slot, waiting, t)
-                return False
-        shuffle(slot, first, last, waiting)
+        deadlock(context, slot, waiting, other)
+        return False
 
 
 @fn(unchecked=True)

@@ -19,6 +19,9 @@ from sapwood.lang.ops.pointer import Block, Pointer
 from sapwood.lang.oracles.copy_reference import Copies
 from sapwood.lang.types import U8
 
+# what a thread may wait for while the rest of its warp waits for it
+COMING = ("turn", "named", "mbarrier", "cluster", "grid")
+
 
 class _Abandoned(BaseException):
     """Ends a thread whose block has failed."""
@@ -300,17 +303,20 @@ def _run_warp(block: BlockState, warp: list[KernelThread]) -> None:
                 t.resume()
         left = [t for t in warp if not t.done]
         waiting = next((t for t in left if t.waits_for("shuffle")), None)
-        if waiting is None or any(t.waits_for("turn") for t in left):
+        if waiting is None:
             return
         assert waiting.waits is not None
-        for t in left:
-            assert t.waits is not None
-            if t.waits[:2] != waiting.waits[:2]:
-                raise Deadlock(
-                    f"deadlock in block {block.number}: thread {waiting.number} waits at the warp operation of "
-                    f"line {waiting.waits[2]}, but thread {t.number} of its warp waits at line {t.waits[2]}"
-                )
-        offered = {t.number: t.offered for t in left}
-        for t in left:
-            t.result = offered.get(t.source, t.offered)
-            t.waits = None
+        other = next((t for t in left if t.waits is not None and t.waits[:2] != waiting.waits[:2]), None)
+        if other is None:
+            offered = {t.number: t.offered for t in left}
+            for t in left:
+                t.result = offered.get(t.source, t.offered)
+                t.waits = None
+        elif any(t.waits_for(what) for t in left for what in COMING):
+            return
+        else:
+            assert other.waits is not None
+            raise Deadlock(
+                f"deadlock in block {block.number}: thread {waiting.number} waits at the warp operation of "
+                f"line {waiting.waits[2]}, but thread {other.number} of its warp waits at line {other.waits[2]}"
+            )

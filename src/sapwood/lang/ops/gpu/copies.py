@@ -13,7 +13,6 @@ from sapwood.lang.errors import BadOperand
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import Operation, operation
-from sapwood.lang.ops.memory import address
 from sapwood.lang.types import BOOL, I64, Ptr, Scalar
 from sapwood.lang.values import Known, Value, describe
 
@@ -43,6 +42,8 @@ def _ends(b: Any, target: Value, source: Value, function: str, to_shared: bool) 
 
 def _aligned(b: Any, function: str, nbytes: int, *pointers: Var) -> None:
     """Raise ValueError for an address that is not a multiple of `nbytes`, unless unchecked."""
+    from sapwood.lang.ops.memory import address
+
     if b.unchecked:
         return
     bits = b.index(0)
