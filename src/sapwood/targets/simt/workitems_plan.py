@@ -13,7 +13,7 @@ from typing import Any
 AXES = 3
 KNOWN = frozenset({
     "thread_idx", "block_idx", "block_dim", "grid_dim", "cluster_idx", "cluster_dim", "lane_id", "shared_storage",
-    "dynamic_storage", "dynamic_bytes", "barrier", "warp_shuffle", "give_way",
+    "dynamic_storage", "dynamic_bytes", "barrier", "warp_shuffle",
 })  # fmt: skip
 CHEAP = frozenset({
     "constant", "thread_idx", "lane_id", "add", "sub", "mul", "and", "or", "xor", "shl", "shr", "neg", "compare",
@@ -103,6 +103,8 @@ class Plan:
             at = f"line {op.loc.line}"
             if op.name == "return" and op is not self.function.body.ops[-1]:
                 return f"{at}: threads return in the middle"
+            if op.name == "give_way":
+                return f"{at}: the loop may wait for what another thread writes"
             if op.op.space == "kernel" and op.name not in KNOWN:
                 return f"{at}: {op.name} has no work-item form"
             if any(type(v.type).__name__ in ("Ref", "Tile") for v in (*op.operands, *op.results)):
@@ -112,26 +114,7 @@ class Plan:
                 if level > (0 if op.name == "barrier" else 1):
                     who = "block" if op.name == "barrier" else "warp"
                     return f"{at}: not all threads of the {who} come to this {op.name} together"
-            if op.name == "loop" and not op.attrs.get("once") and self._spins(op):
-                return f"{at}: the loop may wait for what another thread writes"
         return None
-
-    def _spins(self, loop: Any) -> bool:
-        """Whether a loop goes on or ends by what an atomic operation in it found."""
-        found: set[Any] = set()
-        for _ in range(2):
-            for op in loop.regions[0].walk():
-                if op.name.startswith("atomic_") or op.attrs.get("volatile") or any(v in found for v in op.operands):
-                    found.update(op.results)
-                    if op.name == "if" and any(o.name in LEAVES for o in inside(op)):
-                        return True
-                    if op.name in ("break", "continue"):
-                        target = self.loops[op.attrs["target"]]
-                        found.update(
-                            p for p, v in zip(target.regions[0].params, op.operands, strict=True)
-                            if op.name == "continue" and v in found
-                        )
-        return False
 
     # -- indices ------------------------------------------------------------------------------------
 
