@@ -518,13 +518,14 @@ def kernel(python: Any = None, /, *, unchecked: bool = False) -> Any:
 
     grid (blocks) and block (threads of each) are positive ints or tuples of up to three, x first. Arguments
     are as for @fn; the function returns nothing. A block has at most 1024 threads. Without a GPU the target
-    simt runs kernels on the CPU; `k.reference[grid, block](...)` runs them in the evaluator. What a kernel may
-    use beyond @fn is in `sapwood.gpu`. Each thread has its own copy of a mutable struct.
+    simt runs kernels on the CPU; `k.reference[grid, block](...)` runs them in the evaluator. `k.launch(...)` can say
+    more: dynamic shared memory, clusters, a grid that runs together. What a kernel may use beyond @fn is in
+    `sapwood.gpu`. Each thread has its own copy of a mutable struct.
 
     unchecked: leave out bounds and zero checks, as in @fn (on a GPU a check that fails ends the kernel).
 
-    Raises CompileError as @fn does; LaunchMistake (a ValueError) for a grid that cannot be; Deadlock when the
-    threads of a warp wait for each other; and what the kernel raises, of the first block that does.
+    Raises CompileError as @fn does; LaunchMistake (a ValueError) for a grid that cannot be; Deadlock when
+    threads wait for each other for ever; and what the kernel raises, of the first block that does.
     """
     options = Options(unchecked=unchecked, kernel=True)
     if python is not None:

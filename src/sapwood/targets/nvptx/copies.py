@@ -91,7 +91,9 @@ class CopyCode(ThreadCode):
         self.e.call("llvm.nvvm.cp.async.mbarrier.arrive.noinc.shared", "void", [(SHARED, bar)])
 
     def _complete(self, how: str, bar: str, parity: str) -> str:
-        text = f"{{ .reg .pred p; mbarrier.{how}.parity.shared.b64 p, [$1], $2; selp.b32 $0, 1, 0, p; }}"
+        # arrivals may have come from other blocks of the cluster
+        form = "acquire.cluster.shared::cta" if self.e.target.generation >= 90 else "shared"
+        text = f"{{ .reg .pred p; mbarrier.{how}.parity.{form}.b64 p, [$1], $2; selp.b32 $0, 1, 0, p; }}"
         low = self.e.value(f"and i32 {self._word(parity)}, 1")
         said = self._asm(text, ("i64", self._address(bar)), ("i32", low), result="i32")
         return self.e.value(f"icmp ne i32 {said}, 0")
