@@ -9,6 +9,8 @@ from gpu_oracle import BOTH, both, line_of, runs
 from sapwood import Tensor, f32, f64, i32, i64, kernel, u8, u64, unroll
 from sapwood.gpu import (
     Deadlock,
+    OutOfBoundsError,
+    RaceError,
     async_copy,
     barrier,
     block_dim,
@@ -18,6 +20,7 @@ from sapwood.gpu import (
     bulk_copy,
     bulk_store,
     bulk_wait_group,
+    checked,
     cluster_sync,
     commit_group,
     dynamic_shared,
@@ -57,7 +60,7 @@ def sum_of_rows(out: Tensor[f32, 1], x: Tensor[f32, 2]) -> None:
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 9, 50])
 def test_a_pipeline_of_copies(rows):
     x = np.random.default_rng(rows).integers(-9, 9, (rows, 64)).astype(np.float32)
-    out, _ = both(sum_of_rows.__getitem__, (2, 64), np.full(64, np.nan, np.float32), x)
+    out, _ = both(sum_of_rows.__getitem__, (1, 64), np.full(64, np.nan, np.float32), x)
     assert out.tolist() == x[:, ::-1].sum(axis=0).tolist()
 
 
@@ -336,6 +339,36 @@ def test_an_mbarrier_that_waits_for_ever(how):
     line = line_of(bytes_are_missing, "mbarrier.wait")
     with pytest.raises(Deadlock, match=f"thread 0 of block 0 waits at line {line}, as do all threads that are left"):
         runs(bytes_are_missing, how)[2, 4](x)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_checked_launches_of_correct_kernels(seed):
+    x = np.random.default_rng(seed).integers(-9, 9, (5, 64)).astype(np.float32)
+    out = np.full(64, np.nan, np.float32)
+    with checked(seed=seed):
+        sum_of_rows[1, 64](out, x)
+        assert out.tolist() == x[:, ::-1].sum(axis=0).tolist()
+        two_phases[1, 31](np.zeros(31, np.int32), 3)
+        copies_that_arrive[1, 64](out, np.ascontiguousarray(x[:, :32]))
+        across_the_cluster.launch(grid=4, block=32, cluster=2)(np.zeros(128, np.int64))
+    assert out[:32].tolist() == x[:, 31::-1].sum(axis=0).tolist()
+
+
+@kernel
+def no_barrier_after_the_wait(out: Tensor[i32, 1], x: Tensor[i32, 1]) -> None:
+    tile = shared(i32, 32)
+    t = thread_idx.x
+    async_copy(tile.ptr + t, x.ptr + t, 1)
+    commit_group()
+    wait_group(0)
+    out[t] = tile[31 - t]
+
+
+def test_a_checked_launch_finds_what_other_threads_copy():
+    with checked(seed=1), pytest.raises(RaceError, match="race on"):
+        no_barrier_after_the_wait[1, 32](np.zeros(32, np.int32), np.arange(32, dtype=np.int32))
+    with checked(seed=1), pytest.raises(OutOfBoundsError):
+        read_too_early[1, 32](np.zeros((4, 32), np.int32), np.arange(31, dtype=np.int32))
 
 
 @kernel

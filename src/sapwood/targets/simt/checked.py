@@ -16,7 +16,7 @@ from sapwood.targets.simt.lower import Coroutine
 
 ATOMICS = "atomic_"
 ACQUIRES, RELEASES = ("acquire", "acq_rel", "seq_cst"), ("release", "acq_rel", "seq_cst")
-WRITES = ("store", "move_memory", "fill_memory")
+COPIES = ("copy_issue", "bulk_load", "bulk_store_issue")  # target, source, bytes that are read
 UNKNOWN = None  # the origin of a pointer that comes from anywhere
 
 FOUND = {"type": "sapwood.lang.races.Found", "message": None, "parts": [], "args": []}
@@ -43,7 +43,11 @@ class Checked(Coroutine):
                 sizes[space] = min(sizes[space], found[1])
             elif op.name in ("move_memory", "fill_memory"):
                 sizes["global"] = 1
-        if any(op.name == "map_shared" for op in function.body.walk()):  # shared memory by a pointer to anywhere
+            elif op.name in COPIES:
+                size = op.operands[0].type.elem.itemsize
+                sizes = {space: min(size, before) for space, before in sizes.items()}
+        self.clusters = any(op.name == "map_pointer" for op in function.body.walk())
+        if self.clusters:  # shared memory by a pointer to anywhere
             sizes = dict.fromkeys(sizes, min(sizes.values()))
         self.granules = {space: size.bit_length() - 1 for space, size in sizes.items()}
         for op in function.body.walk():
@@ -95,6 +99,8 @@ class Checked(Coroutine):
             if op.name == "move_memory":
                 self._ask("read", op, op.operands[1], n, 1)
             self._ask("write", op, op.operands[0], n, 1)
+        elif op.name in COPIES:
+            self._copy(op)
         elif op.name == "assume_aligned":
             self._aligned(op)
         else:
@@ -190,7 +196,7 @@ class Checked(Coroutine):
         region = -1 if len(others) != 1 or others[0] is UNKNOWN else self._region(others[0])
         space = _space_of(pointer)
         atomic = op.name.startswith(ATOMICS)
-        verb = "updates" if how == "update" else "writes" if op.name in WRITES else "reads"
+        verb = {"update": "updates", "write": "writes"}.get(how, "reads")
         site = self._site(op, verb, atomic)
         shared = int(space == "shared") | (2 if how == "update" and op.results and space == "shared" else 0)
         what = self.granules[space] | (max(align or size, 1) - 1) << 8
@@ -257,6 +263,18 @@ class Checked(Coroutine):
         e.block(good)
         return ""
 
+    def _copy(self, op: Any) -> None:
+        """A copy that goes on by itself touches memory as the thread that issues it: so it is known to whom waits."""
+        e = self.e
+        size, read = op.operands[0].type.elem.itemsize, e.name(op.operands[2])
+        some, go = e.label("copy.read"), e.label("copy.write")
+        e.line(f"br i1 {e.value(f'icmp sgt i64 {read}, 0')}, label %{some}, label %{go}")
+        e.block(some)
+        self._ask("read", op, op.operands[1], read, size)
+        e.line(f"br label %{go}")
+        e.block(go)
+        self._ask("write", op, op.operands[0], str(op.attrs.get("bytes", read)), size)
+
     # -- waiting ------------------------------------------------------------------------------------
 
     def _suspend(self, kind: int, line: int) -> None:
@@ -268,6 +286,34 @@ class Checked(Coroutine):
         self.e.line(f"store i64 {self._place(self.op)}, ptr {self.array(layout.OFFERED)}")
         super().give_way()
 
+    def mbarrier_arrive(self, bar: str, count: str, shared: bool) -> None:
+        self._tell("release", ["%thread", self._number(bar, shared)])
+        super().mbarrier_arrive(bar, count, shared)
+
+    def mbarrier_arrive_expect_tx(self, bar: str, nbytes: str, shared: bool) -> None:
+        self._tell("release", ["%thread", self._number(bar, shared)])
+        super().mbarrier_arrive_expect_tx(bar, nbytes, shared)
+
+    def bulk_load(self, target: str, source: str, nbytes: str, bar: str) -> None:
+        self._tell("release", ["%thread", self._number(bar, True)])
+        super().bulk_load(target, source, nbytes, bar)
+
+    def mbarrier_arrive_after_copies(self, bar: str) -> None:
+        self._tell("release", ["%thread", self._number(bar, True)])
+        super().mbarrier_arrive_after_copies(bar)
+
+    def mbarrier_test(self, bar: str, parity: str) -> str:
+        said = super().mbarrier_test(bar, parity)
+        self._acquire(bar)
+        return said
+
+    def mbarrier_wait(self, bar: str, parity: str, line: int) -> None:
+        super().mbarrier_wait(bar, parity, line)
+        self._acquire(bar)
+
+    def _acquire(self, bar: str) -> None:
+        """What came before the arrivals is known: where there are clusters, that of other blocks, too."""
+        self._tell("acquire", ["%thread", self._number(bar, True), str(int(not self.clusters))])
 
     def named_arrive(self, number: str, count: str) -> None:
         self._tell("release", ["%thread", self._named(number)])

@@ -29,7 +29,7 @@ class CopyCode(ThreadCode):
     def _suspend(self, kind: int, line: int) -> None:
         raise NotImplementedError
 
-    def _call(self, name: str, *words: str, result: str = "void") -> str:
+    def _library(self, name: str, *words: str, result: str = "void") -> str:
         """Call a function of the library, whose first parameter is a pointer and the rest are i64."""
         e = self.e
         args = [("ptr", words[0]), *(("i64", w) for w in words[1:])]
@@ -38,34 +38,34 @@ class CopyCode(ThreadCode):
             return ""
         return e.call(f"sapwood_simt_{name}", result, args)
 
-    def _address(self, p: str, shared: bool) -> str:
+    def _number(self, p: str, shared: bool) -> str:
         return self.e.value(f"ptrtoint {'ptr addrspace(3)' if shared else 'ptr'} {p} to i64")
 
-    def _pointer(self, p: str, shared: bool) -> str:
-        return self.e.value(f"inttoptr i64 {self._address(p, shared)} to ptr")
+    def _generic(self, p: str, shared: bool) -> str:
+        return self.e.value(f"inttoptr i64 {self._number(p, shared)} to ptr")
 
     def _issue(self, kind: int, target: str, source: str, size: str, read: str, bar: str = "0") -> None:
         self.copies = True
-        self._call("issue", "%slot", "%thread", str(kind), target, source, size, read, bar)
+        self._library("issue", "%slot", "%thread", str(kind), target, source, size, read, bar)
 
     def async_copy(self, target: str, source: str, nbytes: int, read: str) -> None:
-        ends = self._address(target, True), self._address(source, False)
+        ends = self._number(target, True), self._number(source, False)
         self._issue(layout.COPY, *ends, str(nbytes), read)
 
     def bulk_load(self, target: str, source: str, nbytes: str, bar: str) -> None:
-        ends = self._address(target, True), self._address(source, False)
-        self._issue(layout.BULK_LOAD, *ends, nbytes, nbytes, self._address(bar, True))
+        ends = self._number(target, True), self._number(source, False)
+        self._issue(layout.BULK_LOAD, *ends, nbytes, nbytes, self._number(bar, True))
 
     def bulk_store(self, target: str, source: str, nbytes: str) -> None:
-        ends = self._address(target, False), self._address(source, True)
+        ends = self._number(target, False), self._number(source, True)
         self._issue(layout.BULK_STORE, *ends, nbytes, nbytes)
 
     def mbarrier_arrive_after_copies(self, bar: str) -> None:
-        self._issue(layout.ARRIVE, "0", "0", "0", "0", self._address(bar, True))
+        self._issue(layout.ARRIVE, "0", "0", "0", "0", self._number(bar, True))
 
     def _group(self, name: str, which: int, *left: str) -> None:
         self.copies = True
-        self._call(name, "%slot", "%thread", str(which), *left)
+        self._library(name, "%slot", "%thread", str(which), *left)
 
     def commit(self) -> None:
         self._group("commit", layout.Q_GROUP)
@@ -83,24 +83,24 @@ class CopyCode(ThreadCode):
         """Threads and copies see one memory."""
 
     def mbarrier_init(self, bar: str, count: str, shared: bool) -> None:
-        self._call("mbarrier_init", self._pointer(bar, shared), count)
+        self._library("mbarrier_init", self._generic(bar, shared), count)
 
     def mbarrier_arrive(self, bar: str, count: str, shared: bool) -> None:
-        self._call("mbarrier_count", self._pointer(bar, shared), count, "0")
+        self._library("mbarrier_count", self._generic(bar, shared), count, "0")
 
     def mbarrier_expect_tx(self, bar: str, nbytes: str, shared: bool) -> None:
-        self._call("mbarrier_count", self._pointer(bar, shared), "0", nbytes)
+        self._library("mbarrier_count", self._generic(bar, shared), "0", nbytes)
 
     def mbarrier_arrive_expect_tx(self, bar: str, nbytes: str, shared: bool) -> None:
-        self._call("mbarrier_count", self._pointer(bar, shared), "1", nbytes)
+        self._library("mbarrier_count", self._generic(bar, shared), "1", nbytes)
 
     def mbarrier_test(self, bar: str, parity: str) -> str:
-        found = self._call("mbarrier_test", self._pointer(bar, True), parity, result="i64")
+        found = self._library("mbarrier_test", self._generic(bar, True), parity, result="i64")
         return self.e.value(f"icmp ne i64 {found}, 0")
 
     def mbarrier_wait(self, bar: str, parity: str, line: int) -> None:
         e = self.e
-        e.line(f"store i64 {self._address(bar, True)}, ptr {self.array(2)}")
+        e.line(f"store i64 {self._number(bar, True)}, ptr {self.array(2)}")
         e.line(f"store i64 {parity}, ptr {self.array(3)}")
         wait, go = e.label("phase.wait"), e.label("phase.complete")
         e.line(f"br i1 {self.mbarrier_test(bar, parity)}, label %{go}, label %{wait}")
