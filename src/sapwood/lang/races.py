@@ -32,7 +32,7 @@ KEEP_BYTES = 256 << 20  # larger notes go back to the system
 FRESH_TICK = 1 << 29  # of kept notes, from which they begin anew
 
 
-_PAST = {"reads": "read", "writes": "wrote", "updates": "updated"}
+_PAST = {"reads": "read", "writes": "wrote", "updates": "updated", "copies": "copied"}
 
 
 class Found(Exception):

@@ -11,6 +11,7 @@ from sapwood.gpu import (
     Deadlock,
     OutOfBoundsError,
     RaceError,
+    UninitialisedError,
     async_copy,
     barrier,
     block_dim,
@@ -369,6 +370,48 @@ def test_a_checked_launch_finds_what_other_threads_copy():
         no_barrier_after_the_wait[1, 32](np.zeros(32, np.int32), np.arange(32, dtype=np.int32))
     with checked(seed=1), pytest.raises(OutOfBoundsError):
         read_too_early[1, 32](np.zeros((4, 32), np.int32), np.arange(31, dtype=np.int32))
+
+
+@kernel
+def wait_for_one_too_few(out: Tensor[i32, 1], x: Tensor[i32, 2]) -> None:
+    """The last group of two may be on its way when it is read."""
+    tile = shared(i32, (2, 32))
+    t = thread_idx.x
+    tile[0, t], tile[1, t] = i32(0), i32(0)
+    barrier()
+    total = i32(0)
+    for r in range(2):
+        async_copy(tile.ptr + (32 * r + t), x.ptr + (32 * r + t), 1)
+        commit_group()
+    for r in range(2):
+        wait_group(1)
+        barrier()
+        total += tile[r, 31 - t]
+    out[t] = total
+    wait_group(0)
+
+
+@kernel
+def arrives_too_early(out: Tensor[i32, 1], x: Tensor[i32, 1]) -> None:
+    """An arrival that does not wait for the copies before it."""
+    tile, bar = shared(i32, 32), shared(u64, 1)
+    t = thread_idx.x
+    if t == 0:
+        mbarrier.init(bar.ptr, 32)
+    barrier()
+    async_copy(tile.ptr + t, x.ptr + t, 1)
+    mbarrier.arrive(bar.ptr)
+    mbarrier.wait(bar.ptr, 0)
+    out[t] = tile[31 - t]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_checked_launch_finds_copies_that_nobody_has_waited_for(seed):
+    x = np.ones((2, 32), np.int32)
+    with checked(seed=seed), pytest.raises(RaceError, match="race on tile"):
+        wait_for_one_too_few[1, 32](np.zeros(32, np.int32), x)
+    with checked(seed=seed), pytest.raises(UninitialisedError, match="tile"):
+        arrives_too_early[1, 32](np.zeros(32, np.int32), x[0])
 
 
 @kernel

@@ -10,6 +10,7 @@ from __future__ import annotations
 from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import i64, u8
 from sapwood.lang.function import fn
+from sapwood.lang.library import simt_check
 from sapwood.lang.ops.raw import move_memory
 from sapwood.targets.simt.layout import (
     ARRIVE,
@@ -93,6 +94,24 @@ def move(entry: Ptr[i64]) -> None:
 
 
 @fn(unchecked=True)
+def appears(slot: Ptr[i64], thread: int, entry: Ptr[i64]) -> int:
+    """In checked launches, a copy of a thread writes when the thread has waited for it; 1 if it must not."""
+    site = entry[7] - 1
+    entry[7] = 0
+    return simt_check.write(slot, thread, -1, entry[2], entry[4], entry[8], site, 1) if site >= 0 else 0
+
+
+@fn(unchecked=True)
+def appear_all(slot: Ptr[i64], thread: int) -> int:
+    """All copies of a thread are promised to those that wait for its arrival."""
+    queue = queue_of(slot, thread)
+    wrong = 0
+    for k in range(queue[Q_COUNT]):
+        wrong |= appears(slot, thread, queue + Q_ENTRIES + k * Q_ENTRY)
+    return wrong
+
+
+@fn(unchecked=True)
 def finish(queue: Ptr[i64], number: int) -> None:
     """Complete an entry and take it out: make a copy, or count an arrival when the copies before it are made."""
     entry = queue + Q_ENTRIES + number * Q_ENTRY
@@ -126,7 +145,16 @@ def issue(
     entry[0] = kind
     entry[1] = queue[Q_BULK_GROUP] if kind == BULK_STORE else queue[Q_GROUP]
     entry[2], entry[3], entry[4], entry[5], entry[6] = target, source, size, read, bar
+    entry[7] = 0
     queue[Q_COUNT] += 1
+
+
+@fn(unchecked=True)
+def issued_at(slot: Ptr[i64], thread: int, site: int, what: int) -> None:
+    """Where the copy that was entered last stands, for `appears`."""
+    queue = queue_of(slot, thread)
+    entry = queue + Q_ENTRIES + (queue[Q_COUNT] - 1) * Q_ENTRY
+    entry[7], entry[8] = site + 1, what
 
 
 @fn(unchecked=True)
@@ -136,17 +164,20 @@ def commit(slot: Ptr[i64], thread: int, which: int) -> None:
 
 
 @fn(unchecked=True)
-def wait_groups(slot: Ptr[i64], thread: int, which: int, left: int) -> None:
-    """Complete all closed groups but the newest `left`."""
+def wait_groups(slot: Ptr[i64], thread: int, which: int, left: int) -> int:
+    """Complete all closed groups but the newest `left`; 1 if a checked launch has found something wrong in that."""
+    wrong = 0
     queue = queue_of(slot, thread)
     kind = COPY if which == Q_GROUP else BULK_STORE
     k = 0
     while k < queue[Q_COUNT]:
         entry = queue + Q_ENTRIES + k * Q_ENTRY
         if entry[0] == kind and entry[1] < queue[which] - left:
+            wrong |= appears(slot, thread, entry)
             finish(queue, k)
         else:
             k += 1
+    return wrong
 
 
 # -- for the scheduler -------------------------------------------------------------------------------
