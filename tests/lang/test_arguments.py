@@ -268,3 +268,15 @@ def test_arrays_in_place_of_numbers_are_named_by_their_shape():
 
     with pytest.raises(CompileError, match=r"expected an int, found an array of shape \(2, 2, 2\)"):
         f(np.zeros((2, 2, 2)))
+
+
+def test_read_only_array_behind_a_tuple():
+    @fn
+    def scales(t: tuple[float, Tensor[float, 1]], x: Tensor[float, 1]) -> None:
+        x[0] = t[0] * t[1][0]
+
+    frozen = np.ones(3)
+    frozen.flags.writeable = False
+    scales((2.0, frozen), np.ones(3))
+    with pytest.raises(ValueError, match="'x' is written to"):
+        scales((2.0, np.ones(3)), frozen)

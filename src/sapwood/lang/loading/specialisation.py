@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Iterator
 from typing import Any
 
-from sapwood.lang.border.arguments import SIMPLE, HeapArg, RecordArg
+from sapwood.lang.border.arguments import SIMPLE, HeapArg, RecordArg, TensorArg
 from sapwood.lang.border.heap_border import Reader, Writer
 from sapwood.lang.border.parameters import spread_names
 from sapwood.lang.border.results import ResultShape, restore
@@ -16,6 +17,7 @@ from sapwood.runtime import heap
 from sapwood.runtime.array import Array
 from sapwood.runtime.callable import NativeFunction, push_entry
 from sapwood.runtime.jit import LoadedObject
+from sapwood.targets.simt.layout import LAUNCH
 
 
 class ReadOnlyArgument(ArgumentMistake, ValueError):
@@ -107,15 +109,30 @@ class Specialisation:
         for x, written in zip(arrays, self.records, strict=False):
             if written and not x.flags.writeable:
                 place = next(i for i, v in enumerate(values) if v is x)
-                raise read_only(self.fn, list(self.fn.state.signature.parameters)[place])
+                raise read_only(self.fn, self._name(place))
 
     def _mismatch(self, native: Any, values: list[Any]) -> None:
         tensors = [v for v in values if isinstance(v, Array)]
         name = getattr(native, "__name__", "function")
-        for v, written in zip(tensors, self.written, strict=False):
+        owners = [i for i, a in enumerate(self.arguments) for _ in _tensors(a)]
+        for k, (v, written) in enumerate(zip(tensors, self.written, strict=False)):
             if written and v.readonly:
-                raise read_only(native, _name_of(native, values, v))
+                raise read_only(self.fn, self._name(owners[k]))
         raise TypeError(f"{name}(): the arguments changed while the call was being prepared")
+
+    def _name(self, at: int) -> str:
+        """The name of the parameter of an argument. What a launch adds comes before all of them."""
+        first = len(LAUNCH) if self.fn.options.kernel else 0
+        return spread_names(self.fn.state.signature, len(self.arguments) - first)[at - first]
+
+
+def _tensors(argument: Any) -> Iterator[Any]:
+    """The tensors of an argument, in the order of their leaves."""
+    if isinstance(argument, TensorArg):
+        yield argument
+    parts = getattr(argument, "items", None) or [a for _, a in getattr(argument, "fields", ())]
+    for part in parts:
+        yield from _tensors(part)
 
 
 def _heap_table(record: Any, loaded: LoadedObject, entry: str) -> Any:
@@ -132,9 +149,3 @@ def read_only(fn: Any, name: str) -> ReadOnlyArgument:
 
     places = [p.loc for p in lower_function(fn.__wrapped__).params if p.name == name]
     return ReadOnlyArgument(None, tuple(("declared here", p) for p in places), function=fn.__name__, name=name)
-
-
-def _name_of(native: Any, values: list[Any], x: Any) -> str:
-    names = spread_names(native.state.signature, len(values)) if hasattr(native, "state") else []
-    at = next((i for i, v in enumerate(values) if v is x), 0)
-    return names[at] if at < len(names) else f"argument {at}"
