@@ -7,6 +7,7 @@ from sapwood.lang.errors.kernels import (
     MisalignedError,
     OutOfBoundsError,
     RaceError,
+    UnfinishedCopyError,
     UninitialisedError,
 )
 from sapwood.lang.function import kernel
@@ -53,6 +54,7 @@ __all__ = [
     "MisalignedError",
     "OutOfBoundsError",
     "RaceError",
+    "UnfinishedCopyError",
     "UninitialisedError",
     "async_copy",
     "atomic_add",

@@ -32,7 +32,7 @@ KEEP_BYTES = 256 << 20  # larger notes go back to the system
 FRESH_TICK = 1 << 29  # of kept notes, from which they begin anew
 
 
-_PAST = {"reads": "read", "writes": "wrote", "updates": "updated", "copies": "copied"}
+_PAST = {"reads": "read", "writes": "wrote", "updates": "updated"}
 
 
 class Found(Exception):
@@ -222,6 +222,7 @@ class Launch:
             w[check + c.C_LAUNCHED] = base
             w[check + c.C_RESIDENT] = m % c.RESIDENTS << c.RESIDENT_AT
             w[check + c.C_COUNT] = count
+            w[check + c.C_GRANULE], w[check + c.C_SHARED_GRANULE] = granule["global"], granule["shared"]
             for i, r in enumerate(table):
                 words_of = place + i * c.REGION_WORDS
                 if r is None or r.nbytes == 0:
@@ -250,6 +251,8 @@ class Launch:
     def finish(self) -> None:
         self.notes.tick = self.words[c.G_TICK]
         self.owners.clear()
+        if self.words[c.G_FLYING]:
+            return  # its cells say that copies go on
         if len(self.notes.cells) + len(self.notes.rows) <= KEEP_BYTES:
             _kept.notes = self.notes
 
@@ -348,6 +351,10 @@ class Launch:
         what = "memory" if region is None else region.element(address)
         other = self._who(other_block, other_thread)
         does, did = self._verb(w[c.G_SITE]), _PAST.get(self._verb(number), "accessed")
+        if word >= c.FLYING:
+            return errors.UnfinishedCopyError(
+                site, ((f"{other} began the copy here", other_site), self._seed()), about, who=who, what=what, does=does
+            )
         same_block = other_block == about["block"]
         if same_block:
             hint = "put a barrier() between the two, or let each thread use elements of its own"
@@ -366,6 +373,8 @@ class Launch:
         w = self.words
         found = -1
         for r in range(w[c.G_RUN_COUNT]):
+            if word >= c.FLYING:
+                word = word & c.WHO | w[c.G_TICK] << c.TICK_AT  # whoever runs there now
             began = w[c.G_WORDS + 2 * r]
             if began & c.RESIDENT == word & c.RESIDENT and began >> c.TICK_AT <= word >> c.TICK_AT:
                 found = w[c.G_WORDS + 2 * r + 1]

@@ -34,7 +34,9 @@ def _library() -> LoadedObject:
     return load_library("simt", _scheduler_text)
 
 
-CHECKS = {"read": 7, "write": 7, "update": 7, "lanes": 9, "wrong": 5, "pause": 2, "acquire": 3, "release": 2}
+CHECKS = {  # functions of library/simt_check.py, and how many numbers they take
+    "read": 7, "write": 7, "update": 7, "lanes": 9, "wrong": 5, "pause": 2, "acquire": 3, "release": 2, "issued": 6,
+}  # fmt: skip
 
 
 def _scheduler_text(target: Target) -> str:
@@ -47,22 +49,20 @@ def _scheduler_text(target: Target) -> str:
 
     words, copy_functions, wrappers = Ptr(I64), [], []
     attributes = target.function_attributes(None)
-    for symbol, (name, count, kind) in FUNCTIONS.items():
+    for symbol, (name, count, has_result) in FUNCTIONS.items():
         arguments = (Var(words), *(Var(I64) for _ in range(count - 1)))
         copy_functions.append((getattr(copies, name), arguments, f"copies_{name}"))
         params = ", ".join(["ptr %p0", *(f"i64 %p{i}" for i in range(1, count))])
-        result = f"{{i32, {kind}}}" if kind else "{i32}"
-        lines = [f"define {'i64' if kind else 'void'} @{symbol}({params}) {attributes} {{"]
+        result = "{i32, i1}" if has_result else "{i32}"
+        lines = [f"define {'i64' if has_result else 'void'} @{symbol}({params}) {attributes} {{"]
         lines.append(f"  %r = call {result} @copies_{name}({params}, ptr null)")
-        if kind:
-            lines.append(f"  %x = extractvalue {result} %r, 1")
-        if kind == "i1":
-            lines.append("  %y = zext i1 %x to i64")
-        wrappers.append("\n".join([*lines, f"  ret {({'i1': 'i64 %y', 'i64': 'i64 %x'}).get(kind, 'void')}", "}"]))
+        if has_result:
+            lines += ["  %x = extractvalue {i32, i1} %r, 1", "  %y = zext i1 %x to i64"]
+        wrappers.append("\n".join([*lines, f"  ret {'i64 %y' if has_result else 'void'}", "}"]))
     text = library_text(target, (  # those first that others call: a function has the name that it gets first
+        *copy_functions,
         *((getattr(simt_check, name), (Var(words), *(Var(I64) for _ in range(n))), f"simt_check_{name}")
           for name, n in CHECKS.items()),
-        *copy_functions,
         (scheduler.run_slots, (Var(words), Var(I64)), "simt_run_slots"),
         (scheduler.launch, (Var(words), Var(words)), "simt_launch"),
     ))  # fmt: skip
@@ -83,7 +83,7 @@ define i32 @sapwood_simt_launch(ptr %context, ptr %record) {attributes} {{
 
 def _check(name: str, count: int, attributes: str) -> str:
     """A C function of library/simt_check.py, which gives an i64 or nothing."""
-    gives = name not in ("acquire", "release")
+    gives = name not in ("acquire", "release", "issued")
     result, pack = ("i64", "{i32, i64}") if gives else ("void", "{i32}")
     words = ", ".join(["ptr %slot", *(f"i64 %w{i}" for i in range(count))])
     answer = f"  %s = extractvalue {pack} %r, 1\n  ret i64 %s" if gives else "  ret void"

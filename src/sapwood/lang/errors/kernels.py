@@ -35,6 +35,12 @@ class RaceError(KernelError):
     help = "{hint}"
 
 
+class UnfinishedCopyError(RaceError):
+    code = "K007"
+    message = "{who} {does} {what} before an asynchronous copy of it is complete"
+    help = "its thread waits first, wait_group(n) or bulk_wait_group(n); for other threads a barrier() follows"
+
+
 class OutOfBoundsError(KernelError, IndexError):
     code = "K002"
     message = "{detail}, in {who}"

@@ -13,7 +13,7 @@ from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import i32, i64
 from sapwood.lang.function import fn
 from sapwood.lang.library import simt_check
-from sapwood.lang.library.simt_copies import clear_queues, finish_events, mbarrier_test
+from sapwood.lang.library.simt_copies import clear_queues, finish_all, finish_events, mbarrier_test
 from sapwood.lang.ops.atomics import atomic_add, atomic_cas, atomic_load
 from sapwood.lang.ops.system import call_address, call_native, symbol_address
 from sapwood.runtime.error_layout import CAUSE, CONTEXT
@@ -438,6 +438,10 @@ def run_group(context: Ptr[i64], slots: Ptr[i64], group: int) -> bool:
                 live += slot[S_LIVE]
                 ready += slot[S_READY]
         if live == 0:
+            for m in range(members):
+                slot = slots + m * stride
+                if slot[S_CHECK] != 0 and slot[S_COPIES] != 0:
+                    finish_all(slot)
             if slots[S_CHECK] != 0 and not simt_check.ended(slots):
                 stuck(context, slots)  # for a record; the report is another
                 slots[S_FAILED] = group

@@ -20,6 +20,7 @@ from sapwood.targets.simt.checked_layout import (
     C_BLOCK,
     C_COUNT,
     C_FAR,
+    C_GRANULE,
     C_GROUP,
     C_LAUNCH,
     C_LAUNCHED,
@@ -28,18 +29,21 @@ from sapwood.targets.simt.checked_layout import (
     C_RELEASES,
     C_RESIDENT,
     C_RUN,
+    C_SHARED_GRANULE,
     C_SINCE,
     C_STAMPS,
     C_TOGETHER,
     C_USES_FAR,
     C_WARPS,
     CELL_BYTES_LOG,
+    FLYING,
     FOUND_WORDS,
     G_ADDRESS,
     G_BLOCK,
     G_BYTES,
     G_ENSURE,
     G_FETCH,
+    G_FLYING,
     G_GROUP,
     G_GROUPS,
     G_KIND,
@@ -72,6 +76,7 @@ from sapwood.targets.simt.checked_layout import (
     REGION_WORDS,
     RESIDENT,
     SITE_AT,
+    SITE_BITS,
     STEPS,
     THREAD,
     TICK_AT,
@@ -144,6 +149,8 @@ def known(check: Ptr[i64], thread: int, me: int, word: int) -> bool:
     """Whether an access happened before what the thread does now."""
     if word < check[C_LAUNCH]:
         return True
+    if word >= FLYING:
+        return False
     if word < check[C_RUN] or (word ^ me) & RESIDENT != 0:
         # of another block
         return check[C_ACQUIRED] != 0 or check[C_GROUP] <= word < check[C_TOGETHER]
@@ -310,6 +317,63 @@ def lanes(
             elif read(slot, thread, region, at, nbytes, what, site, shared) != 0:
                 return 1
     return 0
+
+
+# -- copies that run while threads go on -----------------------------------------------------------------
+
+
+@fn(unchecked=True)
+def cells_of(check: Ptr[i64], address: int) -> int:
+    """The address of the cell of an address, which may be touched."""
+    r = Ptr[i64](check[C_REGIONS]) + find(check, address, 1) * REGION_WORDS
+    granule = check[C_SHARED_GRANULE] if r[R_SINCE] == C_GROUP else check[C_GRANULE]
+    return r[R_CELLS] + ((address - r[R_ORIGIN]) >> granule << CELL_BYTES_LOG)
+
+
+@fn(unchecked=True)
+def issued(slot: Ptr[i64], thread: int, address: int, nbytes: int, granule: int, site: int, writes: int) -> None:
+    """A copy has begun to read or to write memory, and may do so until it is complete."""
+    if nbytes <= 0:
+        return
+    check = Ptr[i64](slot[S_CHECK])
+    stamp = check[C_STAMPS + thread]
+    cell = Ptr[i64](cells_of(check, address))
+    for _ in range(nbytes >> granule):
+        if writes != 0:
+            cell[WRITE] = FLYING | stamp & WHO | site
+            cell[ATOMIC_WRITE] = stamp | site
+        else:
+            cell[OTHER_READ] = FLYING | stamp & WHO | site
+        cell += 4
+    Ptr[i64](check[C_LAUNCHED])[G_FLYING] += 1
+
+
+@fn(unchecked=True)
+def landed(slot: Ptr[i64], thread: int, address: int, nbytes: int, writes: int, now: bool) -> None:
+    """A copy is complete: `now`, because the thread has waited for it, or as of when it began, for who waits for its
+    mbarrier."""
+    if nbytes <= 0:
+        return
+    check = Ptr[i64](slot[S_CHECK])
+    stamp = check[C_STAMPS + thread]
+    cell = Ptr[i64](cells_of(check, address))
+    granule = check[C_SHARED_GRANULE] if find_shared(check, address) else check[C_GRANULE]
+    for _ in range(nbytes >> granule):
+        k = WRITE if writes != 0 else OTHER_READ
+        word = cell[k]
+        if word >= FLYING and (word ^ stamp) & WHO == 0:
+            began = cell[ATOMIC_WRITE] if writes != 0 and not now else stamp | word & SITE_BITS
+            cell[k] = began
+            if writes != 0:
+                cell[ATOMIC_WRITE] = 0
+        cell += 4
+    Ptr[i64](check[C_LAUNCHED])[G_FLYING] -= 1
+
+
+@fn(unchecked=True)
+def find_shared(check: Ptr[i64], address: int) -> bool:
+    r = Ptr[i64](check[C_REGIONS]) + find(check, address, 1) * REGION_WORDS
+    return r[R_SINCE] == C_GROUP
 
 
 # -- what threads learn of each other -------------------------------------------------------------------

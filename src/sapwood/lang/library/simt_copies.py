@@ -30,6 +30,7 @@ from sapwood.targets.simt.layout import (
     Q_ENTRY,
     Q_GROUP,
     Q_WORDS,
+    S_CHECK,
     S_COPIES,
     S_THREADS,
 )
@@ -84,50 +85,36 @@ def remove(queue: Ptr[i64], number: int) -> None:
 
 
 @fn(unchecked=True)
-def move(entry: Ptr[i64]) -> None:
-    """Make a copy: what is read, and zeros behind it."""
+def move(slot: Ptr[i64], thread: int, entry: Ptr[i64], waited: bool) -> None:
+    """Make a copy: what is read, and zeros behind it. `waited`: because its thread waits for it."""
     target, source, size, read = entry[2], entry[3], entry[4], entry[5]
     move_memory(Ptr[u8](target), Ptr[u8](source), read)
     rest = Ptr[u8](target) + read
     for k in range(size - read):
         rest[k] = u8(0)
+    if slot[S_CHECK] != 0:
+        simt_check.landed(slot, thread, target, size, 1, waited)
+        simt_check.landed(slot, thread, source, read, 0, waited)
 
 
 @fn(unchecked=True)
-def appears(slot: Ptr[i64], thread: int, entry: Ptr[i64]) -> int:
-    """In checked launches, a copy of a thread writes when the thread has waited for it; 1 if it must not."""
-    site = entry[7] - 1
-    entry[7] = 0
-    return simt_check.write(slot, thread, -1, entry[2], entry[4], entry[8], site, 1) if site >= 0 else 0
-
-
-@fn(unchecked=True)
-def appear_all(slot: Ptr[i64], thread: int) -> int:
-    """All copies of a thread are promised to those that wait for its arrival."""
-    queue = queue_of(slot, thread)
-    wrong = 0
-    for k in range(queue[Q_COUNT]):
-        wrong |= appears(slot, thread, queue + Q_ENTRIES + k * Q_ENTRY)
-    return wrong
-
-
-@fn(unchecked=True)
-def finish(queue: Ptr[i64], number: int) -> None:
+def finish(slot: Ptr[i64], thread: int, number: int, waited: bool) -> None:
     """Complete an entry and take it out: make a copy, or count an arrival when the copies before it are made."""
+    queue = queue_of(slot, thread)
     entry = queue + Q_ENTRIES + number * Q_ENTRY
     bar = Ptr[i64](entry[6])
     if entry[0] == ARRIVE:
         k = 0
         while k < number:
             if queue[Q_ENTRIES + k * Q_ENTRY] == COPY:
-                move(queue + Q_ENTRIES + k * Q_ENTRY)
+                move(slot, thread, queue + Q_ENTRIES + k * Q_ENTRY, waited)
                 remove(queue, k)
                 number -= 1
             else:
                 k += 1
         mbarrier_count(bar, 1, 0)
     else:
-        move(entry)
+        move(slot, thread, entry, waited)
         if entry[0] == BULK_LOAD:
             mbarrier_count(bar, 0, -entry[4])
     remove(queue, number)
@@ -140,21 +127,12 @@ def issue(
     """Enter a copy, or an arrival after copies."""
     queue = queue_of(slot, thread)
     if queue[Q_COUNT] == Q_CAPACITY:
-        finish(queue, 0)
+        finish(slot, thread, 0, False)
     entry = queue + Q_ENTRIES + queue[Q_COUNT] * Q_ENTRY
     entry[0] = kind
     entry[1] = queue[Q_BULK_GROUP] if kind == BULK_STORE else queue[Q_GROUP]
     entry[2], entry[3], entry[4], entry[5], entry[6] = target, source, size, read, bar
-    entry[7] = 0
     queue[Q_COUNT] += 1
-
-
-@fn(unchecked=True)
-def issued_at(slot: Ptr[i64], thread: int, site: int, what: int) -> None:
-    """Where the copy that was entered last stands, for `appears`."""
-    queue = queue_of(slot, thread)
-    entry = queue + Q_ENTRIES + (queue[Q_COUNT] - 1) * Q_ENTRY
-    entry[7], entry[8] = site + 1, what
 
 
 @fn(unchecked=True)
@@ -164,20 +142,17 @@ def commit(slot: Ptr[i64], thread: int, which: int) -> None:
 
 
 @fn(unchecked=True)
-def wait_groups(slot: Ptr[i64], thread: int, which: int, left: int) -> int:
-    """Complete all closed groups but the newest `left`; 1 if a checked launch has found something wrong in that."""
-    wrong = 0
+def wait_groups(slot: Ptr[i64], thread: int, which: int, left: int) -> None:
+    """Complete all closed groups but the newest `left`."""
     queue = queue_of(slot, thread)
     kind = COPY if which == Q_GROUP else BULK_STORE
     k = 0
     while k < queue[Q_COUNT]:
         entry = queue + Q_ENTRIES + k * Q_ENTRY
         if entry[0] == kind and entry[1] < queue[which] - left:
-            wrong |= appears(slot, thread, entry)
-            finish(queue, k)
+            finish(slot, thread, k, True)
         else:
             k += 1
-    return wrong
 
 
 # -- for the scheduler -------------------------------------------------------------------------------
@@ -191,6 +166,14 @@ def clear_queues(slot: Ptr[i64]) -> None:
 
 
 @fn(unchecked=True)
+def finish_all(slot: Ptr[i64]) -> None:
+    """A checked block has ended: complete what its threads did not wait for."""
+    for t in range(slot[S_THREADS]):
+        while queue_of(slot, t)[Q_COUNT] > 0:
+            finish(slot, t, 0, False)
+
+
+@fn(unchecked=True)
 def finish_events(slot: Ptr[i64]) -> bool:
     """Complete the oldest of what an mbarrier counts, of each thread; whether there is any."""
     found = False
@@ -199,7 +182,7 @@ def finish_events(slot: Ptr[i64]) -> bool:
         for k in range(queue[Q_COUNT]):
             kind = queue[Q_ENTRIES + k * Q_ENTRY]
             if kind == ARRIVE or kind == BULK_LOAD:
-                finish(queue, k)
+                finish(slot, t, k, False)
                 found = True
                 break
     return found

@@ -264,8 +264,7 @@ class Checked(Coroutine):
         return ""
 
     def _copy(self, op: Any) -> None:
-        """A bulk copy touches memory as the thread that issues it, as do those know that wait for its mbarrier. A copy
-        of the thread writes when it has waited for it, or arrives for those that wait."""
+        """A copy that goes on by itself touches memory as the thread that issues it: so it is known to whom waits."""
         e = self.e
         size, read = op.operands[0].type.elem.itemsize, e.name(op.operands[2])
         some, go = e.label("copy.read"), e.label("copy.write")
@@ -274,16 +273,11 @@ class Checked(Coroutine):
         self._ask("read", op, op.operands[1], read, size)
         e.line(f"br label %{go}")
         e.block(go)
-        if op.name != "copy_issue":
-            self._ask("write", op, op.operands[0], read, size)
-
-    def async_copy(self, target: str, source: str, nbytes: int, read: str) -> None:
-        super().async_copy(target, source, nbytes, read)
-        what = self.granules["shared"] | (nbytes - 1) << 8
-        self._library("issued_at", "%slot", "%thread", str(self._site(self.op, "copies")), str(what))
-
-    def wait_copies(self, left: int) -> None:
-        self._fail_if(self._wait_groups(layout.Q_GROUP, left))
+        written = str(op.attrs.get("bytes", read))
+        self._ask("write", op, op.operands[0], written, size)
+        for pointer, n, verb in ((op.operands[1], read, "reads"), (op.operands[0], written, "writes")):
+            words = [n, str(self.granules[_space_of(pointer)]), str(self._site(op, verb)), str(int(verb == "writes"))]
+            self._tell("issued", ["%thread", self._address(pointer), *words])
 
     # -- waiting ------------------------------------------------------------------------------------
 
@@ -309,7 +303,6 @@ class Checked(Coroutine):
         super().bulk_load(target, source, nbytes, bar)
 
     def mbarrier_arrive_after_copies(self, bar: str) -> None:
-        self._fail_if(self._library("appear_all", "%slot", "%thread", result="i64"))
         self._tell("release", ["%thread", self._number(bar, True)])
         super().mbarrier_arrive_after_copies(bar)
 

@@ -15,13 +15,15 @@ from __future__ import annotations
 TICK_AT = 32
 SITE_AT = 19
 SITES = 1 << 13
+SITE_BITS = SITES - 1 << SITE_AT
 ATOMIC = 1 << 18
 RESIDENT_AT = 10
 RESIDENTS = 1 << 8
 THREAD = 1023
 WHO = ATOMIC - 1
 RESIDENT = WHO ^ THREAD
-LAST_TICK = (1 << 31) - 1
+LAST_TICK = (1 << 31) - 2
+FLYING = (1 << 31) - 1 << TICK_AT  # an access by a copy that is not complete: nobody knows it
 
 # -- a cell
 WRITE = 0
@@ -48,6 +50,8 @@ C_COUNT = 13  # of regions
 C_TOGETHER = 14  # what blocks of the group did before this is known: all of them came together
 C_GROUP = 15  # words that are less are of earlier groups
 C_SINCE = 16  # for the region that is being asked for: words that are less are too old to matter
+C_GRANULE = 17  # log2 of the bytes of a granule of global memory
+C_SHARED_GRANULE = 18
 C_STAMPS = 20
 BUCKETS = 256
 
@@ -73,6 +77,7 @@ G_SIGNALS = 24
 G_FETCH = 25
 G_LEAVE = 26
 G_RAISED = 27  # what a signal's handler raised: type, value, traceback
+G_FLYING = 31  # copies that are not complete
 G_GROUP = 30  # the word of the time when the group began
 G_WORDS = 32
 FOUND_WORDS = 8

@@ -6,16 +6,14 @@ from sapwood.targets.base import ThreadCode
 from sapwood.targets.simt import layout
 
 # C functions behind those of the library: symbol -> (function, number of parameters, whether there is a result). The
-# first parameter is a pointer, the others are i64; the result is one, or a bool. What others call comes before them.
+# first parameter is a pointer, the others are i64. What others call comes before them.
 FUNCTIONS = {
-    "sapwood_simt_mbarrier_init": ("mbarrier_init", 2, ""),
-    "sapwood_simt_mbarrier_count": ("mbarrier_count", 3, ""),
-    "sapwood_simt_mbarrier_test": ("mbarrier_test", 2, "i1"),
-    "sapwood_simt_issue": ("issue", 8, ""),
-    "sapwood_simt_issued_at": ("issued_at", 4, ""),
-    "sapwood_simt_commit": ("commit", 3, ""),
-    "sapwood_simt_wait_groups": ("wait_groups", 4, "i64"),
-    "sapwood_simt_appear_all": ("appear_all", 2, "i64"),
+    "sapwood_simt_mbarrier_init": ("mbarrier_init", 2, False),
+    "sapwood_simt_mbarrier_count": ("mbarrier_count", 3, False),
+    "sapwood_simt_mbarrier_test": ("mbarrier_test", 2, True),
+    "sapwood_simt_issue": ("issue", 8, False),
+    "sapwood_simt_commit": ("commit", 3, False),
+    "sapwood_simt_wait_groups": ("wait_groups", 4, False),
 }
 
 
@@ -65,26 +63,21 @@ class CopyCode(ThreadCode):
     def mbarrier_arrive_after_copies(self, bar: str) -> None:
         self._issue(layout.ARRIVE, "0", "0", "0", "0", self._number(bar, True))
 
-    def _commit(self, which: int) -> None:
+    def _group(self, name: str, which: int, *left: str) -> None:
         self.copies = True
-        self._library("commit", "%slot", "%thread", str(which))
-
-    def _wait_groups(self, which: int, left: int) -> str:
-        """An i64 that is not 0 if a checked launch has found something wrong."""
-        self.copies = True
-        return self._library("wait_groups", "%slot", "%thread", str(which), str(left), result="i64")
+        self._library(name, "%slot", "%thread", str(which), *left)
 
     def commit(self) -> None:
-        self._commit(layout.Q_GROUP)
+        self._group("commit", layout.Q_GROUP)
 
     def wait_copies(self, left: int) -> None:
-        self._wait_groups(layout.Q_GROUP, left)
+        self._group("wait_groups", layout.Q_GROUP, str(left))
 
     def bulk_commit(self) -> None:
-        self._commit(layout.Q_BULK_GROUP)
+        self._group("commit", layout.Q_BULK_GROUP)
 
     def bulk_wait(self, left: int) -> None:
-        self._wait_groups(layout.Q_BULK_GROUP, left)
+        self._group("wait_groups", layout.Q_BULK_GROUP, str(left))
 
     def fence_async(self) -> None:
         """Threads and copies see one memory."""

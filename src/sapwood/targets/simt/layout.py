@@ -99,9 +99,9 @@ Q_COUNT = 0  # of entries
 Q_GROUP = 1  # the number of the group of copies that is not closed
 Q_BULK_GROUP = 2
 Q_ENTRIES = 4
-Q_ENTRY = 9  # words: kind, group, target, source, bytes to write, bytes to read, mbarrier, and of checked launches two
+Q_ENTRY = 7  # words: kind, group, target, source, bytes to write, bytes to read, mbarrier
 Q_CAPACITY = 40
-Q_WORDS = 368
+Q_WORDS = 288
 COPY, BULK_LOAD, BULK_STORE, ARRIVE = 0, 1, 2, 3
 
 # -- an mbarrier: the first bits of its fields
