@@ -655,8 +655,8 @@ def shares_nothing() -> None:
 
 
 @kernel
-def moves_i64(x: Tensor[i32, 1]) -> None:
-    x[0] = i32(warp.shuffle_down(thread_idx.x, 1))
+def moves_bools(x: Tensor[i32, 1]) -> None:
+    x[0] = i32(warp.shuffle_down(x[0] > 1, 1))
 
 
 @kernel
@@ -714,7 +714,7 @@ def raises_text(x: Tensor[i32, 1]) -> None:
         (lambda: shares_too_much[1, 1](), "declares 65536 bytes of shared memory, but a block of target simt has"),
         (lambda: shares_run_time[1, 1](4), "error[C001]: the shape of shared memory must be known at compile time"),
         (lambda: shares_nothing[1, 1](), "error[T019]: shared: a size of 0"),
-        (lambda: moves_i64[1, 1](X), "error[T019]: warp.shuffle_down: cannot move int"),
+        (lambda: moves_bools[1, 1](X), "error[T019]: warp.shuffle_down: cannot move bool"),
         (lambda: keeps_shared[1, 1](X), "error[T019]: assignment: a Ptr[i32] cannot be a Ptr[i32, shared]"),
         (lambda: chooses_memory[1, 1](X), "error[T011]: 'p' is Ptr[i32, shared] after one branch and Ptr[i32]"),
         (lambda: no_such_axis[1, 1](X), "has no attribute 'w'"),

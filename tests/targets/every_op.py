@@ -247,7 +247,7 @@ def warps(a: Tensor[f32, 1], b: Tensor[i32, 1], c: Tensor[u32, 1], n: int, on: b
         a[i] += f32(half)
     if n < 0:
         raise ValueError("negative", n)
-    a[i] = warp.shuffle_down(a[i], n) + warp.shuffle_xor(a[i], 1)
+    a[i] = warp.shuffle_down(a[i], n) + warp.shuffle_xor(a[i], 1) + f32(warp.broadcast(f64(a[i]), 2))
     b[i] = warp.shuffle_up(b[i], 1) + warp.shuffle(b[i], i32(n))
     c[i] = warp.shuffle(c[i], 0)
     if lane_id() == warp.size - 1:

@@ -223,8 +223,26 @@ class ThreadCode:
         raise NotImplementedError
 
     def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
-        """The value of `x` (`i32` or `float`) in the lane that `n` (an i64) names: see lang/ops/gpu/warp.py."""
+        """The value of `x` (an int or float type) in the lane that `n` (an i64) names: see lang/ops/gpu/warp.py."""
         raise NotImplementedError
+
+    # Numbers as bits, which is how they go from lane to lane.
+
+    def to_bits(self, ty: str, x: str, width: int) -> str:
+        """The bits of an int or float as an int of `width` bits, not fewer than it has."""
+        own = int_of(ty)
+        bits = x if own == ty else self.e.value(f"bitcast {ty} {x} to {own}")
+        return bits if own == f"i{width}" else self.e.value(f"zext {own} {bits} to i{width}")
+
+    def from_bits(self, ty: str, bits: str, width: int) -> str:
+        own = int_of(ty)
+        bits = bits if own == f"i{width}" else self.e.value(f"trunc i{width} {bits} to {own}")
+        return bits if own == ty else self.e.value(f"bitcast {own} {bits} to {ty}")
+
+
+def int_of(ty: str) -> str:
+    """The LLVM int type of as many bits."""
+    return {"float": "i32", "double": "i64"}.get(ty, ty)
 
 
 _REGISTRY: dict[str, Callable[[str], Target]] = {}

@@ -5,6 +5,7 @@ Source: LLVM's "User Guide for NVPTX Back-end"; PTX ISA for what the instruction
 
 from __future__ import annotations
 
+from sapwood.targets.base import int_of
 from sapwood.targets.nvptx.copies import CopyCode
 
 _REGISTERS = {
@@ -131,8 +132,19 @@ class PtxThread(CopyCode):
         self.barrier(line, False)
 
     def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
+        """64 bits go as two halves, which is what CUDA's `__shfl_sync` does."""
+        e = self.e
         word, clamp = _MODES[mode]
-        lane = self.e.value(f"trunc i64 {n} to i32")
-        lane = self.e.value(f"and i32 {lane}, 31")
-        name = f"llvm.nvvm.shfl.sync.{word}.{'f32' if ty == 'float' else 'i32'}"
-        return self.e.call(name, ty, [("i32", "-1"), (ty, x), ("i32", lane), ("i32", str(clamp))])
+        lane = e.value(f"and i32 {e.value(f'trunc i64 {n} to i32')}, 31")
+
+        def move(bits: str) -> str:
+            arguments = [("i32", "-1"), ("i32", bits), ("i32", lane), ("i32", str(clamp))]
+            return e.call(f"llvm.nvvm.shfl.sync.{word}.i32", "i32", arguments)
+
+        if int_of(ty) != "i64":
+            return self.from_bits(ty, move(self.to_bits(ty, x, 32)), 32)
+        bits = self.to_bits(ty, x, 64)
+        low = move(e.value(f"trunc i64 {bits} to i32"))
+        high = move(e.value(f"trunc i64 {e.value(f'lshr i64 {bits}, 32')} to i32"))
+        high = e.value(f"shl i64 {e.value(f'zext i32 {high} to i64')}, 32")
+        return self.from_bits(ty, e.value(f"or i64 {high}, {e.value(f'zext i32 {low} to i64')}"), 64)

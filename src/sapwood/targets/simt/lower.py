@@ -211,8 +211,7 @@ class Coroutine(CopyCode):
 
     def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
         e = self.e
-        bits = e.value(f"bitcast float {x} to i32") if ty == "float" else x
-        e.line(f"store i64 {e.value(f'zext i32 {bits} to i64')}, ptr {self.array(2)}")
+        e.line(f"store i64 {self.to_bits(ty, x, 64)}, ptr {self.array(2)}")
         n = e.value(f"and i64 {n}, {layout.WARP - 1}")
         word = {"up": "sub", "down": "add", "xor": "xor"}.get(mode)
         lane = n if word is None else e.value(f"{word} i64 {self.lane}, {n}")
@@ -221,6 +220,4 @@ class Coroutine(CopyCode):
         first = e.value(f"sub i64 %thread, {self.lane}")
         e.line(f"store i64 {e.value(f'add i64 {first}, {lane}')}, ptr {self.array(3)}")
         self._suspend(layout.AT_SHUFFLE, line)
-        found = e.value(f"load i64, ptr {self.array(4)}")
-        short = e.value(f"trunc i64 {found} to i32")
-        return e.value(f"bitcast i32 {short} to float") if ty == "float" else short
+        return self.from_bits(ty, e.value(f"load i64, ptr {self.array(4)}"), 64)

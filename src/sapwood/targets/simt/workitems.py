@@ -472,7 +472,7 @@ class WorkItems(Scopes):
     def _shuffle(self, op: Any) -> None:
         """Threads leave their values in an array, in one loop; each takes one, in the next."""
         e = self.e
-        offered, there = self.array(4), None
+        offered, there = self.array(e.memory_bytes(op.operands[0].type)), None
         self.store_after([(op.operands[0], offered)])
         if self.scope.outer is not None:  # not all of the block are here
             there = self.array(1)

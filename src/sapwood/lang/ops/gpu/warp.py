@@ -7,7 +7,7 @@ from typing import Any
 from sapwood.lang.bits import from_bits, to_bits
 from sapwood.lang.errors import BadOperand, KernelOnly
 from sapwood.lang.ops.base import Operation, operation
-from sapwood.lang.types import F32, I32, U32
+from sapwood.lang.types import Scalar
 from sapwood.lang.values import Known, Value, describe
 
 
@@ -40,7 +40,7 @@ def _shuffle(name: str, mode: str, argument: str, doc: str) -> Operation[..., An
 
     stub.__name__ = stub.__qualname__ = name
     stub.__doc__ = (
-        f"{doc} x is an f32, i32 or u32; {argument} is an int, modulo the warp's size.\n\n"
+        f"{doc} x is a number of any type; {argument} is an int, modulo the warp's size.\n\n"
         "All threads of the warp that have not returned must come to the same shuffle. A lane that does not\n"
         "exist or has returned gives the reader's own x."
     )
@@ -51,8 +51,8 @@ def _shuffle(name: str, mode: str, argument: str, doc: str) -> Operation[..., An
         from sapwood.lang.ops.operators import require_index
 
         value = b.materialize(x)
-        if value.type not in (F32, I32, U32):
-            hint = "convert it, for example f32(x); 64-bit values move as two halves"
+        if not isinstance(value.type, Scalar) or value.type.kind == "bool":
+            hint = "numbers move from lane to lane: of a bool i32(x), of a vector each of its lanes"
             raise BadOperand(b.loc, function=f"warp.{name}", detail=f"cannot move {describe(x)}", hint=hint)
         lane = b.materialize(require_index(b, n, argument))
         return b.emit1(warp_shuffle, (value, lane), value.type, mode=mode)
@@ -67,6 +67,8 @@ class Warp:
     shuffle_up = _shuffle("shuffle_up", "up", "delta", "The x of the lane `delta` below this one.")
     shuffle_down = _shuffle("shuffle_down", "down", "delta", "The x of the lane `delta` above this one.")
     shuffle_xor = _shuffle("shuffle_xor", "xor", "mask", "The x of the lane whose number differs by `mask`'s bits.")
+
+    broadcast = _shuffle("broadcast", "idx", "lane", "The x of one lane, for all: they name the same one.")
 
     def compiled_attribute(self, b: Any, name: str) -> Value | None:
         if name == "size":
