@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from sapwood import (
     Array,
+    Const,
     Ptr,
     StackArray,
     Tensor,
@@ -57,10 +58,15 @@ from sapwood.gpu import (
     grid_dim,
     grid_sync,
     lane_id,
+    load_a,
+    load_b,
+    load_c,
     map_shared,
     mbarrier,
+    mma,
     named_barrier,
     shared,
+    store_c,
     thread_idx,
     wait_group,
     warp,
@@ -78,9 +84,11 @@ from sapwood.lang.ops.atomics import (
     atomic_sub,
     atomic_xor,
 )
+from sapwood.lang.ops.gpu.matrix import UNITS
 from sapwood.lang.ops.memory import address
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 INTS = (i8, i16, i32, i64, u8, u16, u32, u64)
 FLOATS = (f16, bf16, f32, f64)
@@ -254,6 +262,14 @@ def warps(a: Tensor[f32, 1], b: Tensor[i32, 1], c: Tensor[u32, 1], n: int, on: b
         c[i] += 1
 
 
+@kernel
+def products(out: Tensor[S, 2], x: Tensor[T, 2], y: Tensor[T, 2], unit: Const[Any]) -> None:
+    c = load_c(unit, out)
+    for k in range(0, x.shape[1], unit.k):
+        c = mma(unit, load_a(unit, x, 0, k), load_b(unit, y, k, 0), c)
+    store_c(unit, c, out)
+
+
 def array(dtype: Any) -> Array:
     return Array.zeros((4,), dtype.__name__)
 
@@ -274,6 +290,10 @@ def kernels(generation: int) -> list[tuple[str, Any, tuple[Any, ...]]]:
     out += [(f"atomics_{t.__name__}", atomics, (array(t),) * 2) for t in (i32, i64, u32, u64, f32, f64)]
     out += [(f"int_atomics_{t.__name__}", int_atomics, (array(t),)) for t in (i32, i64, u32, u64)]
     out += [(f"conversions_{t.__name__}", conversions, (array(u64), array(t))) for t in NUMBERS]
+    for unit in UNITS.values():
+        if unit.since <= generation:
+            x, y, c = (Array.zeros((16, 16), t.__name__) for t in (unit.factor, unit.factor, unit.sum))
+            out.append((f"products_{unit.name}", products, (c, x, y, unit)))
     return out
 
 

@@ -19,12 +19,16 @@ from sapwood.gpu import (
     block_idx,
     cluster_sync,
     lane_id,
+    m16n8k8_f16,
     mbarrier,
+    mma,
     shared,
     thread_idx,
     warp,
+    zero_c,
 )
 from sapwood.lang.ops.arith import fma
+from sapwood.lang.ops.gpu.matrix import UNITS
 from sapwood.targets.base import get_target
 from sapwood.targets.nvptx.legality import LEGAL, SINCE, generation
 from sapwood.targets.nvptx.target import ARCHITECTURES
@@ -105,11 +109,15 @@ def everything(request):
 
 def test_every_allowed_operation_compiles(everything, tmp_path):
     target, found = everything
-    has = {n for n in LEGAL if target == "simt" or SINCE.get(n, (0, ""))[0] <= generation(target)}
+    simt = target == "simt"  # which multiplies matrices by shuffles
+    has = {n for n in LEGAL if (n != "mma.sync" if simt else SINCE.get(n, (0, ""))[0] <= generation(target))}
     assert has - set(found["ops"]) == set(), "operations of the table that no kernel here uses"
     if target.startswith("nvptx"):
         assert "cvta.shared.u64" in found["code"]["memory"]  # the address of shared memory, seen from anywhere
         assert set(found["ops"]) <= set(LEGAL)
+        for unit in UNITS.values():
+            code = found["code"].get(f"products_{unit.name}", "")
+            assert (unit.ptx in code) == (unit.since <= generation(target))
         if shutil.which("ptxas"):
             architecture = target.partition(":")[2]
             said = assemble(together(list(found["code"].values())), architecture, tmp_path)
@@ -120,6 +128,19 @@ def test_every_allowed_operation_compiles(everything, tmp_path):
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 def test_every_architecture_is_one_that_ptxas_knows(architecture, tmp_path):
     assemble(block_sum.inspect(X, X, kind="asm", target=f"nvptx:{architecture}"), architecture, tmp_path)
+
+
+@kernel
+def one_lane_stores(out: Tensor[f32, 1], x: Tensor[f16, 1]) -> None:
+    a, c = (x[0], x[1], x[2], x[3]), zero_c(m16n8k8_f16)
+    total = mma(m16n8k8_f16, a, a[:2], c)
+    if lane_id() == 0:
+        out[0] = total[0]
+
+
+def test_a_product_stays_where_the_whole_warp_comes():
+    ptx = one_lane_stores.inspect(X, X.astype(np.float16), kind="ptx")
+    assert ptx.index("mma.sync") < ptx.index("%laneid;") < ptx.index("st.global")  # LLVM has not moved it
 
 
 # -- what is refused ---------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from sapwood.lang.errors.kernels import (
 from sapwood.lang.function import kernel
 from sapwood.lang.launch import Deadlock, checked
 from sapwood.lang.library.named_barrier import named_barrier
+from sapwood.lang.library.tile import fragment_place, load_a, load_b, load_c, store_c, zero_c
 from sapwood.lang.ops.atomics import atomic_add
 from sapwood.lang.ops.gpu import (
     async_copy,
@@ -38,8 +39,14 @@ from sapwood.lang.ops.gpu import (
     grid_dim,
     grid_sync,
     lane_id,
+    m16n8k8_f16,
+    m16n8k8_tf32,
+    m16n8k16_bf16,
+    m16n8k16_f16,
+    m16n8k32_i8,
     map_shared,
     mbarrier,
+    mma,
     shared,
     thread_idx,
     wait_group,
@@ -78,15 +85,27 @@ __all__ = [
     "commit_group",
     "dynamic_shared",
     "fence_async",
+    "fragment_place",
     "grid_dim",
     "grid_sync",
     "kernel",
     "lane_id",
+    "load_a",
+    "load_b",
+    "load_c",
+    "m16n8k8_f16",
+    "m16n8k8_tf32",
+    "m16n8k16_bf16",
+    "m16n8k16_f16",
+    "m16n8k32_i8",
     "map_shared",
     "mbarrier",
+    "mma",
     "named_barrier",
     "shared",
+    "store_c",
     "thread_idx",
     "wait_group",
     "warp",
+    "zero_c",
 ]

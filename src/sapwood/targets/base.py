@@ -226,6 +226,11 @@ class ThreadCode:
         """The value of `x` (an int or float type) in the lane that `n` (an i64) names: see lang/ops/gpu/warp.py."""
         raise NotImplementedError
 
+    def matrix_multiply(self, instruction: str, *fragments: list[tuple[str, str]]) -> tuple[str, ...]:
+        """The elements of A @ B + C; fragments are (type, value) of each element: see lang/ops/gpu/matrix.py. Only
+        targets with `gpu` are asked."""
+        raise NotImplementedError
+
     # Numbers as bits, which is how they go from lane to lane.
 
     def to_bits(self, ty: str, x: str, width: int) -> str:

@@ -9,6 +9,7 @@ from sapwood.lang.ir.ssa import Function, Program
 from sapwood.lang.types import Ref
 
 _NO_HEAP = "threads have numbers, tensors, tuples and structs of them; a StackArray or shared memory holds many"
+MANY = 8  # operands and results of which only the different types are named
 _INSTEAD = {
     "parallel_for": "the grid is the parallel loop: use block_idx and thread_idx instead of parallel()",
     "try": "a kernel can raise but not catch; test the condition before",
@@ -34,7 +35,9 @@ def check_legality(program: Program, target: Any) -> None:
             reason = rule(target, op) if rule is not None else None
             reason = reason or target.illegal(op)
             if reason:
-                types = ", ".join(str(v.type) for v in (*op.operands, *op.results)) or "no operands"
+                kinds = [str(v.type) for v in (*op.operands, *op.results)]
+                kinds = kinds if len(kinds) < MANY else list(dict.fromkeys(kinds))
+                types = ", ".join(kinds) or "no operands"
                 raise IllegalOnTarget(op.loc, op=op.name, types=types, target=target.name, hint=reason)
         if function.kind == "kernel":
             _check_shared(function, target)

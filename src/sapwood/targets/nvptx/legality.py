@@ -66,6 +66,7 @@ LEGAL: dict[str, Rule] = {
     **dict.fromkeys(_ATOMICS.split(), _atomic),
     **dict.fromkeys(_SYNC.split(), _always),
     **dict.fromkeys(f"{_CLUSTERS} {_COPIES} {_MBARRIERS} {_BULK}".split(), _always),
+    "mma.sync": _always,
 }
 
 # operation -> (the oldest architecture that has it, what it is part of)
@@ -87,6 +88,8 @@ def illegal(op: Any, cpu: str) -> str | None:
     since, what = SINCE.get(op.name, (0, ""))
     if op.name == "mbarrier_arrive" and not op.attrs["one"]:
         since, what = 90, "arrivals of more than one"
+    if op.name == "mma.sync":  # each entry of the table of matrix units says itself
+        since, what = op.attrs["since"], f"products {op.attrs['unit']}"
     if generation(cpu) < since:
         return f"{what} need sm_{since} or newer, not {cpu}; a target like nvptx:sm_{since} has them, and simt"
     vector = next((t for t in _types(op) if t.startswith(("SIMD", "Tile"))), None)

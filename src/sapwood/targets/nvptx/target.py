@@ -13,9 +13,10 @@ DATA_LAYOUT = "e-p6:32:32-i64:64-i128:128-i256:256-v16:16-v32:32-n16:32:64"
 WARP = 32
 SHARED_BYTES = 48 * 1024  # static; more has to be asked for at the launch
 
-# architecture -> the oldest PTX version that knows it (PTX ISA, "Release Notes"), so that old drivers take it
+# architecture -> the oldest PTX version that knows it (PTX ISA, "Release Notes"), so that old drivers take it; for
+# sm_75 the one with its `mma.sync` and `ldmatrix`
 ARCHITECTURES = {
-    "sm_75": "ptx63",
+    "sm_75": "ptx65",
     "sm_80": "ptx71",  # the first that tests an mbarrier by its parity
     "sm_86": "ptx71",
     "sm_89": "ptx78",

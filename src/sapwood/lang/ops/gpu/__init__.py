@@ -28,6 +28,7 @@ from sapwood.lang.ops.gpu.copies import (
     fence_async,
     wait_group,
 )
+from sapwood.lang.ops.gpu.matrix import m16n8k8_f16, m16n8k8_tf32, m16n8k16_bf16, m16n8k16_f16, m16n8k32_i8, mma
 from sapwood.lang.ops.gpu.mbarrier import mbarrier
 from sapwood.lang.ops.gpu.place import block_dim, block_idx, grid_dim, lane_id, thread_idx
 from sapwood.lang.ops.gpu.shared import dynamic_shared, shared
@@ -58,8 +59,14 @@ __all__ = [
     "grid_dim",
     "grid_sync",
     "lane_id",
+    "m16n8k8_f16",
+    "m16n8k8_tf32",
+    "m16n8k16_bf16",
+    "m16n8k16_f16",
+    "m16n8k32_i8",
     "map_shared",
     "mbarrier",
+    "mma",
     "shared",
     "thread_idx",
     "wait_group",

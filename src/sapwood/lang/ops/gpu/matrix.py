@@ -1,0 +1,184 @@
+"""Matrix units: a warp multiplies two small matrices that lie, in pieces, in its threads' registers.
+
+A thread's piece is a fragment: a tuple of scalars. `UNITS` is the table of what there is; everything else follows from
+it: types, legality, the place of each element, the instruction. Source: PTX ISA, "Warp Level Matrix Multiply-Accumulate
+Instructions" (`mma.sync`), and the section that each entry names for its fragments.
+
+A target with matrix units gets one operation, `mma_sync`. Elsewhere the warp does the same by shuffles, in the language
+(lang/library/tile.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sapwood.lang.api import dtypes
+from sapwood.lang.bits import from_bits, to_bits, wrap_int
+from sapwood.lang.errors import BadOperand
+from sapwood.lang.ops import arith
+from sapwood.lang.ops.base import operation
+from sapwood.lang.ops.numeric import round_float
+from sapwood.lang.types import F32, Scalar, Tuple
+from sapwood.lang.values import Agg, Known, Var, describe
+
+Digits = tuple[tuple[int, int, int], ...]
+WARP = 32
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """Where the elements of a matrix lie in the threads of a warp.
+
+    `lanes` and `elements` take a lane's number, and that of an element in its tuple, apart into digits, the fastest
+    first: each is (how many values it has, rows that a step of it moves, columns that it moves).
+    """
+
+    rows: int
+    columns: int
+    size: int  # elements that a thread has
+    lanes: Digits
+    elements: Digits
+
+    def place(self, lane: int, k: int) -> tuple[int, int]:
+        """(row, column) of element k of a lane's tuple. In kernels it is `fragment_place(fragment, lane, k)`."""
+        row = column = 0
+        for number, digits in ((lane, self.lanes), (k, self.elements)):
+            for count, down, right in digits:
+                number, digit = divmod(number, count)
+                row, column = row + digit * down, column + digit * right
+        return row, column
+
+
+@dataclass(frozen=True)
+class MatrixUnit:
+    """One kind of product: `m x k` times `k x n`, added to `m x n`. `a`, `b` and `c` are the fragments."""
+
+    name: str
+    m: int
+    n: int
+    k: int
+    factor: Any  # dtype of the elements of A and B
+    sum: Any  # dtype of the elements of C and of the result
+    ptx: str  # the instruction
+    since: int  # the first NVIDIA architecture that has it
+    section: str  # of the PTX ISA, where its fragments are drawn
+    a: Fragment
+    b: Fragment
+    c: Fragment
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _unit(k: int, factor: Any, total: Any, ptx_types: str, since: int) -> MatrixUnit:
+    """A product of m16n8: eight groups of four lanes, and registers of 32 bits that hold `p` factors each.
+
+    A group has two rows of A and of C, eight apart, and a column of B. Along k each lane has `p` neighbours, and then
+    those that are `4 * p` further.
+    """
+    p = 4 // factor.scalar.itemsize
+    steps = k // (4 * p)
+    a = Fragment(16, k, 2 * steps * p, ((4, 0, p), (8, 1, 0)), ((p, 0, 1), (2, 8, 0), (steps, 0, 4 * p)))
+    b = Fragment(k, 8, steps * p, ((4, p, 0), (8, 0, 1)), ((p, 1, 0), (steps, 4 * p, 0)))
+    c = Fragment(16, 8, 4, ((4, 0, 2), (8, 1, 0)), ((2, 0, 1), (2, 8, 0)))
+    shape = f"m16n8k{k}"
+    name = f"{shape}_{'tf32' if factor is dtypes.f32 else factor.__name__}"
+    ptx = f"mma.sync.aligned.{shape}.row.col.{ptx_types}"
+    return MatrixUnit(name, 16, 8, k, factor, total, ptx, since, f"Matrix Fragments for mma.{shape}", a, b, c)
+
+
+m16n8k8_f16 = _unit(8, dtypes.f16, dtypes.f32, "f32.f16.f16.f32", 75)
+m16n8k16_f16 = _unit(16, dtypes.f16, dtypes.f32, "f32.f16.f16.f32", 80)
+m16n8k16_bf16 = _unit(16, dtypes.bf16, dtypes.f32, "f32.bf16.bf16.f32", 80)
+m16n8k8_tf32 = _unit(8, dtypes.f32, dtypes.f32, "f32.tf32.tf32.f32", 80)
+m16n8k32_i8 = _unit(32, dtypes.i8, dtypes.i32, "s32.s8.s8.s32", 80)
+
+UNITS = {u.name: u for u in (m16n8k8_f16, m16n8k16_f16, m16n8k16_bf16, m16n8k8_tf32, m16n8k32_i8)}
+
+
+@operation(name="mma.sync", space="kernel", varies=True)
+def mma_sync() -> Any:
+    """The instruction: operands are elements of A, B and C, results those of the sum; attribute `unit` is a name."""
+
+
+def to_tf32(x: float) -> float:
+    """Rounded to the eleven bits that tf32 has, ties away from zero. (PTX: `cvt.rna.tf32.f32`.)"""
+    bits = to_bits(F32, x)
+    return x if bits & 0x7F800000 == 0x7F800000 else from_bits(F32, bits + 0x1000 & 0xFFFFE000)
+
+
+@mma_sync.reference
+def _(ev, op, *values):
+    """Gather the matrices from the warp; compute this thread's elements."""
+    unit = UNITS[op.attrs["unit"]]
+    thread, total = ev.thread, unit.sum.scalar
+    warp = [thread.exchange(values, lane, op) for lane in range(WARP)]
+    a, b = ({}, {})
+    for lane, held in enumerate(warp):
+        a |= {unit.a.place(lane, k): x for k, x in enumerate(held[: unit.a.size])}
+        b |= {unit.b.place(lane, k): x for k, x in enumerate(held[unit.a.size :][: unit.b.size])}
+    if unit.factor is dtypes.f32:
+        a, b = ({at: to_tf32(x) for at, x in matrix.items()} for matrix in (a, b))
+    out = []
+    for i, x in enumerate(values[-unit.c.size :]):
+        row, column = unit.c.place(thread.lane, i)
+        for k in range(unit.k):
+            exact = arith._exact_fma(a[row, k], b[k, column], x)
+            x = round_float(total, exact) if total.is_float else wrap_int(total, int(exact))
+        out.append(x)
+    return tuple(out)
+
+
+@mma_sync.lowering
+def _(e, op, *values):
+    unit = UNITS[op.attrs["unit"]]
+    typed = [(e.type(v.type), x) for v, x in zip(op.operands, values, strict=True)]
+    a, b, c = typed[: unit.a.size], typed[unit.a.size : -unit.c.size], typed[-unit.c.size :]
+    return e.thread.matrix_multiply(unit.ptx, a, b, c)
+
+
+@operation(space="kernel")
+def mma(unit: Any, a: Any, b: Any, c: Any) -> Any:
+    """The product of two matrices and a sum, A @ B + C, by all 32 threads of a warp together.
+
+    `unit` says which: `m16n8k16_bf16`, `m16n8k16_f16`, `m16n8k8_f16`, `m16n8k8_tf32` or `m16n8k32_i8`. a, b and c are
+    this thread's fragments, tuples of `unit.a.size`, `unit.b.size` and `unit.c.size` numbers of type `unit.factor`
+    (a, b) and `unit.sum` (c); the result is one like c. `load_a`, `load_b`, `load_c` make them.
+
+    Products are exact; they are added to c in f32, in ascending k, each sum rounded (a GPU may add in another order
+    and round less often); those of int8 in i32, which wraps. f32 factors are rounded to tf32 (eleven bits), ties away
+    from zero. All threads of the warp must come to it, and none may have returned. On NVIDIA GPUs from sm_80 on,
+    `m16n8k8_f16` from sm_75 on. (PTX: `mma.sync.aligned`.)
+    """
+
+
+@mma.typing
+def _(b, unit, x, y, z):
+    from sapwood.lang.library.tile import multiply_by_shuffles
+
+    unit = known_unit(b, unit, "mma")
+    for name, fragment, dtype, value in (
+        ("a", unit.a, unit.factor, x), ("b", unit.b, unit.factor, y), ("c", unit.c, unit.sum, z)
+    ):  # fmt: skip
+        _check(b, unit, name, fragment.size, dtype.scalar, value)
+    if not b.target.gpu:
+        return b.interpreter.call_function(multiply_by_shuffles, (Known(unit), x, y, z))
+    results = (unit.sum.scalar,) * unit.c.size
+    operands = (*x.items, *y.items, *z.items)
+    return Agg(Tuple(unit.c.size), b.emit(mma_sync, operands, results, {"unit": unit.name, "since": unit.since}))
+
+
+def known_unit(b: Any, unit: Any, function: str) -> MatrixUnit:
+    if isinstance(unit, Known) and isinstance(unit.value, MatrixUnit):
+        return unit.value
+    hint = f"the first argument is one of {', '.join(UNITS)}, of sapwood.gpu"
+    raise BadOperand(b.loc, function=function, detail=f"{describe(unit)} is no matrix unit", hint=hint)
+
+
+def _check(b: Any, unit: MatrixUnit, name: str, size: int, elem: Scalar, value: Any) -> None:
+    items = value.items if isinstance(value, Agg) and isinstance(value.type, Tuple) else ()
+    if len(items) == size and all(isinstance(x, Var) and x.type == elem for x in items):
+        return
+    detail = f"{name} of {unit.name} is a tuple of {size} {elem}, not {describe(value)}"
+    raise BadOperand(b.loc, function="mma", detail=detail, hint=f"load_{name}({unit.name}, ...) makes one")

@@ -1,0 +1,108 @@
+"""Products of matrices on matrix units: a warp a tile, a block of warps over tiles in shared memory."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+from gpu_conformance import Results, cdiv, normal, poison, program, wide
+
+from sapwood import Array, Const, Tensor, bf16, f32, kernel
+from sapwood.gpu import (
+    barrier,
+    block_idx,
+    load_a,
+    load_b,
+    m16n8k8_f16,
+    m16n8k8_tf32,
+    m16n8k16_bf16,
+    m16n8k16_f16,
+    m16n8k32_i8,
+    mma,
+    shared,
+    store_c,
+    thread_idx,
+    zero_c,
+)
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+@kernel
+def direct(c: Tensor[S, 2], a: Tensor[T, 2], b: Tensor[T, 2], unit: Const[Any]) -> None:
+    """A warp makes one m16n8 of c; its factors come straight from memory."""
+    row, column = block_idx.y * unit.m, block_idx.x * unit.n
+    total = zero_c(unit)
+    for k in range(0, a.shape[1], unit.k):
+        total = mma(unit, load_a(unit, a, row, k), load_b(unit, b, k, column), total)
+    store_c(unit, total, c, row, column)
+
+
+def halves(x: Any) -> Any:
+    return x.astype(np.float16)
+
+
+@program(1, 16, 37)
+def of_f16_on_turing(run, rng, n) -> Results:
+    a, b, c = halves(normal(rng, n, n + 3)), halves(normal(rng, n + 3, n + 1)), poison(n, n + 1)
+    run(direct, (cdiv(n + 1, 8), cdiv(n, 16)), 32, c, a, b, m16n8k8_f16)
+    yield c, wide(a) @ wide(b)
+
+
+@program(1, 50, since=80)
+def of_f16(run, rng, n) -> Results:
+    a, b, c = halves(normal(rng, n, 2 * n)), halves(normal(rng, 2 * n, n + 1)), poison(n, n + 1)
+    run(direct, (cdiv(n + 1, 8), cdiv(n, 16)), 32, c, a, b, m16n8k16_f16)
+    yield c, wide(a) @ wide(b)
+
+
+@program(1, 40, rtol=1e-3, since=80)
+def of_f32_as_tf32(run, rng, n) -> Results:
+    """Factors lose thirteen bits."""
+    a, b, c = normal(rng, n, n + 3), normal(rng, n + 3, n + 1), poison(n, n + 1)
+    run(direct, (cdiv(n + 1, 8), cdiv(n, 16)), 32, c, a, b, m16n8k8_tf32)
+    yield c, wide(a) @ wide(b)
+
+
+@program(1, 70, since=80)
+def of_int8(run, rng, n) -> Results:
+    """The second factor lies transposed, as weights do."""
+    a = rng.integers(-128, 128, (n, n + 5), np.int8)
+    b = rng.integers(-128, 128, (n + 1, n + 5), np.int8)
+    c = poison(n, n + 1, dtype=np.int32)
+    run(direct, (cdiv(n + 1, 8), cdiv(n, 16)), 32, c, a, b.T, m16n8k32_i8)
+    yield c, a.astype(np.int32) @ b.T.astype(np.int32)
+
+
+@kernel
+def staged(c: Tensor[f32, 2], a: Tensor[bf16, 2], b: Tensor[bf16, 2]) -> None:
+    """Four warps make 32 x 32 of c, two by two, two tiles each; factors go through shared memory."""
+    unit = m16n8k16_bf16
+    left, right = shared(bf16, (32, 16)), shared(bf16, (16, 32))
+    top, first = block_idx.y * 32, block_idx.x * 32
+    row, column = thread_idx.x // 32 % 2 * 16, thread_idx.x // 64 * 16
+    c0, c1 = zero_c(unit), zero_c(unit)
+    for k in range(0, a.shape[1], 16):
+        for e in range(thread_idx.x, 512, 128):
+            i, j = top + e // 16, k + e % 16
+            left[e // 16, e % 16] = a[i, j] if i < a.shape[0] and j < a.shape[1] else bf16(0)
+            i, j = k + e // 32, first + e % 32
+            right[e // 32, e % 32] = b[i, j] if i < b.shape[0] and j < b.shape[1] else bf16(0)
+        barrier()
+        x = load_a(unit, left, row)
+        c0 = mma(unit, x, load_b(unit, right, 0, column), c0)
+        c1 = mma(unit, x, load_b(unit, right, 0, column + 8), c1)
+        barrier()
+    store_c(unit, c0, c, top + row, first + column)
+    store_c(unit, c1, c, top + row, first + column + 8)
+
+
+@program(1, 45, 96, since=80)
+def of_bf16_through_shared_memory(run, rng, n) -> Results:
+    a, b, c = Array.empty((n, n + 3), bf16), Array.empty((n + 3, n + 1), bf16), poison(n, n + 1)
+    for x in (a, b):
+        x.numpy(bits=True)[...] = normal(rng, *x.shape).view(np.uint32) >> 16
+    run(staged, (cdiv(n + 1, 32), cdiv(n, 32)), 128, c, a, b)
+    x, y = ((x.numpy(bits=True).astype(np.uint32) << 16).view(np.float32) for x in (a, b))
+    yield c, wide(x) @ wide(y)
