@@ -16,7 +16,7 @@ from sapwood import config
 
 PROGRAMS = load()
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90a", "sm_100a", "sm_120")
-WAYS = ("simt", "simt:coroutines", "simt:checked")
+WAYS = ("simt", pytest.param("simt:coroutines", marks=pytest.mark.nightly))  # checked ones: test_gpu_bugs.py
 
 
 @pytest.mark.parametrize("way", WAYS)

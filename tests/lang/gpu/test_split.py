@@ -182,6 +182,7 @@ def test_counters_do_not_wrap_around():
     agree(ranges_at_the_end_of_ints, 1, 45, np.zeros(45, np.int32))
 
 
+@pytest.mark.nightly
 def test_all_kernels_as_coroutines():
     tests = Path(__file__).parents[1] / "test_kernels.py"
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", "not mistakes", str(tests)]
