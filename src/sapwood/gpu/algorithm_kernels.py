@@ -141,17 +141,31 @@ def digit(x: Any, shift: int) -> int:
     return int((ordered_bits(x) >> u64(shift)) & u64(DIGITS - 1))
 
 
+@fn(inline=True)
+def own_keys(n: int) -> tuple[int, int]:
+    """Where the keys of a thread begin and end."""
+    first = block_idx.x * SORT_TILE + thread_idx.x * SORT_EACH
+    return first, min(n, first + SORT_EACH)
+
+
+@fn(inline=True)
+def digits_of_threads(keys: Any, shift: int) -> Any:
+    """How often each digit is in the keys of each thread, [digit, thread], for all threads to see."""
+    total = shared(i32, (DIGITS, SORT_THREADS))
+    t = thread_idx.x
+    for d in range(DIGITS):
+        total[d, t] = i32(0)
+    first, last = own_keys(keys.size)
+    for i in range(first, last):
+        total[digit(keys[i], shift), t] += 1
+    barrier()
+    return total
+
+
 @kernel
 def count_digits(counts, keys, shift: int):
     """How often each digit is in a tile; counts[digit * tiles + tile]."""
-    total = shared(i32, (DIGITS, SORT_THREADS))
-    t, n = thread_idx.x, keys.size
-    for d in range(DIGITS):
-        total[d, t] = i32(0)
-    first = block_idx.x * SORT_TILE + t * SORT_EACH
-    for i in range(first, min(n, first + SORT_EACH)):
-        total[digit(keys[i], shift), t] += 1
-    barrier()
+    total, t = digits_of_threads(keys, shift), thread_idx.x
     if t < DIGITS:
         found = i64(0)
         for k in range(SORT_THREADS):
@@ -162,14 +176,7 @@ def count_digits(counts, keys, shift: int):
 @kernel
 def move_by_digit(out, out_values, places, keys, values, shift: int):
     """Put each key where its digit goes; places[digit * tiles + tile] is where that tile's first one goes."""
-    total = shared(i32, (DIGITS, SORT_THREADS))
-    t, n = thread_idx.x, keys.size
-    for d in range(DIGITS):
-        total[d, t] = i32(0)
-    first = block_idx.x * SORT_TILE + t * SORT_EACH
-    for i in range(first, min(n, first + SORT_EACH)):
-        total[digit(keys[i], shift), t] += 1
-    barrier()
+    total, t = digits_of_threads(keys, shift), thread_idx.x
     if t < DIGITS:
         before = i32(0)
         for k in range(SORT_THREADS):
@@ -177,7 +184,8 @@ def move_by_digit(out, out_values, places, keys, values, shift: int):
             total[t, k] = before
             before += count
     barrier()
-    for i in range(first, min(n, first + SORT_EACH)):
+    first, last = own_keys(keys.size)
+    for i in range(first, last):
         d = digit(keys[i], shift)
         to = places[d * grid_dim.x + block_idx.x] + int(total[d, t])
         total[d, t] += 1
