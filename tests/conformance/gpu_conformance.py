@@ -28,6 +28,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sapwood import f32, fn, unroll
+from sapwood.gpu import warp
+
 FOLDER = Path(__file__).parent / "gpu"
 NDArray = npt.NDArray[Any]
 Results = Iterator[tuple[NDArray, NDArray]]
@@ -119,6 +122,14 @@ def normal(rng: np.random.Generator, *shape: int) -> NDArray:
 
 def wide(x: NDArray) -> NDArray:
     return x.astype(np.float64)
+
+
+@fn(inline=True)
+def warp_sum(x: f32) -> f32:
+    """The sum over a warp, for all of its lanes."""
+    for k in unroll(range(5)):
+        x += warp.shuffle_xor(x, 16 >> k)
+    return x
 
 
 def main(architecture: str) -> None:

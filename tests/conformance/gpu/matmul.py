@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from gpu_conformance import Results, cdiv, normal, poison, program, wide
+from gpu_conformance import Results, cdiv, normal, poison, program, warp_sum, wide
 
-from sapwood import Const, StackArray, Tensor, f32, fn, i8, i32, kernel, u8, unroll
-from sapwood.gpu import barrier, block_dim, block_idx, lane_id, shared, thread_idx, warp
+from sapwood import Const, StackArray, Tensor, f32, i8, i32, kernel, u8, unroll
+from sapwood.gpu import barrier, block_dim, block_idx, lane_id, shared, thread_idx
 
 
 @kernel
@@ -109,13 +109,6 @@ def batched_transposed(run, rng, n) -> Results:
     a, b, c = normal(rng, 3, n, 21), normal(rng, 3, n + 2, 21), poison(3, n, n + 2)
     run(batched_kernel, (cdiv(n + 2, 8), cdiv(n, 8), 3), (8, 8), c, a, b)
     yield c, np.einsum("zik,zjk->zij", wide(a), wide(b))
-
-
-@fn(inline=True)
-def warp_sum(x: f32) -> f32:
-    for k in unroll(range(5)):
-        x += warp.shuffle_xor(x, 16 >> k)
-    return x
 
 
 @kernel

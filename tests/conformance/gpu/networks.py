@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from gpu_conformance import NDArray, Results, cdiv, normal, poison, program, wide
+from gpu_conformance import NDArray, Results, cdiv, normal, poison, program, warp_sum, wide
 
 from sapwood import Const, StackArray, Tensor, bf16, f32, fn, i32, i64, kernel, u32, unroll
 from sapwood.gpu import atomic_add, barrier, block_dim, block_idx, lane_id, shared, thread_idx, warp
 from sapwood.lang.library import math
-
-
-@fn(inline=True)
-def warp_sum(x: f32) -> f32:
-    for k in unroll(range(5)):
-        x += warp.shuffle_xor(x, 16 >> k)
-    return x
 
 
 @fn(inline=True)

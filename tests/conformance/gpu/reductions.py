@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from gpu_conformance import Results, cdiv, normal, poison, program, wide
+from gpu_conformance import Results, cdiv, normal, poison, program, warp_sum, wide
 
-from sapwood import Tensor, f32, f64, fn, i32, i64, kernel, u8, u64
-from sapwood.gpu import atomic_add, barrier, block_dim, block_idx, grid_dim, lane_id, shared, thread_idx, warp
+from sapwood import Tensor, f32, f64, i32, i64, kernel, u8, u64
+from sapwood.gpu import atomic_add, barrier, block_dim, block_idx, grid_dim, lane_id, shared, thread_idx
 from sapwood.lang.ops.atomics import atomic_max, atomic_min
 
 BINS = 64
@@ -38,13 +38,6 @@ def sum_by_tree(run, rng, n) -> Results:
     run(tree_kernel, 7, 256, parts, x)
     run(tree_kernel, 1, 256, out, parts)
     yield out, wide(x).sum(keepdims=True)
-
-
-@fn(inline=True)
-def warp_sum(x: f32) -> f32:
-    for k in range(5):
-        x += warp.shuffle_xor(x, 16 >> k)
-    return x
 
 
 @kernel
