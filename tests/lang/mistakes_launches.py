@@ -7,21 +7,14 @@ from typing import Any
 import numpy as np
 from mistakes import MISTAKES, call
 
-from sapwood import Tensor, f16, f32, i32, kernel
+from sapwood import Tensor, f32, i32, kernel
 from sapwood.gpu import (
     async_copy,
     dynamic_shared,
-    load_a,
-    load_b,
-    load_c,
-    m16n8k16_f16,
     map_shared,
     mbarrier,
-    mma,
     shared,
-    store_c,
     wait_group,
-    zero_c,
 )
 
 X = np.zeros(4, np.float32)
@@ -78,37 +71,6 @@ def mbarrier_of_ints(x: Tensor[f32, 1]) -> None:
 @kernel
 def map_global(x: Tensor[f32, 1]) -> None:
     map_shared(x, 0)[0] = 1.0
-
-
-HALVES = np.zeros((16, 16), np.float16)
-SUMS = np.zeros((16, 8), np.float32)
-
-
-@call(HALVES, SUMS, name="matrix_fragment_of_another_size")
-@launched
-@kernel
-def swaps_factors(x: Tensor[f16, 2], c: Tensor[f32, 2]) -> None:
-    b = load_b(m16n8k16_f16, x)
-    mma(m16n8k16_f16, b, b, load_c(m16n8k16_f16, c))
-
-
-@call(HALVES, name="matrix_unit_that_is_none")
-@launched
-@kernel
-def multiplies_by_shape(x: Tensor[f16, 2]) -> None:
-    b = load_b(m16n8k16_f16, x)
-    mma("m16n8k16", b, b, b)
-
-
-@kernel
-def too_new(out: Tensor[f32, 2], x: Tensor[f16, 2]) -> None:
-    a, b, c = load_a(m16n8k16_f16, x), load_b(m16n8k16_f16, x), zero_c(m16n8k16_f16)
-    store_c(m16n8k16_f16, mma(m16n8k16_f16, a, b, c), out)
-
-
-MISTAKES["matrix_unit_of_a_newer_architecture"] = lambda: too_new.inspect(
-    SUMS, HALVES, kind="ptx", target="nvptx:sm_75"
-)
 
 
 def launch(name: str, *args: Any, **options: Any) -> None:

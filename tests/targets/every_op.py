@@ -58,6 +58,7 @@ from sapwood.gpu import (
     grid_dim,
     grid_sync,
     lane_id,
+    ldmatrix,
     load_a,
     load_b,
     load_c,
@@ -66,6 +67,7 @@ from sapwood.gpu import (
     mma,
     named_barrier,
     shared,
+    stmatrix,
     store_c,
     thread_idx,
     wait_group,
@@ -270,6 +272,25 @@ def products(out: Tensor[S, 2], x: Tensor[T, 2], y: Tensor[T, 2], unit: Const[An
     store_c(unit, c, out)
 
 
+@kernel
+def matrices(out: Tensor[T, 1], stores: Const[bool]) -> None:
+    tile = shared(out.dtype, 64)
+    for n in unroll((1, 2, 4)):
+        x = ldmatrix(tile.ptr + 16 * lane_id(), n)
+        out[n] = x[0]
+        if stores:
+            stmatrix(tile.ptr, x)
+
+
+@kernel
+def matrices_transposed(out: Tensor[u16, 1], stores: Const[bool]) -> None:
+    tile = shared(u16, 64)
+    x = ldmatrix(tile.ptr + 8 * lane_id(), 4, True)
+    out[0] = x[7]
+    if stores:
+        stmatrix(tile.ptr, x, True)
+
+
 def array(dtype: Any) -> Array:
     return Array.zeros((4,), dtype.__name__)
 
@@ -290,6 +311,9 @@ def kernels(generation: int) -> list[tuple[str, Any, tuple[Any, ...]]]:
     out += [(f"atomics_{t.__name__}", atomics, (array(t),) * 2) for t in (i32, i64, u32, u64, f32, f64)]
     out += [(f"int_atomics_{t.__name__}", int_atomics, (array(t),)) for t in (i32, i64, u32, u64)]
     out += [(f"conversions_{t.__name__}", conversions, (array(u64), array(t))) for t in NUMBERS]
+    stores = generation >= 90
+    out += [(f"matrices_{t.__name__}", matrices, (array(t), stores)) for t in (i8, u8, f16, bf16, i32, f32)]
+    out.append(("matrices_transposed", matrices_transposed, (array(u16), stores)))
     for unit in UNITS.values():
         if unit.since <= generation:
             x, y, c = (Array.zeros((16, 16), t.__name__) for t in (unit.factor, unit.factor, unit.sum))

@@ -231,6 +231,14 @@ class ThreadCode:
         targets with `gpu` are asked."""
         raise NotImplementedError
 
+    def load_matrices(self, p: str, count: int, transposed: bool, types: list[str]) -> tuple[str, ...]:
+        """The elements, of these types, that a lane gets of `count` matrices in shared memory; p (`ptr addrspace(3)`)
+        is the row that the lane names: see lang/ops/gpu/matrix_memory.py. Only targets with `gpu` are asked."""
+        raise NotImplementedError
+
+    def store_matrices(self, p: str, count: int, transposed: bool, elements: list[tuple[str, str]]) -> None:
+        raise NotImplementedError
+
     # Numbers as bits, which is how they go from lane to lane.
 
     def to_bits(self, ty: str, x: str, width: int) -> str:

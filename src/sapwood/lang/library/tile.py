@@ -11,8 +11,10 @@ from sapwood.lang.api.loops import unroll
 from sapwood.lang.function import fn
 from sapwood.lang.ops.arith import mul_add
 from sapwood.lang.ops.gpu.matrix import Fragment, MatrixUnit
+from sapwood.lang.ops.gpu.matrix_memory import NO, TRANSPOSED, how_rows_lie, ldmatrix
 from sapwood.lang.ops.gpu.place import lane_id
 from sapwood.lang.ops.gpu.warp import warp
+from sapwood.lang.ops.memory import address
 
 T = TypeVar("T")
 
@@ -38,8 +40,34 @@ def _element(fragment: Const[Fragment], k: Const[int], dtype: Const[Any], x: Ten
     return x[i, j] if inside else dtype(0)
 
 
-@fn(inline=True)
+@fn(inline=True, unchecked=True)
 def _load(fragment: Const[Fragment], dtype: Const[Any], x: Tensor[T, 2], row: int, column: int):
+    how = how_rows_lie(fragment, dtype, x)
+    if how == NO:
+        return _each(fragment, dtype, x, row, column)
+    p = x.ptr + (row * x.strides[0] + column * x.strides[1])
+    above, left = row + fragment.rows <= x.shape[0], column + fragment.columns <= x.shape[1]
+    if row >= 0 and above and column >= 0 and left and address(p) & 15 == 0:
+        i, j = _row(fragment, how)
+        count = comptime(fragment.size // fragment.elements[0][0])
+        return ldmatrix(p + (i * x.strides[0] + j * x.strides[1]), count, how == TRANSPOSED)
+    return _each(fragment, dtype, x, row, column)
+
+
+@fn(inline=True, unchecked=True)
+def _row(fragment: Const[Fragment], how: Const[int]) -> tuple[int, int]:
+    """Where the row begins that this lane names to `ldmatrix`: row `lane % 8` of matrix `lane // 8`."""
+    n, down, right = comptime((fragment.elements[0][0], *fragment.lanes[0][1:]))
+    count = comptime(fragment.size // n)
+    lane = lane_id()
+    if how == TRANSPOSED:  # from the matrix's first element on, along the axis of a register's neighbours
+        i, j = fragment_place(fragment, 0, lane // 8 % count * n)
+        return i + lane % 8 * comptime(down // n), j + lane % 8 * comptime(right // n)
+    return fragment_place(fragment, lane % 8 * 4, lane // 8 % count * n)
+
+
+@fn(inline=True)
+def _each(fragment: Const[Fragment], dtype: Const[Any], x: Tensor[T, 2], row: int, column: int):
     return tuple(_element(fragment, k, dtype, x, row, column) for k in comptime(tuple(range(fragment.size))))
 
 

@@ -51,6 +51,7 @@ _BULK = (
     "mbarrier_arrive_expect_tx"
 )
 _CLUSTERS = "cluster_idx cluster_dim block_rank cluster_arrive cluster_wait map_pointer"
+_MATRICES = "mma.sync ldmatrix.sync stmatrix.sync"
 _ATOMICS = (
     "atomic_add atomic_sub atomic_and atomic_or atomic_xor atomic_min atomic_max atomic_exchange atomic_cas "
     "atomic_load atomic_store"
@@ -66,7 +67,7 @@ LEGAL: dict[str, Rule] = {
     **dict.fromkeys(_ATOMICS.split(), _atomic),
     **dict.fromkeys(_SYNC.split(), _always),
     **dict.fromkeys(f"{_CLUSTERS} {_COPIES} {_MBARRIERS} {_BULK}".split(), _always),
-    "mma.sync": _always,
+    **dict.fromkeys(_MATRICES.split(), _always),
 }
 
 # operation -> (the oldest architecture that has it, what it is part of)
@@ -75,6 +76,8 @@ SINCE: dict[str, tuple[int, str]] = {
     **dict.fromkeys(_COPIES.split(), (80, "asynchronous copies")),
     **dict.fromkeys(_MBARRIERS.split(), (80, "mbarriers")),
     **dict.fromkeys(_BULK.split(), (90, "bulk copies and mbarriers that count bytes")),
+    "ldmatrix.sync": (75, "matrices from shared memory"),
+    "stmatrix.sync": (90, "matrices to shared memory"),
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sapwood.targets.base import int_of
 from sapwood.targets.nvptx.copies import CopyCode
+from sapwood.targets.nvptx.matrix import MatrixCode
 
 _REGISTERS = {
     "thread_idx": "tid", "block_idx": "ctaid", "block_dim": "ntid", "grid_dim": "nctaid",
@@ -16,7 +17,7 @@ _VOTES = {"count": "popc", "all": "and", "any": "or"}
 _MODES = {"idx": ("idx", 31), "up": ("up", 0), "down": ("down", 31), "xor": ("bfly", 31)}  # and the clamp
 
 
-class PtxThread(CopyCode):
+class PtxThread(CopyCode, MatrixCode):
     """One thread of the hardware. A raise is a trap: the driver reports it, without the text."""
 
     def end(self, name: str, params: list[str]) -> None:
@@ -148,37 +149,3 @@ class PtxThread(CopyCode):
         high = move(e.value(f"trunc i64 {e.value(f'lshr i64 {bits}, 32')} to i32"))
         high = e.value(f"shl i64 {e.value(f'zext i32 {high} to i64')}, 32")
         return self.from_bits(ty, e.value(f"or i64 {high}, {e.value(f'zext i32 {low} to i64')}"), 64)
-
-    def matrix_multiply(self, instruction: str, *fragments: list[tuple[str, str]]) -> tuple[str, ...]:
-        """`mma.sync` as assembly and not as LLVM's intrinsic: that one is not convergent, so that LLVM may move it to
-        where not all threads of the warp come."""
-        *factors, sums = fragments
-        words = [[self._tf32(x) for _, x in f] if ".tf32." in instruction else self._words(f) for f in factors]
-        ty, n = sums[0][0], len(sums)
-        kind = "f" if ty == "float" else "r"
-        names, first = [], n
-        for size in (len(words[0]), len(words[1]), n):
-            names.append(", ".join(f"${first + i}" for i in range(size)))
-            first += size
-        result = ", ".join(f"${i}" for i in range(n))
-        text = f"{instruction} {{{result}}}, {', '.join(f'{{{g}}}' for g in names)};"
-        constraints = ",".join([f"={kind}"] * n + ["r"] * (first - 2 * n) + [kind] * n)
-        inputs = ", ".join([*(f"i32 {x}" for group in words for x in group), *(f"{ty} {x}" for _, x in sums)])
-        kinds = f"{{{', '.join([ty] * n)}}}"
-        out = self.e.value(f'call {kinds} asm "{text}", "{constraints}"({inputs}) convergent nounwind memory(none)')
-        return tuple(self.e.value(f"extractvalue {kinds} {out}, {i}") for i in range(n))
-
-    def _words(self, elements: list[tuple[str, str]]) -> list[str]:
-        """Elements of 8 or 16 bits in registers of 32, the first lowest."""
-        ty = elements[0][0]
-        count = 32 // int(ty[1:])
-        words = []
-        for first in range(0, len(elements), count):
-            v = "poison"
-            for i, (_, x) in enumerate(elements[first : first + count]):
-                v = self.e.value(f"insertelement <{count} x {ty}> {v}, {ty} {x}, i32 {i}")
-            words.append(self.e.value(f"bitcast <{count} x {ty}> {v} to i32"))
-        return words
-
-    def _tf32(self, x: str) -> str:
-        return self.e.value(f'call i32 asm "cvt.rna.tf32.f32 $0, $1;", "=r,f"(float {x}) nounwind memory(none)')

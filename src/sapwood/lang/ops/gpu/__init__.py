@@ -29,6 +29,7 @@ from sapwood.lang.ops.gpu.copies import (
     wait_group,
 )
 from sapwood.lang.ops.gpu.matrix import m16n8k8_f16, m16n8k8_tf32, m16n8k16_bf16, m16n8k16_f16, m16n8k32_i8, mma
+from sapwood.lang.ops.gpu.matrix_memory import ldmatrix, stmatrix, transposed
 from sapwood.lang.ops.gpu.mbarrier import mbarrier
 from sapwood.lang.ops.gpu.place import block_dim, block_idx, grid_dim, lane_id, thread_idx
 from sapwood.lang.ops.gpu.shared import dynamic_shared, shared
@@ -59,6 +60,7 @@ __all__ = [
     "grid_dim",
     "grid_sync",
     "lane_id",
+    "ldmatrix",
     "m16n8k8_f16",
     "m16n8k8_tf32",
     "m16n8k16_bf16",
@@ -68,7 +70,9 @@ __all__ = [
     "mbarrier",
     "mma",
     "shared",
+    "stmatrix",
     "thread_idx",
+    "transposed",
     "wait_group",
     "warp",
 ]

@@ -1,0 +1,81 @@
+"""Matrix units on NVIDIA GPUs, as inline assembly: LLVM's intrinsics are not convergent, so that LLVM may move them to
+where not all threads of the warp come. Source: PTX ISA, "Warp Level Matrix Multiply-Accumulate Instructions".
+"""
+
+from __future__ import annotations
+
+from sapwood.targets.base import ThreadCode
+
+
+class MatrixCode(ThreadCode):
+    """The part of a thread that works with matrices."""
+
+    def matrix_multiply(self, instruction: str, *fragments: list[tuple[str, str]]) -> tuple[str, ...]:
+        *factors, sums = fragments
+        words = [[self._tf32(x) for _, x in f] if ".tf32." in instruction else self._words(f) for f in factors]
+        ty, n = sums[0][0], len(sums)
+        kind = "f" if ty == "float" else "r"
+        names, first = [], n
+        for size in (len(words[0]), len(words[1]), n):
+            names.append(_group(first, size))
+            first += size
+        text = f"{instruction} {_group(0, n)}, {', '.join(names)};"
+        constraints = ",".join([f"={kind}"] * n + ["r"] * (first - 2 * n) + [kind] * n)
+        inputs = ", ".join([*(f"i32 {x}" for group in words for x in group), *(f"{ty} {x}" for _, x in sums)])
+        return self._several(ty, n, f'asm "{text}", "{constraints}"({inputs}) convergent nounwind memory(none)')
+
+    def load_matrices(self, p: str, count: int, transposed: bool, types: list[str]) -> tuple[str, ...]:
+        text = f"ldmatrix.sync.aligned.m8n8.x{count}{'.trans' if transposed else ''}.shared.b16"
+        constraints = ",".join(["=r"] * count + ["l", "~{memory}"])
+        code = f'asm sideeffect "{text} {_group(0, count)}, [${count}];", "{constraints}"(i64 {self._at(p)}) convergent'
+        words = self._several("i32", count, code)
+        return tuple(x for w in words for x in self._elements(w, types[0]))
+
+    def store_matrices(self, p: str, count: int, transposed: bool, elements: list[tuple[str, str]]) -> None:
+        text = f"stmatrix.sync.aligned.m8n8.x{count}{'.trans' if transposed else ''}.shared.b16"
+        constraints = ",".join(["l"] + ["r"] * count + ["~{memory}"])
+        given = ", ".join([f"i64 {self._at(p)}", *(f"i32 {w}" for w in self._words(elements))])
+        self.e.line(f'call void asm sideeffect "{text} [$0], {_group(1, count)};", "{constraints}"({given}) convergent')
+
+    # -- registers ----------------------------------------------------------------------------------
+
+    def _at(self, p: str) -> str:
+        return self.e.value(f"ptrtoint ptr addrspace(3) {p} to i64")
+
+    def _several(self, ty: str, n: int, code: str) -> tuple[str, ...]:
+        """Results of assembly that gives `n` values of a type."""
+        if n == 1:
+            return (self.e.value(f"call {ty} {code}"),)
+        kinds = f"{{{', '.join([ty] * n)}}}"
+        out = self.e.value(f"call {kinds} {code}")
+        return tuple(self.e.value(f"extractvalue {kinds} {out}, {i}") for i in range(n))
+
+    def _words(self, elements: list[tuple[str, str]]) -> list[str]:
+        """Elements in registers of 32 bits, the first lowest."""
+        ty = elements[0][0]
+        if ty in ("float", "i32"):
+            return [self.to_bits(ty, x, 32) for _, x in elements]
+        count = 32 // int(ty[1:])
+        words = []
+        for first in range(0, len(elements), count):
+            v = "poison"
+            for i, (_, x) in enumerate(elements[first : first + count]):
+                v = self.e.value(f"insertelement <{count} x {ty}> {v}, {ty} {x}, i32 {i}")
+            words.append(self.e.value(f"bitcast <{count} x {ty}> {v} to i32"))
+        return words
+
+    def _elements(self, word: str, ty: str) -> list[str]:
+        """The elements of a register."""
+        if ty in ("float", "i32"):
+            return [self.from_bits(ty, word, 32)]
+        count = 32 // int(ty[1:])
+        v = self.e.value(f"bitcast i32 {word} to <{count} x {ty}>")
+        return [self.e.value(f"extractelement <{count} x {ty}> {v}, i32 {i}") for i in range(count)]
+
+    def _tf32(self, x: str) -> str:
+        return self.e.value(f'call i32 asm "cvt.rna.tf32.f32 $0, $1;", "=r,f"(float {x}) nounwind memory(none)')
+
+
+def _group(first: int, n: int) -> str:
+    """Operands of assembly in braces."""
+    return f"{{{', '.join(f'${first + i}' for i in range(n))}}}"

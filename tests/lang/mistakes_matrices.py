@@ -1,0 +1,88 @@
+"""Mistakes with matrix units; see mistakes.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mistakes import MISTAKES, call
+
+from sapwood import Tensor, f16, f32, i8, kernel
+from sapwood.gpu import (
+    lane_id,
+    ldmatrix,
+    load_a,
+    load_b,
+    load_c,
+    m16n8k16_f16,
+    mma,
+    shared,
+    stmatrix,
+    store_c,
+    zero_c,
+)
+
+
+def launched(k: Any) -> Any:
+    """The kernel with a grid of one warp."""
+    return k[1, 32]
+
+
+HALVES = np.zeros((16, 16), np.float16)
+SUMS = np.zeros((16, 8), np.float32)
+
+
+@call(HALVES, SUMS, name="matrix_fragment_of_another_size")
+@launched
+@kernel
+def swaps_factors(x: Tensor[f16, 2], c: Tensor[f32, 2]) -> None:
+    b = load_b(m16n8k16_f16, x)
+    mma(m16n8k16_f16, b, b, load_c(m16n8k16_f16, c))
+
+
+@call(HALVES, name="matrix_unit_that_is_none")
+@launched
+@kernel
+def multiplies_by_shape(x: Tensor[f16, 2]) -> None:
+    b = load_b(m16n8k16_f16, x)
+    mma("m16n8k16", b, b, b)
+
+
+@call(HALVES, name="ldmatrix_of_three_matrices")
+@launched
+@kernel
+def loads_three(x: Tensor[f16, 2]) -> None:
+    tile = shared(f16, (24, 8))
+    ldmatrix(tile.ptr + lane_id() % 24 * 8, 3)
+
+
+@call(HALVES, name="ldmatrix_of_bytes_transposed")
+@launched
+@kernel
+def transposes_bytes(x: Tensor[f16, 2]) -> None:
+    ldmatrix(shared(i8, 512).ptr + lane_id() * 16, 4, True)
+
+
+@call(HALVES, name="ldmatrix_from_global_memory")
+@launched
+@kernel
+def loads_from_global(x: Tensor[f16, 2]) -> None:
+    ldmatrix(x.ptr + lane_id() * 8, 4)
+
+
+@call(HALVES, name="stmatrix_of_another_type")
+@launched
+@kernel
+def stores_another_type(x: Tensor[f16, 2]) -> None:
+    stmatrix(shared(f16, 256).ptr + lane_id() * 8, (f32(1), f32(2)))
+
+
+@kernel
+def too_new(out: Tensor[f32, 2], x: Tensor[f16, 2]) -> None:
+    a, b, c = load_a(m16n8k16_f16, x), load_b(m16n8k16_f16, x), zero_c(m16n8k16_f16)
+    store_c(m16n8k16_f16, mma(m16n8k16_f16, a, b, c), out)
+
+
+MISTAKES["matrix_unit_of_a_newer_architecture"] = lambda: too_new.inspect(
+    SUMS, HALVES, kind="ptx", target="nvptx:sm_75"
+)
