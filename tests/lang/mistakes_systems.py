@@ -7,19 +7,22 @@ from collections.abc import Callable
 import numpy as np
 from mistakes import MISTAKES, call
 
-from sapwood import Ptr, Tensor, external, f32, f64, fn, i32, i64, u64
+from sapwood import Ptr, Tensor, external, f16, f32, f64, fn, i32, i64, u64
 from sapwood.systems import (
     assume_aligned,
     atomic_add,
+    atomic_inc,
     atomic_load,
+    atomic_min,
     atomic_store,
+    atomic_sub,
     fence,
     inline_asm,
     inline_llvm,
     prefetch,
 )
 
-INTS, FLOATS = np.zeros(4, np.int64), np.zeros(4)
+INTS, FLOATS, HALVES = np.zeros(4, np.int64), np.zeros(4), np.zeros(4, np.float16)
 
 
 @external
@@ -46,6 +49,36 @@ def acquire_on_store(x: Tensor[i64, 1]) -> None:
 @fn
 def unknown_ordering(x: Tensor[i64, 1]) -> int:
     return atomic_add(x.ptr, 1, "sequential")
+
+
+@call(INTS)
+@fn
+def unknown_scope(x: Tensor[i64, 1]) -> int:
+    return atomic_add(x.ptr, 1, "relaxed", "warp")
+
+
+@call(FLOATS)
+@fn
+def subtract_from_a_float(x: Tensor[f64, 1]) -> None:
+    atomic_sub(x.ptr, 1.0)
+
+
+@call(INTS)
+@fn
+def count_a_signed_int(x: Tensor[i64, 1]) -> None:
+    atomic_inc(x.ptr, 7)
+
+
+@call(HALVES)
+@fn
+def least_of_halves(x: Tensor[f16, 1]) -> None:
+    atomic_min(x.ptr, 1.0)
+
+
+@call(INTS)
+@fn
+def order_of_run_time(x: Tensor[i64, 1], weak: bool = True) -> int:
+    return atomic_load(x.ptr, "relaxed" if weak else "acquire")
 
 
 @call()

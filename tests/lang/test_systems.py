@@ -170,10 +170,10 @@ def every_atomic(x: Tensor[i64, 1]) -> tuple[int, int, int, int, int, int, int, 
     fence("acq_rel")
     fence()
     atomic_store(p + 1, atomic_load(p, "acquire"), "release")
-    atomic_store(p + 2, atomic_load(p + 1, "relaxed"), ordering="relaxed")
+    atomic_store(p + 2, atomic_load(p + 1, "relaxed"), order="relaxed")
     return (
         atomic_add(p, 1, "relaxed"), atomic_sub(p, 5), atomic_or(p, 64, "release"), atomic_and(p, 127),
-        atomic_xor(p, 1, ordering="acq_rel"), atomic_min(p, -5), atomic_max(p, 9), atomic_exchange(p, 4, "acquire"),
+        atomic_xor(p, 1, order="acq_rel"), atomic_min(p, -5), atomic_max(p, 9), atomic_exchange(p, 4, "acquire"),
         atomic_cas(p, 4, 8, "acq_rel", "acquire"), atomic_cas(p, 4, 9, "release"), atomic_load(p),
     )  # fmt: skip
 

@@ -36,6 +36,18 @@ from sapwood import (
 from sapwood.gpu import (
     async_copy,
     atomic_add,
+    atomic_and,
+    atomic_cas,
+    atomic_dec,
+    atomic_exchange,
+    atomic_inc,
+    atomic_load,
+    atomic_max,
+    atomic_min,
+    atomic_or,
+    atomic_store,
+    atomic_sub,
+    atomic_xor,
     barrier,
     barrier_all,
     barrier_any,
@@ -54,6 +66,7 @@ from sapwood.gpu import (
     cluster_wait,
     commit_group,
     dynamic_shared,
+    fence,
     fence_async,
     grid_dim,
     grid_sync,
@@ -74,18 +87,6 @@ from sapwood.gpu import (
     warp,
 )
 from sapwood.lang.ops.arith import ceil, copysign, floor, fma, round_even, select, sqrt, trunc
-from sapwood.lang.ops.atomics import (
-    atomic_and,
-    atomic_cas,
-    atomic_exchange,
-    atomic_load,
-    atomic_max,
-    atomic_min,
-    atomic_or,
-    atomic_store,
-    atomic_sub,
-    atomic_xor,
-)
 from sapwood.lang.ops.gpu.matrix import UNITS
 from sapwood.lang.ops.memory import address
 
@@ -247,7 +248,45 @@ def int_atomics(out: Tensor[T, 1]) -> None:
     atomic_xor(p, 2, "acquire")
     atomic_min(p, 3, "release")
     atomic_max(p, 4, "acq_rel")
-    atomic_exchange(p, 5)
+    out[3] = atomic_exchange(p, 5) + atomic_sub(p, 1, "seq_cst", "system") + atomic_xor(p, 9, "acq_rel", "block")
+
+
+@kernel
+def counters(out: Tensor[T, 1]) -> None:
+    box = shared(T, 1)
+    out[0] = atomic_inc(box.ptr, 7) + atomic_dec(out.ptr, 7, "acq_rel")
+
+
+@kernel
+def real_atomics(out: Tensor[T, 1]) -> None:
+    box = shared(T, 1)
+    for q in unroll((out.ptr, box.ptr)):
+        low, high = atomic_min(q, 1.5, "acq_rel"), atomic_max(q, 2.5, "seq_cst", "system")
+        out[1] = low + high + atomic_exchange(q, 0.5, "acquire") + atomic_cas(q, 0.5, 1.0, "acq_rel", "acquire")
+        atomic_store(q + 1, atomic_load(q), "release", "block")
+
+
+@kernel
+def half_atomics(out: Tensor[T, 1]) -> None:
+    box = shared(T, 1)
+    for q in unroll((out.ptr, box.ptr)):
+        old = atomic_cas(q, 1, 2, "acq_rel", "acquire") + atomic_cas(q, 1, 2, "release", "seq_cst", "system")
+        atomic_store(q + 1, old + atomic_load(q), "release", "block")
+
+
+@kernel
+def orders(out: Tensor[T, 1], scopes: Const[tuple[str, ...]]) -> None:
+    """Each order in each scope, with and without a use of the result, and fences."""
+    box = shared(T, 1)
+    total = T(0)
+    for scope in unroll(scopes):
+        for order in unroll(("relaxed", "acquire", "release", "acq_rel", "seq_cst")):
+            for q in unroll((out.ptr, box.ptr, Ptr[T](address(out.ptr)))):
+                total += atomic_add(q, 1, order, scope) + atomic_cas(q, 1, 2, order, scope=scope)
+                atomic_add(q, 1, order, scope)
+        for order in unroll(("acquire", "release", "acq_rel", "seq_cst")):
+            fence(order, scope)
+    out[1] = total
 
 
 @kernel
@@ -308,7 +347,12 @@ def kernels(generation: int) -> list[tuple[str, Any, tuple[Any, ...]]]:
     out += [(f"ints_{t.__name__}", ints, (array(t),) * 3) for t in INTS]
     out += [(f"floats_{t.__name__}", floats, (array(t),) * 3) for t in FLOATS]
     out += [(f"fused_{t.__name__}", fused, (array(t),) * 2) for t in (f32, f64)]
-    out += [(f"atomics_{t.__name__}", atomics, (array(t),) * 2) for t in (i32, i64, u32, u64, f32, f64)]
+    out += [(f"atomics_{t.__name__}", atomics, (array(t),) * 2) for t in (i32, i64, u32, u64, f16, bf16, f32, f64)]
+    out += [(f"counters_{t.__name__}", counters, (array(t),)) for t in (u32, u64)]
+    out += [(f"real_atomics_{t.__name__}", real_atomics, (array(t),)) for t in (f32, f64)]
+    out += [(f"half_atomics_{t.__name__}", half_atomics, (array(t),)) for t in (i16, u16, f16, bf16)]
+    scopes = ("block", "device", "system", *(("cluster",) if generation >= 90 else ()))
+    out += [(f"orders_{t.__name__}", orders, (array(t), scopes)) for t in (i32, u64, f32)]
     out += [(f"int_atomics_{t.__name__}", int_atomics, (array(t),)) for t in (i32, i64, u32, u64)]
     out += [(f"conversions_{t.__name__}", conversions, (array(u64), array(t))) for t in NUMBERS]
     stores = generation >= 90

@@ -14,7 +14,22 @@ from sapwood.lang.function import kernel
 from sapwood.lang.launch import Deadlock, checked
 from sapwood.lang.library.named_barrier import named_barrier
 from sapwood.lang.library.tile import fragment_place, load_a, load_b, load_c, store_c, zero_c
-from sapwood.lang.ops.atomics import atomic_add
+from sapwood.lang.ops.atomics import (
+    atomic_add,
+    atomic_and,
+    atomic_cas,
+    atomic_dec,
+    atomic_exchange,
+    atomic_inc,
+    atomic_load,
+    atomic_max,
+    atomic_min,
+    atomic_or,
+    atomic_store,
+    atomic_sub,
+    atomic_xor,
+    fence,
+)
 from sapwood.lang.ops.gpu import (
     async_copy,
     barrier,
@@ -68,6 +83,18 @@ __all__ = [
     "UninitialisedError",
     "async_copy",
     "atomic_add",
+    "atomic_and",
+    "atomic_cas",
+    "atomic_dec",
+    "atomic_exchange",
+    "atomic_inc",
+    "atomic_load",
+    "atomic_max",
+    "atomic_min",
+    "atomic_or",
+    "atomic_store",
+    "atomic_sub",
+    "atomic_xor",
     "barrier",
     "barrier_all",
     "barrier_any",
@@ -87,6 +114,7 @@ __all__ = [
     "cluster_wait",
     "commit_group",
     "dynamic_shared",
+    "fence",
     "fence_async",
     "fragment_place",
     "grid_dim",

@@ -35,6 +35,7 @@ from sapwood.lang.lower.emitter import lower_program
 from sapwood.lang.ops import control, objects
 from sapwood.lang.ops.heap_struct import give_away
 from sapwood.lang.passes.legality import check_legality
+from sapwood.lang.passes.orders import settle_orders
 from sapwood.lang.passes.spinning import give_way_in_loops
 from sapwood.lang.passes.uniformity import mark_uniform
 from sapwood.lang.passes.verify import verify
@@ -106,6 +107,8 @@ def compile_unit(fn: Any, arguments: tuple[Value, ...], target: Any, symbol: str
 def check(program: Program, target: Any) -> None:
     """Everything that must hold before LLVM sees the program."""
     verify(program)
+    for function in program.functions:
+        settle_orders(function)
     check_legality(program, target)
     written_parameters(program)
     for function in program.functions:

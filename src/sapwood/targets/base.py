@@ -27,6 +27,7 @@ class Target:
     shared_bytes: int = 0  # shared memory that one block of a kernel may declare
     max_shared_bytes: int = 0  # ... and have together with what the launch adds
     checks: bool = False  # whether kernels are held to bounds even where they are unchecked
+    sync_scopes: dict[str, str] = field(default_factory=dict, compare=False)  # scope of an atomic -> LLVM's name of it
     opt_level: int = 3  # how much LLVM optimises, 0 to 3
     options: dict[str, Any] = field(default_factory=dict, compare=False)
 

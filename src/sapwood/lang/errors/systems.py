@@ -7,8 +7,14 @@ from sapwood.lang.errors import ArgumentMistake, ConstMistake, TargetMistake, Ty
 
 class BadOrdering(ConstMistake):
     code = "C301"
-    message = "{function}: '{ordering}' is not a memory ordering that it can have"
+    message = "{function}: '{ordering}' is not a memory order that it can have"
     help = "use one of {allowed}"
+
+
+class BadScope(ConstMistake):
+    code = "C304"
+    message = "{function}: '{scope}' is not a scope"
+    help = "use one of {allowed}: the threads that the order counts for"
 
 
 class BadAlignment(ConstMistake):

@@ -125,6 +125,7 @@ def library_text(target: Target, instances: Sequence[tuple[Any, tuple[Var, ...],
     from sapwood.lang.infer.interpreter import Interpreter, finish
     from sapwood.lang.ir.ssa import Program
     from sapwood.lang.lower.emitter import lower_program
+    from sapwood.lang.passes.orders import settle_orders
     from sapwood.lang.passes.verify import verify
 
     interpreter = Interpreter(target)
@@ -138,6 +139,8 @@ def library_text(target: Target, instances: Sequence[tuple[Any, tuple[Var, ...],
     finish(functions)
     program = Program(functions[0], functions, {}, target)
     verify(program)
+    for function in functions:
+        settle_orders(function)
     return lower_program(program, target)
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from sapwood.lang.ir.ssa import Function, Op, Program, Region, Var
 from sapwood.lang.types import Bytes, Object, Ptr, Ref, Str
 
-ATOMICS = tuple(f"atomic_{n}" for n in ("add", "sub", "and", "or", "xor", "min", "max", "exchange", "cas", "store"))
+_WRITING = ("add", "sub", "and", "or", "xor", "min", "max", "exchange", "inc", "dec", "cas", "store")
+ATOMICS = tuple(f"atomic_{n}" for n in _WRITING)
 STORES = frozenset({"store", "bulk_store_issue", *ATOMICS})
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sapwood.targets.nvptx import atomics
+
 Rule = Callable[[Any], str | None]
 
 
@@ -31,11 +33,6 @@ def _floats(op: Any) -> str | None:
     return f"it exists for f32 and f64, not for {bad}" if bad is not None else None
 
 
-def _atomic(op: Any) -> str | None:
-    elem = op.operands[0].type.elem
-    return f"atomics need 32 or 64 bits, not {elem}" if elem.bits < 32 else None
-
-
 _ARITHMETIC = (
     "add sub mul div and or xor floordiv floormod shl shr compare select neg minimum maximum absolute copysign "
     "floor ceil trunc round_even constant convert bitcast"
@@ -52,10 +49,6 @@ _BULK = (
 )
 _CLUSTERS = "cluster_idx cluster_dim block_rank cluster_arrive cluster_wait map_pointer"
 _MATRICES = "mma.sync ldmatrix.sync stmatrix.sync"
-_ATOMICS = (
-    "atomic_add atomic_sub atomic_and atomic_or atomic_xor atomic_min atomic_max atomic_exchange atomic_cas "
-    "atomic_load atomic_store"
-)
 
 LEGAL: dict[str, Rule] = {
     **dict.fromkeys(_ARITHMETIC.split(), _always),
@@ -64,10 +57,10 @@ LEGAL: dict[str, Rule] = {
     **dict.fromkeys(("load", "store"), _no_mask),
     **dict.fromkeys(_CONTROL.split(), _always),
     **dict.fromkeys(_KERNEL.split(), _always),
-    **dict.fromkeys(_ATOMICS.split(), _atomic),
     **dict.fromkeys(_SYNC.split(), _always),
     **dict.fromkeys(f"{_CLUSTERS} {_COPIES} {_MBARRIERS} {_BULK}".split(), _always),
     **dict.fromkeys(_MATRICES.split(), _always),
+    **dict.fromkeys((*atomics.INSTRUCTIONS, *atomics.BY_LLVM, "fence"), _always),
 }
 
 # operation -> (the oldest architecture that has it, what it is part of)
@@ -95,6 +88,8 @@ def illegal(op: Any, cpu: str) -> str | None:
         since, what = op.attrs["since"], f"products {op.attrs['unit']}"
     if generation(cpu) < since:
         return f"{what} need sm_{since} or newer, not {cpu}; a target like nvptx:sm_{since} has them, and simt"
+    if op.name.startswith("atomic_") or op.name == "fence":
+        return atomics.illegal(op, generation(cpu))
     vector = next((t for t in _types(op) if t.startswith(("SIMD", "Tile"))), None)
     if vector is not None:
         return f"a thread of a GPU works on scalars, not on {vector}"

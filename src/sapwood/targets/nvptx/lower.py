@@ -6,6 +6,7 @@ Source: LLVM's "User Guide for NVPTX Back-end"; PTX ISA for what the instruction
 from __future__ import annotations
 
 from sapwood.targets.base import int_of
+from sapwood.targets.nvptx.atomics import AtomicCode
 from sapwood.targets.nvptx.copies import CopyCode
 from sapwood.targets.nvptx.matrix import MatrixCode
 
@@ -17,7 +18,7 @@ _VOTES = {"count": "popc", "all": "and", "any": "or"}
 _MODES = {"idx": ("idx", 31), "up": ("up", 0), "down": ("down", 31), "xor": ("bfly", 31)}  # and the clamp
 
 
-class PtxThread(CopyCode, MatrixCode):
+class PtxThread(AtomicCode, CopyCode, MatrixCode):
     """One thread of the hardware. A raise is a trap: the driver reports it, without the text."""
 
     def end(self, name: str, params: list[str]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sapwood.targets.base import Target, ThreadCode
+from sapwood.targets.nvptx.atomics import LLVM_SCOPES
 from sapwood.targets.nvptx.legality import generation, illegal
 
 TRIPLE = "nvptx64-nvidia-cuda"
@@ -81,5 +82,6 @@ def make(variant: str) -> NvptxTarget:
         gpu=True,
         warp_size=WARP,
         shared_bytes=SHARED_BYTES,
+        sync_scopes=LLVM_SCOPES,
         max_shared_bytes=MAX_SHARED[cpu] * 1024,
     )

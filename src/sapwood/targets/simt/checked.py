@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from sapwood.targets.origins import UNKNOWN, pointer_origins
 from sapwood.targets.simt import checked_layout as c
 from sapwood.targets.simt import layout
 from sapwood.targets.simt.lower import Coroutine
@@ -17,7 +18,6 @@ from sapwood.targets.simt.lower import Coroutine
 ATOMICS = "atomic_"
 ACQUIRES, RELEASES = ("acquire", "acq_rel", "seq_cst"), ("release", "acq_rel", "seq_cst")
 COPIES = ("copy_issue", "bulk_load", "bulk_store_issue")  # target, source, bytes that are read
-UNKNOWN = None  # the origin of a pointer that comes from anywhere
 
 FOUND = {"type": "sapwood.lang.races.Found", "message": None, "parts": [], "args": []}
 
@@ -34,7 +34,7 @@ class Checked(Coroutine):
         self.first_array = len(function.params) + 1  # regions: those of the parameters, the dynamic memory, arrays
         self.used = {v for op in function.body.walk() for v in op.operands}
         self.definitions = {v: op for op in function.body.walk() for v in op.results}
-        self.origins = _origins(function, self.definitions)
+        self.origins = pointer_origins(function)
         sizes = {"shared": 8, "global": 8}
         for op in function.body.walk():
             found = _access(op)
@@ -210,7 +210,7 @@ class Checked(Coroutine):
 
     def _order(self, op: Any, address: str, shared: int) -> None:
         """What an atomic operation lets threads know of each other."""
-        ordering = op.attrs["ordering"]
+        ordering = op.attrs["order"]
         if ordering in ACQUIRES and any(v in self.used for v in op.results):  # else nothing was learnt
             self._tell("acquire", ["%thread", address, str(shared)])
         if ordering in RELEASES and op.name != "atomic_load":
@@ -359,50 +359,3 @@ def _space_of(pointer: Any) -> str:
 
 def _space(op: Any) -> str:
     return _space_of(op.operands[0])
-
-
-def _origins(function: Any, definitions: dict[Any, Any]) -> dict[Any, set[Any]]:
-    """What each pointer may have been made of: the number of a parameter, an operation that names memory, UNKNOWN."""
-    flows: dict[Any, list[Any]] = {}  # pointer -> pointers that it may be
-    found: dict[Any, set[Any]] = {v: {i} for i, v in enumerate(function.params)}
-    loops: dict[int, Any] = {}
-
-    def flow(sources: Any, targets: Any) -> None:
-        for s, t in zip(sources, targets, strict=True):
-            flows.setdefault(t, []).append(s)
-
-    for op in function.body.walk():
-        match op.name:
-            case "pointer_add" | "bitcast" | "assume_aligned":
-                flow(op.operands[:1], op.results)
-            case "pointer_at":
-                source = op.operands[0]
-                found[op.result] = {function.params.index(source)} if source in function.params else {UNKNOWN}
-            case "select":
-                for v in op.operands[1:]:
-                    flow((v,), op.results)
-            case "if":
-                for r in op.regions:
-                    if r.ops and r.ops[-1].name == "yield":
-                        flow(r.ops[-1].operands, op.results)
-            case "loop":
-                loops[id(op.attrs["id"])] = op
-                flow(op.operands, op.regions[0].params)
-            case "break" | "continue":
-                loop = loops[id(op.attrs["target"])]
-                flow(op.operands, loop.results if op.name == "break" else loop.regions[0].params)
-            case "shared_storage" | "dynamic_storage" | "stack_storage" | "constant_bytes" | "unicode_table":
-                found[op.result] = {op}
-            case _:
-                for v in op.results:
-                    found[v] = {UNKNOWN}
-    changed = True
-    while changed:
-        changed = False
-        for target, sources in flows.items():
-            known = found.setdefault(target, set())
-            before = len(known)
-            for s in sources:
-                known |= found.get(s, set())
-            changed |= len(known) != before
-    return found
