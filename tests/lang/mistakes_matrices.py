@@ -9,6 +9,7 @@ from mistakes import MISTAKES, call
 
 from sapwood import Tensor, f16, f32, i8, kernel
 from sapwood.gpu import (
+    dp4a,
     lane_id,
     ldmatrix,
     load_a,
@@ -75,6 +76,13 @@ def loads_from_global(x: Tensor[f16, 2]) -> None:
 @kernel
 def stores_another_type(x: Tensor[f16, 2]) -> None:
     stmatrix(shared(f16, 256).ptr + lane_id() * 8, (f32(1), f32(2)))
+
+
+@call(HALVES, name="dp4a_of_bytes")
+@launched
+@kernel
+def dots_bytes(x: Tensor[f16, 2]) -> None:
+    dp4a(i8(3), i8(4), 0)
 
 
 @kernel

@@ -65,6 +65,8 @@ from sapwood.gpu import (
     cluster_sync,
     cluster_wait,
     commit_group,
+    dp2a,
+    dp4a,
     dynamic_shared,
     fence,
     fence_async,
@@ -322,6 +324,13 @@ def matrices(out: Tensor[T, 1], stores: Const[bool]) -> None:
 
 
 @kernel
+def dots(a: Tensor[S, 1], b: Tensor[T, 1], c: Tensor[i32, 1]) -> None:
+    for high in unroll((False, True)):
+        total = dp2a(a[0], b[1], dp4a(a[2], b[3], c[0].bitcast(u32) if S is u32 and T is u32 else c[0]), high)
+        c[1] += total.bitcast(i32)
+
+
+@kernel
 def matrices_transposed(out: Tensor[u16, 1], stores: Const[bool]) -> None:
     tile = shared(u16, 64)
     x = ldmatrix(tile.ptr + 8 * lane_id(), 4, True)
@@ -358,6 +367,8 @@ def kernels(generation: int) -> list[tuple[str, Any, tuple[Any, ...]]]:
     stores = generation >= 90
     out += [(f"matrices_{t.__name__}", matrices, (array(t), stores)) for t in (i8, u8, f16, bf16, i32, f32)]
     out.append(("matrices_transposed", matrices_transposed, (array(u16), stores)))
+    for t, u in ((i32, i32), (i32, u32), (u32, i32), (u32, u32)):
+        out.append((f"dots_{t.__name__}_{u.__name__}", dots, (array(t), array(u), array(i32))))
     for unit in UNITS.values():
         if unit.since <= generation:
             x, y, c = (Array.zeros((16, 16), t.__name__) for t in (unit.factor, unit.factor, unit.sum))

@@ -33,7 +33,7 @@ from sapwood.targets.base import get_target
 from sapwood.targets.nvptx.legality import LEGAL, SINCE, generation
 from sapwood.targets.nvptx.target import ARCHITECTURES
 
-BY_SHUFFLES = ("mma.sync", "ldmatrix.sync", "stmatrix.sync")  # on simt
+ELSEWISE = ("mma.sync", "ldmatrix.sync", "stmatrix.sync", "dot_product")  # in the language, on simt
 PROGRAM = Path(__file__).with_name("every_op.py")
 needs_ptxas = pytest.mark.skipif(shutil.which("ptxas") is None, reason="ptxas is not installed")
 
@@ -114,7 +114,7 @@ def everything(request):
 def test_every_allowed_operation_compiles(everything, tmp_path):
     target, found = everything
     simt = target == "simt"
-    has = {n for n in LEGAL if (n not in BY_SHUFFLES if simt else SINCE.get(n, (0, ""))[0] <= generation(target))}
+    has = {n for n in LEGAL if (n not in ELSEWISE if simt else SINCE.get(n, (0, ""))[0] <= generation(target))}
     assert has - set(found["ops"]) == set(), "operations of the table that no kernel here uses"
     if target.startswith("nvptx"):
         assert "cvta.shared.u64" in found["code"]["memory"]  # the address of shared memory, seen from anywhere

@@ -240,6 +240,11 @@ class ThreadCode:
     def store_matrices(self, p: str, count: int, transposed: bool, elements: list[tuple[str, str]]) -> None:
         raise NotImplementedError
 
+    def dot_product(self, count: int, first: int, signs: str, a: str, b: str, c: str) -> str:
+        """See lang/ops/gpu/matrix_dot.py; `signs`: "s" or "u" of a and of b, each after a dot. Only targets with `gpu`
+        are asked."""
+        raise NotImplementedError
+
     # Numbers as bits, which is how they go from lane to lane.
 
     def to_bits(self, ty: str, x: str, width: int) -> str:

@@ -7,13 +7,17 @@ from typing import Any, TypeVar
 import numpy as np
 from gpu_conformance import Results, cdiv, normal, poison, program, wide
 
-from sapwood import Array, Const, Tensor, bf16, f32, kernel
+from sapwood import Array, Const, Tensor, bf16, f32, i32, kernel, u32
 from sapwood.gpu import (
     barrier,
     block_idx,
+    dp4a,
+    lane_id,
     load_a,
     load_b,
+    m8n8k16_u8,
     m16n8k8_f16,
+    m16n8k8_f16_f16,
     m16n8k8_tf32,
     m16n8k16_bf16,
     m16n8k16_f16,
@@ -22,6 +26,7 @@ from sapwood.gpu import (
     shared,
     store_c,
     thread_idx,
+    warp,
     zero_c,
 )
 
@@ -106,3 +111,39 @@ def of_bf16_through_shared_memory(run, rng, n) -> Results:
     run(staged, (cdiv(n + 1, 32), cdiv(n, 32)), 128, c, a, b)
     x, y = ((x.numpy(bits=True).astype(np.uint32) << 16).view(np.float32) for x in (a, b))
     yield c, wide(x) @ wide(y)
+
+
+@program(1, 50, rtol=2e-3)
+def of_f16_with_sums_of_f16(run, rng, n) -> Results:
+    a, b = halves(normal(rng, n, n + 3) / n), halves(normal(rng, n + 3, n + 1))
+    c = poison(n, n + 1, dtype=np.float16)
+    run(direct, (cdiv(n + 1, 8), cdiv(n, 16)), 32, c, a, b, m16n8k8_f16_f16)
+    yield c, wide(a) @ wide(b)
+
+
+@program(1, 40)
+def of_unsigned_bytes_on_turing(run, rng, n) -> Results:
+    a, b = rng.integers(0, 256, (n, n + 5), np.uint8), rng.integers(0, 256, (n + 1, n + 5), np.uint8)
+    c = poison(n, n + 1, dtype=np.int32)
+    run(direct, (cdiv(n + 1, 8), cdiv(n, 8)), 32, c, a, b.T, m8n8k16_u8)
+    yield c, a.astype(np.int32) @ b.T.astype(np.int32)
+
+
+@kernel
+def rows_by_dp4a(out: Tensor[i32, 1], w: Tensor[i32, 2], x: Tensor[u32, 1]) -> None:
+    """A warp a row of signed weights, four to a word, with unsigned numbers."""
+    row, total = block_idx.x, i32(0)
+    for k in range(lane_id(), x.size, warp.size):
+        total = dp4a(w[row, k], x[k], total)
+    for k in range(5):
+        total += warp.shuffle_xor(total, 16 >> k)
+    if lane_id() == 0:
+        out[row] = total
+
+
+@program(1, 33, 300)
+def quantised_rows(run, rng, n) -> Results:
+    w, x = rng.integers(-128, 128, (n + 2, 4 * n), np.int8), rng.integers(0, 256, 4 * n, np.uint8)
+    out = poison(n + 2, dtype=np.int32)
+    run(rows_by_dp4a, n + 2, 32, out, w.view(np.int32), x.view(np.uint32))
+    yield out, w.astype(np.int32) @ x.astype(np.int32)

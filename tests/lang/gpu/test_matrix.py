@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from sapwood import Array, Const, Tensor, bf16, comptime, config, f16, f32, i8, i32, kernel
+from sapwood import Array, Const, Tensor, bf16, comptime, config, f16, f32, i8, i32, kernel, u8
 from sapwood.gpu import (
     block_idx,
     fragment_place,
@@ -31,7 +31,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 WAYS = ("simt", "simt:coroutines", "reference", "reference of sm_90")
 EACH = pytest.mark.parametrize("unit", UNITS.values(), ids=list(UNITS))
-NUMPY = {f16: np.float16, f32: np.float32, i8: np.int8, i32: np.int32}
+NUMPY = {f16: np.float16, f32: np.float32, i8: np.int8, i32: np.int32, u8: np.uint8}
 
 
 def launch(way: str, k: Any, grid: int, *args: Any) -> None:
@@ -55,7 +55,9 @@ def factor(unit: Any, x: Any) -> tuple[Any, np.ndarray]:
 
 
 def numbers(rng: Any, unit: Any, *shape: int) -> Any:
-    return rng.integers(-128, 128, shape) if unit.factor is i8 else rng.standard_normal(shape)
+    if unit.factor is i8 or unit.factor is u8:
+        return rng.integers(0, 256, shape) - (128 if unit.factor is i8 else 0)
+    return rng.standard_normal(shape)
 
 
 # -- places ------------------------------------------------------------------------------------------
@@ -64,24 +66,39 @@ def numbers(rng: Any, unit: Any, *shape: int) -> Any:
 def drawn(unit: Any, matrix: str, lane: int, i: int) -> tuple[int, int]:
     """(row, column) as the PTX ISA says it, in "Matrix Fragments for mma.m16n8k8", "... k16" and "... k32"."""
     group, place = lane >> 2, lane % 4
-    match unit.name, matrix:
+    shape = unit.name.split("_")[0] + ("_tf32" if unit.factor is f32 else "")
+    match shape, matrix:
+        case "m8n8k16", "a":
+            return group, place * 4 + i
+        case "m8n8k16", "b":
+            return place * 4 + i, group
+        case "m8n8k16", "c":
+            return group, place * 2 + i
         case _, "c":
             return group + (0 if i < 2 else 8), place * 2 + (i & 1)
-        case "m16n8k8_f16", "a":
+        case "m16n8k8", "a":
             return group + (0 if i < 2 else 8), place * 2 + (i & 1)
-        case "m16n8k8_f16", "b":
+        case "m16n8k8", "b":
             return place * 2 + (i & 1), group
+        case "m16n8k4_tf32", "a":
+            return group + (0 if i == 0 else 8), place
+        case "m16n8k4_tf32", "b":
+            return place, group
         case "m16n8k8_tf32", "a":
             return group + (0 if i in (0, 2) else 8), place + (0 if i in (0, 1) else 4)
         case "m16n8k8_tf32", "b":
             return place + (0 if i == 0 else 4), group
-        case "m16n8k32_i8", "a":
+        case "m16n8k16", "a" if unit.factor in (i8, u8):
+            return group + (0 if i < 4 else 8), place * 4 + (i & 3)
+        case "m16n8k16", "b" if unit.factor in (i8, u8):
+            return place * 4 + i, group
+        case "m16n8k32", "a":
             return group + (0 if i < 4 or 8 <= i < 12 else 8), place * 4 + (i & 3) + (0 if i < 8 else 16)
-        case "m16n8k32_i8", "b":
+        case "m16n8k32", "b":
             return place * 4 + (i & 3) + (0 if i < 4 else 16), group
-        case _, "a":
+        case "m16n8k16", "a":
             return group + (0 if i < 2 or 4 <= i < 6 else 8), place * 2 + (i & 1) + (0 if i < 4 else 8)
-        case _, "b":
+        case "m16n8k16", "b":
             return place * 2 + (i & 1) + (0 if i < 2 else 8), group
     raise AssertionError(matrix)
 
@@ -127,21 +144,22 @@ def one_of_b(out: Tensor[S, 2], x: Tensor[T, 2], unit: Const[Any]) -> None:
     store_c(unit, mma(unit, load_a(unit, x), b, zero_c(unit)), out, unit.m * block_idx.x)
 
 
-@EACH
+@pytest.mark.parametrize("unit", {(u.section, u.factor.__name__[-2:]): u for u in UNITS.values()}.values(), ids=str)
 def test_each_element_of_a_factor_meets_its_row_and_column(unit):
     codes = np.arange(unit.m * unit.k) % 251 - 125  # such as all types have; rows differ, and columns
     x, y = codes.reshape(unit.m, unit.k), codes[: unit.k * unit.n].reshape(unit.k, unit.n)
     for matrix, k, other in (("a", one_of_a, y), ("b", one_of_b, x)):
         blocks = 32 * getattr(unit, matrix).size
         out = np.full((blocks, unit.m, unit.n), -7, NUMPY[unit.sum])
-        k[blocks, 32](out.reshape(-1, unit.n), factor(unit, other)[0], unit)
+        held, other = factor(unit, other)
+        k[blocks, 32](out.reshape(-1, unit.n), held, unit)
         expected = np.zeros(out.shape)
         for n in range(blocks):
             row, column = drawn(unit, matrix, *divmod(n, blocks // 32))
             if matrix == "a":
-                expected[n, row] = y[column]
+                expected[n, row] = other[column]
             else:
-                expected[n, :, column] = x[:, row]
+                expected[n, :, column] = other[:, row]
         np.testing.assert_array_equal(out, expected)
 
 
@@ -171,7 +189,10 @@ def test_random_matrices_in_any_way(unit):
     out, expected = product_everywhere(
         unit, numbers(rng, unit, unit.m, unit.k), numbers(rng, unit, unit.k, unit.n), z
     )
-    np.testing.assert_allclose(out, expected, rtol=0, atol=0 if unit.sum is i32 else 1e-5)
+    exact = {i32: 0, f32: 1e-5, f16: 1e-2}[unit.sum]  # f16: half a unit of the last place of 16
+    np.testing.assert_allclose(out, expected, rtol=0, atol=exact)
+    if unit.sum is f16:
+        np.testing.assert_array_equal(out, expected.astype(np.float32).astype(np.float16))
 
 
 def test_sums_of_ints_wrap_and_those_of_floats_are_added_in_order():
@@ -234,8 +255,17 @@ def test_the_table_says_what_each_unit_is():
     assert {u.name: (u.m, u.n, u.k, u.since) for u in UNITS.values()} == {
         "m16n8k8_f16": (16, 8, 8, 75),
         "m16n8k16_f16": (16, 8, 16, 80),
+        "m16n8k8_f16_f16": (16, 8, 8, 75),
+        "m16n8k16_f16_f16": (16, 8, 16, 80),
+        "m16n8k8_bf16": (16, 8, 8, 80),
         "m16n8k16_bf16": (16, 8, 16, 80),
+        "m16n8k4_tf32": (16, 8, 4, 80),
         "m16n8k8_tf32": (16, 8, 8, 80),
+        "m8n8k16_i8": (8, 8, 16, 75),
+        "m8n8k16_u8": (8, 8, 16, 75),
+        "m16n8k16_i8": (16, 8, 16, 80),
+        "m16n8k16_u8": (16, 8, 16, 80),
         "m16n8k32_i8": (16, 8, 32, 80),
+        "m16n8k32_u8": (16, 8, 32, 80),
     }
     assert repr(m16n8k16_f16) == "m16n8k16_f16"

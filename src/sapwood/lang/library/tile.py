@@ -119,9 +119,8 @@ def store_c(unit: Const[MatrixUnit], c: Any, x: Tensor[T, 2], row: int = 0, colu
 def _word(unit: Const[MatrixUnit], x: Any, first: Const[int]) -> u32:
     """The 32 bits of a register: one, two or four factors, the first lowest."""
     if unit.factor is f32:
-        bits = x[first].bitcast(u32)
-        return bits if bits & 0x7F800000 == 0x7F800000 else bits + 0x1000 & 0xFFFFE000  # as tf32, ties away from 0
-    if unit.factor is i8:
+        return to_tf32(x[first])
+    if unit.factor is i8 or unit.factor is u8:
         word = u32(0)
         for k in unroll(range(4)):
             word = word | u32(x[first + k].bitcast(u8)) << 8 * k
@@ -130,12 +129,19 @@ def _word(unit: Const[MatrixUnit], x: Any, first: Const[int]) -> u32:
 
 
 @fn(inline=True)
+def to_tf32(x: f32) -> u32:
+    """The bits of x as a tf32: rounded to eleven bits, ties away from 0."""
+    bits = x.bitcast(u32)
+    return bits if bits & 0x7F800000 == 0x7F800000 else bits + 0x1000 & 0xFFFFE000
+
+
+@fn(inline=True)
 def _factor(unit: Const[MatrixUnit], word: u32, k: Const[int]):
-    """Factor k of a register, as a sum's type."""
+    """Factor k of a register, as the type that is summed."""
     if unit.factor is f32:
         return word.bitcast(f32)
-    if unit.factor is i8:
-        return i32(u8(word >> 8 * k & 255).bitcast(i8))
+    if unit.factor is i8 or unit.factor is u8:
+        return i32(u8(word >> 8 * k & 255).bitcast(unit.factor))
     return f32(u16(word >> 16 * k & 65535).bitcast(unit.factor))
 
 
@@ -148,21 +154,27 @@ def _sum(x: T, y: T, z: T) -> T:
 def multiply_by_shuffles(unit: Const[MatrixUnit], a: Any, b: Any, c: Any):
     """What `mma` means, by a warp without matrix units: each lane asks those that have its rows and columns.
 
-    For products whose fragments are those of m16n8: a group of four lanes has two rows of A and a column of B; each
-    lane has two elements of C in both rows.
+    For products whose fragments are those of m16n8 or m8n8: a group of four lanes has two rows of A, or one, and a
+    column of B; each lane has two elements of C in those rows.
     """
-    p = comptime(unit.a.elements[0][0])
+    p, halves = comptime((unit.a.elements[0][0], unit.m // 8))
+    wide = comptime(i32 if unit.sum is i32 else f32)
     group = lane_id() // 4 * 4
     left = lane_id() % 4 * 8  # the group that has the first of this lane's two columns; the next has the other
-    c0, c1, c2, c3 = c
+    c0, c1 = wide(c[0]), wide(c[1])
+    c2, c3 = wide(c[2 * halves - 2]), wide(c[2 * halves - 1])
     for step in unroll(range(unit.k // (4 * p))):
         for other in range(4):
-            upper = warp.shuffle(_word(unit, a, 2 * step * p), group + other)
-            lower = warp.shuffle(_word(unit, a, (2 * step + 1) * p), group + other)
             first = warp.shuffle(_word(unit, b, step * p), left + other)
             second = warp.shuffle(_word(unit, b, step * p), left + 4 + other)
+            upper = warp.shuffle(_word(unit, a, halves * step * p), group + other)
             for k in unroll(range(p)):
-                x, y = _factor(unit, first, k), _factor(unit, second, k)
-                u, v = _factor(unit, upper, k), _factor(unit, lower, k)
-                c0, c1, c2, c3 = _sum(u, x, c0), _sum(u, y, c1), _sum(v, x, c2), _sum(v, y, c3)
-    return c0, c1, c2, c3
+                x, y, u = _factor(unit, first, k), _factor(unit, second, k), _factor(unit, upper, k)
+                c0, c1 = _sum(u, x, c0), _sum(u, y, c1)
+            if halves == 2:
+                lower = warp.shuffle(_word(unit, a, (2 * step + 1) * p), group + other)
+                for k in unroll(range(p)):
+                    x, y, v = _factor(unit, first, k), _factor(unit, second, k), _factor(unit, lower, k)
+                    c2, c3 = _sum(v, x, c2), _sum(v, y, c3)
+    sums = (c0, c1, c2, c3) if halves == 2 else (c0, c1)
+    return tuple(unit.sum(x) for x in sums)

@@ -48,7 +48,7 @@ _BULK = (
     "mbarrier_arrive_expect_tx"
 )
 _CLUSTERS = "cluster_idx cluster_dim block_rank cluster_arrive cluster_wait map_pointer"
-_MATRICES = "mma.sync ldmatrix.sync stmatrix.sync"
+_MATRICES = "mma.sync ldmatrix.sync stmatrix.sync dot_product"
 
 LEGAL: dict[str, Rule] = {
     **dict.fromkeys(_ARITHMETIC.split(), _always),

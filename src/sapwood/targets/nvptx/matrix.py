@@ -13,16 +13,20 @@ class MatrixCode(ThreadCode):
     def matrix_multiply(self, instruction: str, *fragments: list[tuple[str, str]]) -> tuple[str, ...]:
         *factors, sums = fragments
         words = [[self._tf32(x) for _, x in f] if ".tf32." in instruction else self._words(f) for f in factors]
-        ty, n = sums[0][0], len(sums)
-        kind = "f" if ty == "float" else "r"
+        ty = sums[0][0]
+        held, kind, reg = [x for _, x in sums], "f" if ty == "float" else "r", ty
+        if ty == "i16":  # two f16
+            held, reg = self._words(sums), "i32"
+        n = len(held)
         names, first = [], n
         for size in (len(words[0]), len(words[1]), n):
             names.append(_group(first, size))
             first += size
         text = f"{instruction} {_group(0, n)}, {', '.join(names)};"
         constraints = ",".join([f"={kind}"] * n + ["r"] * (first - 2 * n) + [kind] * n)
-        inputs = ", ".join([*(f"i32 {x}" for group in words for x in group), *(f"{ty} {x}" for _, x in sums)])
-        return self._several(ty, n, f'asm "{text}", "{constraints}"({inputs}) convergent nounwind memory(none)')
+        inputs = ", ".join([*(f"i32 {x}" for group in words for x in group), *(f"{reg} {x}" for x in held)])
+        out = self._several(reg, n, f'asm "{text}", "{constraints}"({inputs}) convergent nounwind memory(none)')
+        return tuple(x for w in out for x in self._elements(w, ty)) if ty == "i16" else out
 
     def load_matrices(self, p: str, count: int, transposed: bool, types: list[str]) -> tuple[str, ...]:
         text = f"ldmatrix.sync.aligned.m8n8.x{count}{'.trans' if transposed else ''}.shared.b16"
@@ -36,6 +40,11 @@ class MatrixCode(ThreadCode):
         constraints = ",".join(["l"] + ["r"] * count + ["~{memory}"])
         given = ", ".join([f"i64 {self._at(p)}", *(f"i32 {w}" for w in self._words(elements))])
         self.e.line(f'call void asm sideeffect "{text} [$0], {_group(1, count)};", "{constraints}"({given}) convergent')
+
+    def dot_product(self, count: int, first: int, signs: str, a: str, b: str, c: str) -> str:
+        half = [("i1", str(int(first > 0)))] if count == 2 else []
+        words = [("i32", a), ("i32", b), *half, ("i32", c)]
+        return self.e.call(f"llvm.nvvm.idp{count}a{signs}", "i32", words)
 
     # -- registers ----------------------------------------------------------------------------------
 
@@ -79,3 +88,4 @@ class MatrixCode(ThreadCode):
 def _group(first: int, n: int) -> str:
     """Operands of assembly in braces."""
     return f"{{{', '.join(f'${first + i}' for i in range(n))}}}"
+

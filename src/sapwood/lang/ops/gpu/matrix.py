@@ -71,30 +71,46 @@ class MatrixUnit:
         return self.name
 
 
-def _unit(k: int, factor: Any, total: Any, ptx_types: str, since: int) -> MatrixUnit:
-    """A product of m16n8: eight groups of four lanes, and registers of 32 bits that hold `p` factors each.
+def _unit(m: int, k: int, factor: Any, total: Any, ptx_types: str, since: int, suffix: str = "") -> MatrixUnit:
+    """A product of m8n8 or m16n8: eight groups of four lanes, and registers of 32 bits that hold `p` factors each.
 
-    A group has two rows of A and of C, eight apart, and a column of B. Along k each lane has `p` neighbours, and then
-    those that are `4 * p` further.
+    A group has a row of A and of C, or two that are eight apart, and a column of B. Along k each lane has `p`
+    neighbours, and then those that are `4 * p` further.
     """
     p = 4 // factor.scalar.itemsize
-    steps = k // (4 * p)
-    a = Fragment(16, k, 2 * steps * p, ((4, 0, p), (8, 1, 0)), ((p, 0, 1), (2, 8, 0), (steps, 0, 4 * p)))
+    halves, steps = m // 8, k // (4 * p)
+    elements = ((p, 0, 1), (halves, 8, 0), (steps, 0, 4 * p))
+    a = Fragment(m, k, halves * steps * p, ((4, 0, p), (8, 1, 0)), elements)
     b = Fragment(k, 8, steps * p, ((4, p, 0), (8, 0, 1)), ((p, 1, 0), (steps, 4 * p, 0)))
-    c = Fragment(16, 8, 4, ((4, 0, 2), (8, 1, 0)), ((2, 0, 1), (2, 8, 0)))
-    shape = f"m16n8k{k}"
-    name = f"{shape}_{'tf32' if factor is dtypes.f32 else factor.__name__}"
+    c = Fragment(m, 8, 2 * halves, ((4, 0, 2), (8, 1, 0)), ((2, 0, 1), (halves, 8, 0)))
+    shape = f"m{m}n8k{k}"
+    name = f"{shape}_{'tf32' if factor is dtypes.f32 else factor.__name__}{suffix}"
     ptx = f"mma.sync.aligned.{shape}.row.col.{ptx_types}"
-    return MatrixUnit(name, 16, 8, k, factor, total, ptx, since, f"Matrix Fragments for mma.{shape}", a, b, c)
+    return MatrixUnit(name, m, 8, k, factor, total, ptx, since, f"Matrix Fragments for mma.{shape}", a, b, c)
 
 
-m16n8k8_f16 = _unit(8, dtypes.f16, dtypes.f32, "f32.f16.f16.f32", 75)
-m16n8k16_f16 = _unit(16, dtypes.f16, dtypes.f32, "f32.f16.f16.f32", 80)
-m16n8k16_bf16 = _unit(16, dtypes.bf16, dtypes.f32, "f32.bf16.bf16.f32", 80)
-m16n8k8_tf32 = _unit(8, dtypes.f32, dtypes.f32, "f32.tf32.tf32.f32", 80)
-m16n8k32_i8 = _unit(32, dtypes.i8, dtypes.i32, "s32.s8.s8.s32", 80)
+m16n8k8_f16 = _unit(16, 8, dtypes.f16, dtypes.f32, "f32.f16.f16.f32", 75)
+m16n8k16_f16 = _unit(16, 16, dtypes.f16, dtypes.f32, "f32.f16.f16.f32", 80)
+m16n8k8_f16_f16 = _unit(16, 8, dtypes.f16, dtypes.f16, "f16.f16.f16.f16", 75, "_f16")
+m16n8k16_f16_f16 = _unit(16, 16, dtypes.f16, dtypes.f16, "f16.f16.f16.f16", 80, "_f16")
+m16n8k8_bf16 = _unit(16, 8, dtypes.bf16, dtypes.f32, "f32.bf16.bf16.f32", 80)
+m16n8k16_bf16 = _unit(16, 16, dtypes.bf16, dtypes.f32, "f32.bf16.bf16.f32", 80)
+m16n8k4_tf32 = _unit(16, 4, dtypes.f32, dtypes.f32, "f32.tf32.tf32.f32", 80)
+m16n8k8_tf32 = _unit(16, 8, dtypes.f32, dtypes.f32, "f32.tf32.tf32.f32", 80)
+m8n8k16_i8 = _unit(8, 16, dtypes.i8, dtypes.i32, "s32.s8.s8.s32", 75)
+m8n8k16_u8 = _unit(8, 16, dtypes.u8, dtypes.i32, "s32.u8.u8.s32", 75)
+m16n8k16_i8 = _unit(16, 16, dtypes.i8, dtypes.i32, "s32.s8.s8.s32", 80)
+m16n8k16_u8 = _unit(16, 16, dtypes.u8, dtypes.i32, "s32.u8.u8.s32", 80)
+m16n8k32_i8 = _unit(16, 32, dtypes.i8, dtypes.i32, "s32.s8.s8.s32", 80)
+m16n8k32_u8 = _unit(16, 32, dtypes.u8, dtypes.i32, "s32.u8.u8.s32", 80)
 
-UNITS = {u.name: u for u in (m16n8k8_f16, m16n8k16_f16, m16n8k16_bf16, m16n8k8_tf32, m16n8k32_i8)}
+UNITS = {
+    u.name: u
+    for u in (
+        m16n8k8_f16, m16n8k16_f16, m16n8k8_f16_f16, m16n8k16_f16_f16, m16n8k8_bf16, m16n8k16_bf16, m16n8k4_tf32,
+        m16n8k8_tf32, m8n8k16_i8, m8n8k16_u8, m16n8k16_i8, m16n8k16_u8, m16n8k32_i8, m16n8k32_u8,
+    )
+}  # fmt: skip
 
 
 @operation(name="mma.sync", space="kernel", varies=True)
@@ -120,13 +136,14 @@ def _(ev, op, *values):
         b |= {unit.b.place(lane, k): x for k, x in enumerate(held[unit.a.size :][: unit.b.size])}
     if unit.factor is dtypes.f32:
         a, b = ({at: to_tf32(x) for at, x in matrix.items()} for matrix in (a, b))
+    wide = F32 if total.is_float else total
     out = []
     for i, x in enumerate(values[-unit.c.size :]):
         row, column = unit.c.place(thread.lane, i)
         for k in range(unit.k):
             exact = arith._exact_fma(a[row, k], b[k, column], x)
-            x = round_float(total, exact) if total.is_float else wrap_int(total, int(exact))
-        out.append(x)
+            x = round_float(wide, exact) if wide.is_float else wrap_int(wide, int(exact))
+        out.append(round_float(total, x) if total.is_float else x)
     return tuple(out)
 
 
@@ -142,14 +159,15 @@ def _(e, op, *values):
 def mma(unit: Any, a: Any, b: Any, c: Any) -> Any:
     """The product of two matrices and a sum, A @ B + C, by all 32 threads of a warp together.
 
-    `unit` says which: `m16n8k16_bf16`, `m16n8k16_f16`, `m16n8k8_f16`, `m16n8k8_tf32` or `m16n8k32_i8`. a, b and c are
-    this thread's fragments, tuples of `unit.a.size`, `unit.b.size` and `unit.c.size` numbers of type `unit.factor`
-    (a, b) and `unit.sum` (c); the result is one like c. `load_a`, `load_b`, `load_c` make them.
+    `unit` says which, `m16n8k16_bf16` for example: one of `UNITS`. a, b and c are this thread's fragments, tuples of
+    `unit.a.size`, `unit.b.size` and `unit.c.size` numbers of type `unit.factor` (a, b) and `unit.sum` (c); the result
+    is one like c. `load_a`, `load_b`, `load_c` make them.
 
     Products are exact; they are added to c in f32, in ascending k, each sum rounded (a GPU may add in another order
-    and round less often); those of int8 in i32, which wraps. f32 factors are rounded to tf32 (eleven bits), ties away
-    from zero. All threads of the warp must come to it, and none may have returned. On NVIDIA GPUs from sm_80 on,
-    `m16n8k8_f16` from sm_75 on. (PTX: `mma.sync.aligned`.)
+    and round less often); the result is rounded once more where `unit.sum` is f16. Those of 8-bit integers are added in
+    i32, which wraps. f32 factors are rounded to tf32 (eleven bits), ties away from zero. All threads of the warp must
+    come to it, and none may have returned. On NVIDIA GPUs from the architecture `unit.since` on. (PTX:
+    `mma.sync.aligned`.)
     """
 
 
