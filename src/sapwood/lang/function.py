@@ -163,6 +163,8 @@ class State:
         self.specialisations: dict[Any, Any] = {}
         self.units: dict[Any, Any] = {}
         self.programs: dict[Any, Any] = {}  # of the reference evaluator
+        self.launches: dict[Any, Any] = {}  # of a kernel: configuration -> Launch
+        self.launchers: dict[Any, Any] = {}  # of a kernel: CUDA device -> what launches it there
         self.lock = threading.RLock()
         self.native: Any = None
         self.native_of_calls: Any = None  # whose chain of entries calls come through: another's, for an overload
@@ -367,10 +369,15 @@ def _unit(self: Any, arguments: tuple[Any, ...], interpreter: Any) -> Any:
     return unit_for(self, arguments, interpreter)
 
 
-def _getitem(self: Any, launch: Any) -> Any:
+@functools.lru_cache(maxsize=1)
+def _launcher() -> Any:
     from sapwood.lang.launch import launcher
 
-    return launcher(self, launch)
+    return launcher
+
+
+def _getitem(self: Any, launch: Any) -> Any:
+    return _launcher()(self, launch)
 
 
 def _launch(

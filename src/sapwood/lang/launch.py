@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from sapwood import config as settings
@@ -41,9 +42,23 @@ class LaunchConfig:
         return math.prod(self.grid if self.cooperative else self.cluster)
 
 
+KEPT = 256  # launches of a kernel that `k[grid, block]` gives again
+
+
 def launcher(fn: Any, configuration: Any) -> Launch:
     """What `fn[configuration]` is. Raises LaunchMistake."""
-    return Launch(fn, _pair(fn, configuration))
+    launches = fn.state.launches
+    try:
+        key = (configuration, *map(type, configuration))  # 1.0 and True are equal to 1, and no sizes
+        found = launches.get(key)
+    except TypeError:  # no tuple, or of what cannot be hashed: the message says what it should be
+        return Launch(fn, _pair(fn, configuration))
+    if found is None:
+        found = Launch(fn, _pair(fn, configuration))
+        if len(launches) >= KEPT:
+            launches.clear()
+        launches[key] = found
+    return found
 
 
 def _pair(fn: Any, configuration: Any) -> LaunchConfig:
@@ -90,7 +105,7 @@ def config(
     return LaunchConfig(*sizes, together, shared.__index__(), cooperative, stream)
 
 
-STREAMS = ("__cuda_stream__", "cuda_stream", "ptr")  # of CUDA's protocol, PyTorch, CuPy
+STREAMS = ("__cuda_stream__", "cuda_stream", "ptr", "handle")  # of CUDA's protocol, PyTorch, CuPy, simt's
 
 
 def _product(shape: Shape) -> str:
@@ -147,20 +162,25 @@ def checked(seed: int | None = None) -> Iterator[None]:
         yield
 
 
+@lru_cache(maxsize=1)
+def _devices() -> Any:
+    from sapwood.lang import devices
+
+    return devices
+
+
 class Launch:
-    """A kernel with a grid: calling it runs the kernel and waits for its end."""
+    """A kernel with a grid: calling it runs the kernel on the device of its arrays. On a CUDA device it has begun when
+    the call returns, on the CPU it has ended."""
 
     def __init__(self, fn: Any, config: LaunchConfig) -> None:
         self.fn, self.config = fn, config
+        self.numbers = (*config.grid, *config.block, *config.cluster, config.shared, int(config.cooperative))
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
-        from sapwood.lang.simt_runtime import run
-
-        state = self.fn.state
-        values = state.bind(args, kwargs)
+        values = self.fn.state.bind(args, kwargs)
         try:
-            specialisation = state.specialise(state.classify(values))
-            run(specialisation, self.config, values)
+            _devices().device_of(self, values).launch(self, values)
         except CompileError as e:
             e.__traceback__ = None  # the compiler's frames tell the user nothing
             raise e from None

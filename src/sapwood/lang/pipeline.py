@@ -44,10 +44,6 @@ from sapwood.lang.types import Bytes, MemoryView, Ref, Str
 from sapwood.lang.values import Agg, Known, Spec, Value, describe, leaves_of
 from sapwood.runtime.dtypes import DTYPES
 from sapwood.runtime.entry import EntrySignature, ObjectParam, ScalarParam, TensorParam, emit_entry
-from sapwood.targets.simt.layout import LAUNCH
-
-# what comes before the arguments of a kernel's launcher
-LAUNCH_PARAMS = tuple(ScalarParam(name, DTYPES["i64"]) for name in LAUNCH)
 
 
 @dataclass
@@ -78,7 +74,7 @@ def compile_entry(fn: Any, arguments: list[Any], target: Any, symbol: str) -> Co
     check(program, target)
     signature = _signature(fn, arguments, program, shape)
     text = lower_program(program, target)
-    if not target.gpu:  # a GPU's kernel has no entry here: a driver launches it
+    if not target.gpu:  # the entry of a GPU's kernel is in a module of its own, for the CPU (devices/cuda_kernels.py)
         text += emit_entry(signature, symbol, f"{symbol}.entry", text)
     heap = program.entry.attrs.get("heap")
     if heap is not None:
@@ -229,11 +225,12 @@ def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultSha
     from dataclasses import replace
 
     names = spread_names(fn.state.signature, len(arguments))
-    params, at = list(LAUNCH_PARAMS) if fn.options.kernel else [], 0
+    params, at = [ScalarParam(n, DTYPES["i64"]) for n in program.target.launch] if fn.options.kernel else [], 0
+    gpu = program.target.gpu
     for name, a in zip(names, arguments, strict=True):
         for p in argument_params(a, name):
             if isinstance(p, TensorParam):
-                p = replace(p, writable=at in program.entry.written)
+                p = replace(p, writable=at in program.entry.written, on_device=gpu)
                 at += 1 + 2 * p.rank
             elif isinstance(p, ScalarParam) and p.dtype.kind == "complex":
                 at += 2
@@ -245,6 +242,8 @@ def _signature(fn: Any, arguments: list[Any], program: Program, shape: ResultSha
     uses_pool = any(op.name == "parallel_for" for op in program.walk()) or any(
         getattr(unit, "uses_pool", False) for unit in program.links.values()
     )
+    if gpu:  # a launch gives the driver's code
+        return EntrySignature(tuple(params), DTYPES["i32"], release_gil=False, can_raise=False)
     result = shape.entry_result() if shape.simple else _flat_result(program)
     may_raise = program.entry.may_raise or fn.options.kernel  # threads can wait for each other for ever
     release = (fn.options.nogil or uses_pool or fn.options.kernel) and not program.needs_gil

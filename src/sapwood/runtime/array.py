@@ -20,14 +20,14 @@ DATA_AT, DTYPE_AT, NDIM_AT, FLAGS_AT, SHAPE_AT, STRIDES_AT, OWNER_AT = 16, 24, 3
 _READONLY = 1
 _ALIGN = 64
 
-_words = {"_data": DATA_AT, "_dtype": DTYPE_AT, "_ndim": NDIM_AT, "_flags": FLAGS_AT}
-_words |= {f"_n{k}": SHAPE_AT + 8 * k for k in range(MAX_RANK)}
-_words |= {f"_s{k}": STRIDES_AT + 8 * k for k in range(MAX_RANK)}
+WORDS = {"_data": DATA_AT, "_dtype": DTYPE_AT, "_ndim": NDIM_AT, "_flags": FLAGS_AT}
+WORDS |= {f"_n{k}": SHAPE_AT + 8 * k for k in range(MAX_RANK)}
+WORDS |= {f"_s{k}": STRIDES_AT + 8 * k for k in range(MAX_RANK)}
 _N = tuple(f"_n{k}" for k in range(MAX_RANK))
 _S = tuple(f"_s{k}" for k in range(MAX_RANK))
 
 _type: Any = make_type(
-    "sapwood.Array", OWNER_AT + 16, objects={"owner": OWNER_AT}, words=_words, weaklist_at=OWNER_AT + 8
+    "sapwood.Array", OWNER_AT + 16, objects={"owner": OWNER_AT}, words=WORDS, weaklist_at=OWNER_AT + 8
 )
 
 if TYPE_CHECKING:
@@ -75,20 +75,27 @@ else:
 # -- construction ----------------------------------------------------------------------------------------
 
 
-def _make(
-    data: int, dtype: DType, shape: tuple[int, ...], strides: tuple[int, ...], owner: Any, readonly: bool
-) -> Any:
-    a = _type.__new__(_type)
+def describe(
+    a: Any, data: int, dtype: DType, shape: tuple[int, ...], strides: tuple[int, ...], owner: Any, readonly: bool
+) -> None:
+    """Set the words of a new array."""
     a._data, a._dtype, a._ndim, a._flags = data, dtype.code, len(shape), _READONLY if readonly else 0
     for name, n in zip(_N, shape, strict=False):
         setattr(a, name, n)
     for name, s in zip(_S, strides, strict=False):
         setattr(a, name, s)
     a.owner = owner
+
+
+def _make(
+    data: int, dtype: DType, shape: tuple[int, ...], strides: tuple[int, ...], owner: Any, readonly: bool
+) -> Any:
+    a = _type.__new__(_type)
+    describe(a, data, dtype, shape, strides, owner, readonly)
     return a
 
 
-def _shape(shape: Any) -> tuple[int, ...]:
+def sizes(shape: Any) -> tuple[int, ...]:
     dims = (shape,) if isinstance(shape, int) else tuple(shape)
     if len(dims) > MAX_RANK:
         raise ValueError(f"shape {dims} has {len(dims)} axes; the limit is {MAX_RANK}")
@@ -108,7 +115,7 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(out))
 
 
-def _count(shape: tuple[int, ...]) -> int:
+def count(shape: tuple[int, ...]) -> int:
     total = 1
     for n in shape:
         total *= n
@@ -117,8 +124,8 @@ def _count(shape: tuple[int, ...]) -> int:
 
 def empty(shape: Any, dtype: Any = "f32") -> Any:
     """A new array, 64-byte aligned, its contents zero pages of the system or undefined."""
-    dims, d = _shape(shape), as_dtype(dtype)
-    size = _count(dims) * d.itemsize
+    dims, d = sizes(shape), as_dtype(dtype)
+    size = count(dims) * d.itemsize
     if size >= 1 << 47:
         raise MemoryError(f"an array of shape {dims} and dtype {d} needs {size} bytes")
     if size >= 1 << 20:  # whole pages, aligned and zeroed by the system
@@ -144,7 +151,7 @@ def from_address(
     readonly: bool = False,
 ) -> Any:
     """A view of memory at an address, which `owner` keeps alive. Strides are in elements."""
-    dims, d = _shape(shape), as_dtype(dtype)
+    dims, d = sizes(shape), as_dtype(dtype)
     steps = contiguous_strides(dims) if strides is None else tuple(strides)
     if len(steps) != len(dims):
         raise ValueError(f"{len(steps)} strides for {len(dims)} axes")
@@ -243,14 +250,27 @@ def _length(self: Any) -> int:
     return self._n0
 
 
-def _extent(a: Any) -> tuple[int, int]:
+def show(cls: Any) -> None:
+    """Give a type with the words of an array the members that only read them."""
+    cls.shape = property(_get_shape)
+    cls.strides = property(_get_strides)
+    cls.dtype = property(_get_dtype)
+    cls.ndim = property(lambda self: self._ndim)
+    cls.size = property(lambda self: count(self.shape))
+    cls.nbytes = property(lambda self: count(self.shape) * self.dtype.itemsize)
+    cls.readonly = property(lambda self: bool(self._flags & _READONLY))
+    cls.data_ptr = property(lambda self: self._data)
+    cls.__len__ = _length
+
+
+def extent(a: Any) -> tuple[int, int]:
     """Lowest and highest element offset that the array reaches."""
     low = sum(min(0, (n - 1) * s) for n, s in zip(a.shape, a.strides, strict=True))
     high = sum(max(0, (n - 1) * s) for n, s in zip(a.shape, a.strides, strict=True))
     return low, high
 
 
-def _index(self: Any, key: Any) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+def index(self: Any, key: Any) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
     """(address, shape, strides) of self[key]."""
     items = key if isinstance(key, tuple) else (key,)
     if items.count(...) > 1:
@@ -281,7 +301,7 @@ def _index(self: Any, key: Any) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
 
 
 def _getitem(self: Any, key: Any) -> Any:
-    address, shape, strides = _index(self, key)
+    address, shape, strides = index(self, key)
     if not shape and not (isinstance(key, tuple) and ... in key):
         return _read(address, self.dtype)
     return _make(address, self.dtype, shape, strides, self, self.readonly)
@@ -290,7 +310,7 @@ def _getitem(self: Any, key: Any) -> Any:
 def _setitem(self: Any, key: Any, value: Any) -> None:
     if self.readonly:
         raise ValueError("the array is read-only")
-    address, shape, strides = _index(self, key)
+    address, shape, strides = index(self, key)
     if not shape:
         _write(address, self.dtype, value)
         return
@@ -402,8 +422,8 @@ def _numpy(self: Any, bits: bool = False) -> Any:
 
 def _reshape(self: Any, *shape: Any) -> Any:
     """A view of another shape; the array must be C-contiguous."""
-    dims = _shape(shape[0] if len(shape) == 1 else shape)
-    if self.strides != contiguous_strides(self.shape) or _count(dims) != self.size:
+    dims = sizes(shape[0] if len(shape) == 1 else shape)
+    if self.strides != contiguous_strides(self.shape) or count(dims) != self.size:
         raise ValueError(f"cannot view shape {self.shape} as {dims}")
     return _make(self._data, self.dtype, dims, contiguous_strides(dims), self, self.readonly)
 
@@ -429,16 +449,9 @@ def _graft(statics: Iterable[Any]) -> None:
     for f in statics:
         setattr(_type, f.__name__, staticmethod(f))
     _type.from_numpy = staticmethod(from_buffer)
-    _type.shape = property(_get_shape)
-    _type.strides = property(_get_strides)
-    _type.dtype = property(_get_dtype)
-    _type.ndim = property(lambda self: self._ndim)
-    _type.size = property(lambda self: _count(self.shape))
-    _type.nbytes = property(lambda self: _count(self.shape) * self.dtype.itemsize)
-    _type.readonly = property(lambda self: bool(self._flags & _READONLY))
-    _type.data_ptr = property(lambda self: self._data)
+    show(_type)
     _type.__array_interface__ = property(_interface)
-    _type.__len__, _type.__getitem__, _type.__setitem__ = _length, _getitem, _setitem
+    _type.__getitem__, _type.__setitem__ = _getitem, _setitem
     _type.__repr__, _type.__init__ = _repr, _no_init
     _type.tolist, _type.numpy, _type.reshape = _tolist, _numpy, _reshape
     _type.__dlpack__ = _dlpack

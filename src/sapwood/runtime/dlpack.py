@@ -35,7 +35,8 @@ class _Managed(ctypes.Structure):
 _DELETER = ctypes.CFUNCTYPE(None, ctypes.POINTER(_Managed))
 _Managed._fields_ = [("tensor", _Tensor), ("context", ctypes.c_void_p), ("deleter", _DELETER)]
 
-_CPU = (1, 3, 11)  # host memory: plain, pinned by CUDA, pinned by ROCm
+CPU = (1, 3, 11)  # kinds of devices (DLDeviceType): host memory, plain, pinned by CUDA, pinned by ROCm
+CUDA = (2, 13)  # device memory, managed memory
 _CODES = {"int": 0, "uint": 1, "float": 2, "complex": 5, "bool": 6}
 _NAME = b"dltensor"
 
@@ -62,14 +63,19 @@ class _Owner:
             deleter(self.managed)
 
 
-def import_tensor(x: Any) -> tuple[int, DType, tuple[int, ...], tuple[int, ...], Any, bool]:
-    """(address, dtype, shape, strides, owner, read-only) of an object with `__dlpack__`."""
+def import_tensor(
+    x: Any, kinds: tuple[int, ...] = CPU, **options: Any
+) -> tuple[int, DType, tuple[int, ...], tuple[int, ...], Any, bool]:
+    """(address, dtype, shape, strides, owner, read-only) of an object with `__dlpack__`, on a device of these kinds;
+    `options` are for its `__dlpack__`."""
     device = x.__dlpack_device__()
-    if int(device[0]) not in _CPU:
-        raise TypeError(f"the memory is on device {tuple(map(int, device))}; copy it to the host first")
+    if int(device[0]) not in kinds:
+        where = "in host memory" if int(device[0]) in CPU else f"on device {tuple(map(int, device))}"
+        hint = "; copy it to the host first" if kinds == CPU else ""
+        raise TypeError(f"the memory is {where}{hint}")
     if getattr(x, "requires_grad", False):
         raise TypeError("the tensor requires grad; pass x.detach()")
-    capsule = x.__dlpack__()
+    capsule = x.__dlpack__(**options)
     if not _api.PyCapsule_IsValid(capsule, _NAME):
         raise TypeError("the object gave no fresh DLPack capsule")
     managed = ctypes.cast(_api.PyCapsule_GetPointer(capsule, _NAME), ctypes.POINTER(_Managed))
@@ -116,15 +122,15 @@ def _drop_capsule(capsule: int) -> None:
         _exports.pop(get(capsule, _NAME), None)
 
 
-def export_tensor(a: Any, max_version: Any) -> Any:
-    """A capsule that describes an Array; the array lives until the consumer is done."""
+def export_tensor(a: Any, max_version: Any, device: tuple[int, int] = (1, 0)) -> Any:
+    """A capsule that describes an array; the array lives until the consumer is done."""
     if a.readonly:
         raise BufferError("a read-only array cannot be exported through unversioned DLPack; pass a copy")
     shape = (ctypes.c_int64 * max(a.ndim, 1))(*a.shape)
     strides = (ctypes.c_int64 * max(a.ndim, 1))(*a.strides)
     code = 4 if a.dtype.name == "bf16" else _CODES[a.dtype.kind]
     kind = _DataType(code, max(a.dtype.bits, 8), 1)
-    tensor = _Tensor(a.data_ptr, _Device(1, 0), a.ndim, kind, shape, strides, 0)
+    tensor = _Tensor(a.data_ptr, _Device(*device), a.ndim, kind, shape, strides, 0)
     managed = _Managed(tensor, None, _release)
     address = ctypes.addressof(managed)
     _exports[address] = (managed, shape, strides, a)

@@ -32,6 +32,7 @@ class TensorParam:
     rank: int
     layout: Layout
     writable: bool
+    on_device: bool = False  # a DeviceArray, and nothing else; else memory of the host
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ declare void @Py_DecRef(ptr)
 @PyFloat_Type = external global i8
 @PyComplex_Type = external global i8
 @sapwood_array_type = external global i8
+@sapwood_device_array_type = external global i8
 @sapwood_none = external global i8
 @sapwood_true = external global i8
 @sapwood_false = external global i8
@@ -336,7 +338,7 @@ def _constant(t: _Text, obj: str, p: ConstParam) -> None:
 def _tensor(t: _Text, obj: str, p: TensorParam, i: int) -> list[tuple[str, str]]:
     own, foreign, done = t.label("array"), t.label("buffer"), t.label("tensor")
     kind = t.load("ptr", obj, 8)
-    mine = t.value(f"icmp eq ptr {kind}, @sapwood_array_type")
+    mine = t.value(f"icmp eq ptr {kind}, @sapwood_{'device_' if p.on_device else ''}array_type")
     t.line(f"br i1 {mine}, label %{own}, label %{foreign}")
 
     t.block(own)
@@ -354,7 +356,7 @@ def _tensor(t: _Text, obj: str, p: TensorParam, i: int) -> list[tuple[str, str]]
     t.line(f"br label %{done}")
 
     t.block(foreign)
-    if not p.dtype.buffer_formats:  # no buffer has this dtype
+    if p.on_device or not p.dtype.buffer_formats:  # no buffer has this dtype
         t.line("br label %fail")
         b: list[str] = []
         b_end = ""

@@ -6,7 +6,7 @@ import ctypes
 from functools import lru_cache
 
 from sapwood.runtime.heap import register_heap
-from sapwood.runtime.jit import register_symbol
+from sapwood.runtime.jit import register_provider, register_symbol
 from sapwood.runtime.python_api import register_python_api
 
 
@@ -26,6 +26,7 @@ def register_python_symbols() -> None:
     }
     for name, value in objects.items():
         register_symbol(name, id(value))
+    register_provider("sapwood_device_array_type", _device_array_type)
     register_heap()
     callbacks = {
         "sapwood_print": errors.PRINT,
@@ -37,6 +38,12 @@ def register_python_symbols() -> None:
     }
     for name, callback in callbacks.items():
         register_symbol(name, ctypes.cast(callback, ctypes.c_void_p).value or 0)
+
+
+def _device_array_type() -> int:
+    from sapwood.runtime.device_array import DeviceArray
+
+    return id(DeviceArray)
 
 
 def compile_support(text: str) -> bytes:

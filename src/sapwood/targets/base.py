@@ -26,6 +26,7 @@ class Target:
     warp_size: int = 0  # threads of a kernel that execute together; 0 without kernels
     shared_bytes: int = 0  # shared memory that one block of a kernel may declare
     max_shared_bytes: int = 0  # ... and have together with what the launch adds
+    launch: tuple[str, ...] = ()  # the numbers that a kernel's launcher takes before the arguments, by name
     checks: bool = False  # whether kernels are held to bounds even where they are unchecked
     sync_scopes: dict[str, str] = field(default_factory=dict, compare=False)  # scope of an atomic -> LLVM's name of it
     opt_level: int = 3  # how much LLVM optimises, 0 to 3
@@ -67,8 +68,6 @@ class ThreadCode:
     `e.finish`. Values and types are LLVM text. Everything that is not here is lowered as in host functions.
     """
 
-    records_errors = False  # whether the text of an exception is written to `ptr %err`, as in host functions
-
     def __init__(self, emitter: Any) -> None:
         self.e = emitter
 
@@ -102,6 +101,11 @@ class ThreadCode:
     def leave(self) -> None:
         """The thread returns. Ends the block."""
         raise NotImplementedError
+
+    def record_error(self, descriptor: str, words: list[str]) -> None:
+        """Write down the exception that the thread is about to `fail` with: its descriptor (a constant of the module)
+        and values, each an i64. Here as in host functions, to the record at `ptr %err`."""
+        self.e.write_record(descriptor, words)
 
     def fail(self) -> None:
         """The thread has raised. Ends the block."""

@@ -7,7 +7,9 @@ path into numbers and arrays. classify.py chooses for a value; boundary.py says 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sapwood.lang import types as ty
@@ -15,6 +17,8 @@ from sapwood.lang.immutable import immutable
 from sapwood.lang.oracles.boxed import Boxed
 from sapwood.lang.values import Known, Spec
 from sapwood.runtime.array import Array
+from sapwood.runtime.device_array import DeviceArray
+from sapwood.runtime.dlpack import CPU
 
 
 @immutable
@@ -175,13 +179,52 @@ SIMPLE = ScalarArg | ComplexArg | TensorArg | PointerArg
 Fail = Callable[[str], Exception]  # makes the mistake of an argument that does not fit
 
 
+class _Place(threading.local):
+    """Whose memory the arrays of a call must be in; None is the host. (A thread's: arguments are nested in tuples and
+    structs of any depth, and all of them ask.)"""
+
+    device: Any = None
+
+
+_place = _Place()
+
+
+@contextmanager
+def arrays_of(device: Any) -> Iterator[None]:
+    """In the block, arrays that are classified and flattened must be those of a device."""
+    _place.device = device
+    try:
+        yield
+    finally:
+        _place.device = None
+
+
 def as_array(x: Any, fail: Fail) -> Array:
     """An array of any kind as one of ours, which looks at the same memory; raises what `fail` makes."""
+    if _place.device is not None:
+        return _of_device(x, _place.device, fail)
     if isinstance(x, Array):
         return x
+    if isinstance(x, DeviceArray):
+        if x.device.kind != "simt":
+            raise fail(f"it is in the memory of {x.device.name}; x.numpy() copies it to the host")
+        return Array.from_address(x.data_ptr, x.shape, x.dtype, x.strides, x.owner, x.readonly)
     try:
         if hasattr(x, "__dlpack__") and not hasattr(x, "__array_interface__"):
             return Array.from_dlpack(x)
         return Array.from_buffer(x)
+    except (TypeError, ValueError, BufferError) as e:
+        raise fail(str(e)) from None
+
+
+def _of_device(x: Any, device: Any, fail: Fail) -> Any:
+    """A DeviceArray of a device, of one or of what others have there: PyTorch's and CuPy's arrays."""
+    if isinstance(x, DeviceArray) and x.device is device:
+        return x
+    host = isinstance(x, Array) or not hasattr(x, "__dlpack_device__") or int(x.__dlpack_device__()[0]) in CPU
+    if host and not isinstance(x, DeviceArray):
+        raise fail(f"it is in the memory of the host; gpu.device({device.name!r}).array(x) copies it")
+    try:
+        return device.from_dlpack(x)
     except (TypeError, ValueError, BufferError) as e:
         raise fail(str(e)) from None

@@ -24,3 +24,24 @@ class BadLaunchOption(LaunchMistake):
     code = "L012"
     message = "{where}: {what} must be {expected}, not {found}"
     help = "{hint}"
+
+
+class ArraysApart(LaunchMistake):
+    code = "L013"
+    message = "{name}: arrays of two devices, {first} and {second}, in one launch"
+    help = "copy them to one device: device.array(x)"
+
+
+class BlockTooLargeForRegisters(LaunchMistake):
+    code = "L014"
+    message = (
+        "'{name}' takes {registers} registers a thread on {device}, so a block of it has at most {limit} threads, not "
+        "{found}"
+    )
+    help = "use smaller blocks, or keep fewer values at one time"
+
+
+class NoSuchHardware(LaunchMistake):
+    code = "L015"
+    message = "'{name}' cannot be launched so on {device}: {detail}"
+    help = "{hint}"

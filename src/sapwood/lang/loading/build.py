@@ -42,18 +42,30 @@ def build_entry(fn: Any, arguments: list[Any], passed: list[Any], target: Target
             "object": content,
             "symbol": symbol,
             "links": links,
-            "functions": [[*k, v] for k, v in _all_functions(compiled).items() if not _covered(k, fn)],
-            "constants": [[*k, v] for k, v in _all_constants(compiled).items()],
+            **made_of(compiled, fn),
             "written": written,
             "records": records,
             "shape": shape,
             "mutated": compiled.mutated,
             "heap": heap,
         }
-        if all("<" not in k[1] for k in manifest["functions"]):
+        if named(manifest):
             store.put_manifest(key, json.dumps(manifest).encode())
     entry = f"{symbol}.entry"
     return Specialisation(passed, loaded, entry, compiled.shape, compiled.mutated, written, heap, records)
+
+
+def made_of(compiled: Any, fn: Any) -> dict[str, Any]:
+    """The functions and constants that code was made of, for its manifest."""
+    return {
+        "functions": [[*k, v] for k, v in _all_functions(compiled).items() if not _covered(k, fn)],
+        "constants": [[*k, v] for k, v in _all_constants(compiled).items()],
+    }
+
+
+def named(manifest: dict[str, Any]) -> bool:
+    """Whether another process can look all of its functions up."""
+    return all("<" not in k[1] for k in manifest["functions"])
 
 
 def _heap_record(compiled: Any) -> Any:

@@ -15,7 +15,6 @@ from typing import Any
 from sapwood import config
 from sapwood.lang.border.arguments import HeapArg, ScalarArg
 from sapwood.lang.border.results import ResultShape
-from sapwood.lang.errors import NoLaunch
 from sapwood.lang.function import wrap_function
 from sapwood.lang.loading.current_target import current_target, kernel_target
 from sapwood.lang.loading.fingerprint import compiler_key, describe_constant, digest, fingerprint
@@ -26,7 +25,7 @@ from sapwood.runtime.jit import LoadedObject, load_object
 from sapwood.runtime.support import register_python_symbols
 from sapwood.targets.simt.layout import LAUNCH
 
-LAUNCH_ARG = ScalarArg(I64)  # of the numbers that come before a kernel's arguments (pipeline.LAUNCH_PARAMS)
+LAUNCH_ARG = ScalarArg(I64)  # of the numbers that come before a kernel's arguments (Target.launch)
 
 
 def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
@@ -37,14 +36,11 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
     register_python_symbols()
     runtime_support.install()
     target = kernel_target() if fn.options.kernel else current_target()
-    if target.gpu:
-        hint = 'its code is k.inspect(..., kind="asm"); run it with SAPWOOD_TARGET=simt'
-        raise NoLaunch(None, name=fn.__name__, target=target.name, hint=hint)
     if fn.options.kernel:
         simt_runtime.install()
     passed = [*[LAUNCH_ARG] * len(LAUNCH), *arguments] if fn.options.kernel else arguments
     python = fn.__wrapped__
-    kinds = [_kind(a) for a in arguments]
+    kinds = [kind_of(a) for a in arguments]
     key = digest(
         "entry", python.__module__, python.__qualname__, fingerprint(fn), kinds, target.key, compiler_key()
     )
@@ -57,7 +53,8 @@ def load_entry(fn: Any, arguments: list[Any]) -> Specialisation:
     return build_entry(fn, arguments, passed, target, key)
 
 
-def _kind(argument: Any) -> str:
+def kind_of(argument: Any) -> str:
+    """The text of a classified argument in cache keys."""
     if isinstance(argument, HeapArg):
         return f"heap:{describe_constant(argument.cls)}"
     known = getattr(argument, "known", None)
@@ -68,10 +65,10 @@ def _kind(argument: Any) -> str:
         return f"const:{describe_constant(value)}"
     items = getattr(argument, "items", None)
     if items is not None:
-        return f"({','.join(map(_kind, items))})"
+        return f"({','.join(map(kind_of, items))})"
     fields = getattr(argument, "fields", None)
     if fields is not None:
-        return f"{describe_constant(argument.cls)}({','.join(_kind(a) for _, a in fields)})"
+        return f"{describe_constant(argument.cls)}({','.join(kind_of(a) for _, a in fields)})"
     return repr(argument)
 
 
@@ -83,7 +80,7 @@ def _from_cache(store: Any, key: str, arguments: list[Any]) -> Specialisation | 
         return None
     try:
         manifest = json.loads(raw)
-        if not _unchanged(manifest):
+        if not unchanged(manifest):
             return None
         obj = store.get_object(manifest["object"])
         if obj is None:
@@ -100,7 +97,8 @@ def _from_cache(store: Any, key: str, arguments: list[Any]) -> Specialisation | 
         return None  # an entry of another shape than ours is no entry
 
 
-def _unchanged(manifest: dict[str, Any]) -> bool:
+def unchanged(manifest: dict[str, Any]) -> bool:
+    """Whether all that the code was made of is still as it was."""
     for module, qualname, text in manifest["functions"]:
         found = wrap_function(_resolve(module, qualname))  # also functions without a decorator are compiled
         if found is None or not hasattr(found, "options") or fingerprint(found) != text:

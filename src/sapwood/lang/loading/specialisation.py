@@ -114,7 +114,7 @@ class Specialisation:
     def _mismatch(self, native: Any, values: list[Any]) -> None:
         tensors = [v for v in values if isinstance(v, Array)]
         name = getattr(native, "__name__", "function")
-        owners = [i for i, a in enumerate(self.arguments) for _ in _tensors(a)]
+        owners = [i for i, a in enumerate(self.arguments) for _ in tensors_of(a)]
         for k, (v, written) in enumerate(zip(tensors, self.written, strict=False)):
             if written and v.readonly:
                 raise read_only(self.fn, self._name(owners[k]))
@@ -126,13 +126,13 @@ class Specialisation:
         return spread_names(self.fn.state.signature, len(self.arguments) - first)[at - first]
 
 
-def _tensors(argument: Any) -> Iterator[Any]:
+def tensors_of(argument: Any) -> Iterator[Any]:
     """The tensors of an argument, in the order of their leaves."""
     if isinstance(argument, TensorArg):
         yield argument
     parts = getattr(argument, "items", None) or [a for _, a in getattr(argument, "fields", ())]
     for part in parts:
-        yield from _tensors(part)
+        yield from tensors_of(part)
 
 
 def _heap_table(record: Any, loaded: LoadedObject, entry: str) -> Any:

@@ -49,8 +49,10 @@ class KernelEmitter(Emitter):
         self.dead = True
 
     def fill_error(self, descriptor: str, words: list[str], cause: str | None = None, record: str = "%err") -> None:
-        if self.thread.records_errors:
-            super().fill_error(descriptor, words, None, record)
+        self.thread.record_error(descriptor, words)
+
+    def write_record(self, descriptor: str, words: list[str]) -> None:
+        super().fill_error(descriptor, words, None)
 
 
 def lower_kernel(module: ModuleEmitter, function: Function) -> None:

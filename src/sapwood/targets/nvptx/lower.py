@@ -8,6 +8,7 @@ from __future__ import annotations
 from sapwood.targets.base import int_of
 from sapwood.targets.nvptx.atomics import AtomicCode
 from sapwood.targets.nvptx.copies import CopyCode
+from sapwood.targets.nvptx.errors import HIDDEN, raising
 from sapwood.targets.nvptx.matrix import MatrixCode
 
 _REGISTERS = {
@@ -15,22 +16,41 @@ _REGISTERS = {
     "cluster_idx": "clusterid", "cluster_dim": "cluster.nctaid",
 }  # fmt: skip
 _VOTES = {"count": "popc", "all": "and", "any": "or"}
+# operations that wait until a number of threads has come, or loops that do
+COUNTING = frozenset(
+    "named_barrier_sync mbarrier_wait mbarrier_test grid_sync cluster_wait give_way".split()
+)
 _MODES = {"idx": ("idx", 31), "up": ("up", 0), "down": ("down", 31), "xor": ("bfly", 31)}  # and the clamp
 
 
 class PtxThread(AtomicCode, CopyCode, MatrixCode):
-    """One thread of the hardware. A raise is a trap: the driver reports it, without the text."""
+    """One thread of the hardware.
+
+    Behind the parameters of the source a kernel has two more: the error record of the device, and a number that says
+    whose descriptors that record is about (errors.py).
+    """
 
     def end(self, name: str, params: list[str]) -> None:
         attributes = self.e.target.function_attributes(self.e.function)
-        self.e.finish(f"define ptx_kernel void @{name}({', '.join(params)})", attributes)
+        self.e.finish(f"define ptx_kernel void @{name}({', '.join([*params, *HIDDEN])})", attributes)
 
     def leave(self) -> None:
         self.e.line("ret void")
 
+    def record_error(self, descriptor: str, words: list[str]) -> None:
+        name = self.e.module.helper(f"sapwood.raise.{len(words)}", lambda: raising(self.e.target, len(words)))
+        number = descriptor.removeprefix("@.text")
+        arguments = ["ptr %err", "i64 %descriptors", f"i64 {number}", *(f"i64 {w}" for w in words)]
+        self.e.line(f"call void @{name}({', '.join(arguments)})")
+
     def fail(self) -> None:
-        self.e.call("llvm.trap", "void", [])
-        self.e.line("unreachable")
+        """The thread ends, so that the device can be used on; where others wait for a number of arrivals, which now
+        never comes, all end in a trap."""
+        if any(op.name in COUNTING for op in self.e.function.body.walk()):
+            self.e.call("llvm.trap", "void", [])
+            self.e.line("unreachable")
+        else:
+            self.e.line("ret void")
 
     def _register(self, name: str) -> str:
         x = self.e.call(f"llvm.nvvm.read.ptx.sreg.{name}", "i32", [])

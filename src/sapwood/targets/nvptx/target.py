@@ -7,6 +7,7 @@ from typing import Any
 
 from sapwood.targets.base import Target, ThreadCode
 from sapwood.targets.nvptx.atomics import LLVM_SCOPES
+from sapwood.targets.nvptx.launcher import LAUNCH
 from sapwood.targets.nvptx.legality import generation, illegal
 
 TRIPLE = "nvptx64-nvidia-cuda"
@@ -84,4 +85,5 @@ def make(variant: str) -> NvptxTarget:
         shared_bytes=SHARED_BYTES,
         sync_scopes=LLVM_SCOPES,
         max_shared_bytes=MAX_SHARED[cpu] * 1024,
+        launch=LAUNCH,
     )

@@ -33,8 +33,6 @@ DYNAMIC_AT = "<dynamic shared memory>"  # stands for a number that is known when
 class Coroutine(CopyCode):
     """A thread as a coroutine. It gives up control in `_suspend` only."""
 
-    records_errors = True
-
     def __init__(self, emitter: Any, alone: bool = True) -> None:
         super().__init__(emitter)
         self.alone = alone  # whether no other code adds the launcher

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sapwood.targets.base import Target, ThreadCode, host_target
-from sapwood.targets.simt.layout import WARP
+from sapwood.targets.simt.layout import LAUNCH, WARP
 
 SHARED_BYTES = 48 * 1024  # what every GPU that we know gives a block without asking
 MAX_SHARED_BYTES = 227 * 1024  # what an H100 gives a block whose launch asks for it
@@ -90,5 +90,6 @@ def on(host: Target, variant: str = "") -> SimtTarget:
         warp_size=WARP,
         shared_bytes=SHARED_BYTES,
         max_shared_bytes=MAX_SHARED_BYTES,
+        launch=LAUNCH,
         host=host,
     )

@@ -21,7 +21,6 @@ CONDITIONS = 6  # that a row is cut by at most
 class Threads(ThreadCode):
     """What is written for each thread. `self.at`: the place of the thread that is written, along x, y and z."""
 
-    records_errors = True
     plan: Plan
     places: dict[str, list[str]]
     kept: dict[Any, str]  # value -> array

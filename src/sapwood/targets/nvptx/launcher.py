@@ -1,0 +1,124 @@
+"""The code of the host that launches a kernel: LLVM text for the CPU, one function for each kernel and its arguments.
+
+    @k(grid, block, cluster, shared, cooperative, stream, arguments..., err) -> {i32 0, i32 CUresult}
+    @k.function, @k.context, @k.record      handles and the device's address of its error record, filled in after loading
+    @k.descriptors                          what the numbers in error records stand for
+
+Source: "CUDA Driver API", cuLaunchKernelEx; offsets are those of CUlaunchConfig and CUlaunchAttribute in cuda.h.
+"""
+
+from __future__ import annotations
+
+import re
+
+# what comes before the arguments, each an i64
+LAUNCH = (*(f"{what}.{axis}" for what in ("grid", "block", "cluster") for axis in "xyz"), "shared", "cooperative", "stream")
+FUNCTIONS = ("cuCtxPushCurrent_v2", "cuCtxPopCurrent_v2", "cuLaunchKernelEx")  # that the text refers to
+
+_COOPERATIVE, _CLUSTER = 2, 4  # CUlaunchAttributeID
+_ATTRIBUTE_BYTES, _VALUE_AT = 72, 8
+_SHARED_AT, _STREAM_AT, _ATTRIBUTES_AT, _COUNT_AT, _CONFIG_BYTES = 24, 32, 40, 48, 56
+
+
+def launcher_text(name: str, types: list[str], device_text: str) -> str:
+    """The launcher of a kernel whose parameters have these LLVM types; `device_text` is the kernel's module."""
+    texts = re.findall(r"^(@\.text\d+) = (.*)$", device_text, re.MULTILINE)
+    table = ", ".join(f"ptr {text}" for text, _ in texts) or "ptr null"
+    lines = [f"{text} = {definition}" for text, definition in texts]
+    lines += [
+        f"@{name}.descriptors = constant [{max(len(texts), 1)} x ptr] [{table}]",
+        f"@{name}.function = global ptr null",
+        f"@{name}.context = global ptr null",
+        f"@{name}.record = global i64 0",
+        "declare i32 @cuCtxPushCurrent_v2(ptr)",
+        "declare i32 @cuCtxPopCurrent_v2(ptr)",
+        "declare i32 @cuLaunchKernelEx(ptr, ptr, ptr, ptr)",
+    ]
+    params = [*(f"i64 %{p}" for p in LAUNCH), *(f"{t} %p{i}" for i, t in enumerate(types)), "ptr %err"]
+    lines.append(f"define {{i32, i32}} @{name}({', '.join(params)}) nounwind {{")
+    values = [*((t, f"%p{i}") for i, t in enumerate(types)), ("i64", "%record"), ("i64", f"%descriptors")]
+    lines += [f"  {line}" for line in (*_config(), *_record(name), *_arguments(values), *_call(name))]
+    return "\n".join([*lines, "}", ""])
+
+
+def _config() -> list[str]:
+    """%config: the sizes, and an attribute for a cluster and for a cooperative launch where there is one."""
+    out = [f"%config = alloca [{_CONFIG_BYTES} x i8], align 8", f"%attributes = alloca [{2 * _ATTRIBUTE_BYTES} x i8], align 8"]
+    for i, p in enumerate((*LAUNCH[:6], "shared")):
+        out += [f"%c{i} = trunc i64 %{p} to i32", f"%c{i}.at = getelementptr i8, ptr %config, i64 {4 * i}",
+                f"store i32 %c{i}, ptr %c{i}.at"]  # fmt: skip
+    out += [
+        "%plane = mul i64 %cluster.x, %cluster.y",
+        "%blocks = mul i64 %plane, %cluster.z",
+        "%clustered = icmp ne i64 %blocks, 1",
+        "%first = zext i1 %clustered to i64",
+        f"store i32 {_CLUSTER}, ptr %attributes",
+    ]
+    for i, axis in enumerate("xyz"):
+        out += [f"%k{i} = trunc i64 %cluster.{axis} to i32",
+                f"%k{i}.at = getelementptr i8, ptr %attributes, i64 {_VALUE_AT + 4 * i}",
+                f"store i32 %k{i}, ptr %k{i}.at"]  # fmt: skip
+    out += [
+        f"%skip = mul i64 %first, {_ATTRIBUTE_BYTES}",
+        "%next = getelementptr i8, ptr %attributes, i64 %skip",
+        "%coop = trunc i64 %cooperative to i32",
+        "%some = icmp ne i32 %coop, 0",
+        "br i1 %some, label %together, label %go",
+    ]
+    return [*out, *_cooperative()]
+
+
+def _cooperative() -> list[str]:
+    """The second attribute, and how many there are."""
+    return [
+        "\ntogether:",
+        f"store i32 {_COOPERATIVE}, ptr %next",
+        f"%flag.at = getelementptr i8, ptr %next, i64 {_VALUE_AT}",
+        "store i32 1, ptr %flag.at",
+        "br label %go",
+        "\ngo:",
+        "%clusters = trunc i64 %first to i32",
+        "%count = add i32 %clusters, %coop",
+        f"%stream.at = getelementptr i8, ptr %config, i64 {_STREAM_AT}",
+        "store i64 %stream, ptr %stream.at",
+        f"%attributes.at = getelementptr i8, ptr %config, i64 {_ATTRIBUTES_AT}",
+        "store ptr %attributes, ptr %attributes.at",
+        f"%count.at = getelementptr i8, ptr %config, i64 {_COUNT_AT}",
+        "store i32 %count, ptr %count.at",
+    ]
+
+
+def _record(name: str) -> list[str]:
+    return [f"%record = load i64, ptr @{name}.record", f"%descriptors = ptrtoint ptr @{name}.descriptors to i64"]
+
+
+def _arguments(values: list[tuple[str, str]]) -> list[str]:
+    """%arguments: the address of each; a bool is a byte for PTX."""
+    out = [f"%arguments = alloca [{len(values)} x ptr], align 8"]
+    for i, (t, x) in enumerate(values):
+        if t == "i1":
+            out.append(f"%b{i} = zext i1 {x} to i8")
+            t, x = "i8", f"%b{i}"
+        out += [f"%a{i} = alloca {t}, align 8", f"store {t} {x}, ptr %a{i}",
+                f"%a{i}.at = getelementptr ptr, ptr %arguments, i64 {i}", f"store ptr %a{i}, ptr %a{i}.at"]  # fmt: skip
+    return out
+
+
+def _call(name: str) -> list[str]:
+    """The thread's own context stays as it is."""
+    return [
+        "%context = load ptr, ptr @" + f"{name}.context",
+        f"%function = load ptr, ptr @{name}.function",
+        "%old = alloca ptr, align 8",
+        "%pushed = call i32 @cuCtxPushCurrent_v2(ptr %context)",
+        "%ready = icmp eq i32 %pushed, 0",
+        "br i1 %ready, label %launch, label %out",
+        "\nlaunch:",
+        "%launched = call i32 @cuLaunchKernelEx(ptr %config, ptr %function, ptr %arguments, ptr null)",
+        "%popped = call i32 @cuCtxPopCurrent_v2(ptr %old)",
+        "br label %out",
+        "\nout:",
+        "%result = phi i32 [ %pushed, %go ], [ %launched, %launch ]",
+        "%r = insertvalue {i32, i32} {i32 0, i32 poison}, i32 %result, 1",
+        "ret {i32, i32} %r",
+    ]
