@@ -7,7 +7,9 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,7 +18,7 @@ if "SAPWOOD_CACHE_DIR" not in os.environ:  # worker processes of one run share t
     os.environ["SAPWOOD_CACHE_DIR"] = tempfile.mkdtemp(prefix="sapwood-test-cache-")
     atexit.register(shutil.rmtree, os.environ["SAPWOOD_CACHE_DIR"], ignore_errors=True)
 
-for name in ("lang", "conformance", "fuzz", "engine", "graph", "kernels", "models", "serve", "loadgen"):
+for name in ("lang", "conformance", "fuzz", "gpu", "engine", "graph", "kernels", "models", "serve", "loadgen"):
     directory = str(Path(__file__).parent / name)
     if directory not in sys.path:
         sys.path.insert(0, directory)
@@ -34,3 +36,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("nightly") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(3600))
+
+
+@pytest.fixture
+def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Called with what a `FakeCuda` takes, it puts one in the place of libcuda."""
+    from fake_cuda import FakeCuda
+
+    from sapwood.lang.devices import cuda_kernels
+    from sapwood.targets.nvptx.driver import library
+
+    found = library._library
+
+    def install(**options: Any) -> Any:
+        fake = FakeCuda(**options)
+
+        def load(fn: Any, arguments: Any, device: Any) -> Any:
+            fake.loading = fn, arguments
+            return real_load(fn, arguments, device)
+
+        monkeypatch.setattr(cuda_kernels, "_load", load)
+        library.use(fake)
+        return fake
+
+    real_load = cuda_kernels._load
+    yield install
+    library.use(None)
+    library._library = found

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sapwood import f32, fn, unroll
+from sapwood import Array, f32, fn, unroll
 from sapwood.gpu import warp
 
 FOLDER = Path(__file__).parent / "gpu"
@@ -88,6 +88,32 @@ def launch(kernel: Any, grid: Any, block: Any, *args: Any, **options: Any) -> No
     """Launch on the target that is set now."""
     configured = kernel.launch(grid=grid, block=block, **options) if options else kernel[grid, block]
     configured(*args)
+
+
+def launch_on(device: Any) -> Callable[..., None]:
+    """What launches on a device: copies of the arrays go there and back."""
+
+    def run(kernel: Any, grid: Any, block: Any, *args: Any, **options: Any) -> None:
+        copies: dict[int, tuple[Any, Any]] = {}
+
+        def there(x: Any) -> Any:
+            if isinstance(x, tuple):
+                return tuple(map(there, x))
+            if not isinstance(x, np.ndarray | Array):
+                return x
+            if id(x) not in copies:
+                copies[id(x)] = x, device.array(x)
+            return copies[id(x)][1]
+
+        launch(kernel, grid, block, *map(there, args), **options)
+        device.synchronize()
+        for x, copy in copies.values():
+            if isinstance(x, Array):
+                x[...] = copy.array()
+            elif x.flags.writeable:
+                x[...] = copy.numpy()
+
+    return run
 
 
 def kernels_of(programs: dict[str, Program]) -> dict[str, tuple[Any, tuple[Any, ...], int]]:

@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from gpu_conformance import kernels_of, launch, load
+from gpu_conformance import kernels_of, launch, launch_on, load
 
-from sapwood import config
+from sapwood import config, gpu
+from sapwood.targets.nvptx.driver.device import count
 
 PROGRAMS = load()
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90a", "sm_100a", "sm_120")
@@ -25,6 +26,25 @@ def test_a_program_gives_what_numpy_gives(name, way):
     with config.override(SAPWOOD_TARGET=way):
         for size in PROGRAMS[name].sizes:
             PROGRAMS[name].check(launch, size)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_passes_a_driver_what_it_should(name, fake_cuda):
+    """Through all of the CUDA layer, to a driver that runs the kernels on simt."""
+    fake_cuda()
+    for size in PROGRAMS[name].sizes:
+        PROGRAMS[name].check(launch_on(gpu.device("cuda")), size)
+
+
+@pytest.mark.skipif(count() == 0, reason="there is no CUDA device")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_is_right_on_a_gpu(name):
+    device = gpu.device("cuda")
+    if 10 * device.capability[0] + device.capability[1] < PROGRAMS[name].since:
+        pytest.skip(f"it needs sm_{PROGRAMS[name].since}")
+    for size in PROGRAMS[name].sizes:
+        PROGRAMS[name].check(launch_on(device), size)
 
 
 @pytest.mark.skipif(shutil.which("ptxas") is None, reason="ptxas is not installed")
@@ -46,6 +66,9 @@ def test_ptxas_takes_all_kernels(architecture, tmp_path):
     assert set(found) == set(kernels_of(PROGRAMS))
 
 
+FUNCTION = re.compile(r"^\.func .*?^\}\n", re.MULTILINE | re.DOTALL)  # what kernels write exceptions with
+
+
 def modules(texts: list[str]) -> list[str]:
     """PTX of many kernels in few modules: no two of a module have one name."""
     mark = ".address_size 64"
@@ -58,4 +81,5 @@ def modules(texts: list[str]) -> list[str]:
             out.append(place)
         place[name] = text.partition(mark)[2]
     head = texts[0].partition(mark)[0] + mark
-    return ["\n".join([head, *m.values()]) for m in out]
+    shared = ["\n".join(dict.fromkeys(f for text in m.values() for f in FUNCTION.findall(text))) for m in out]
+    return ["\n".join([head, s, *(FUNCTION.sub("", x) for x in m.values())]) for s, m in zip(shared, out, strict=True)]

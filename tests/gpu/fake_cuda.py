@@ -20,6 +20,8 @@ from sapwood.targets.nvptx.driver.library import FUNCTIONS
 
 FAR = 1 << 60  # no address of this process: whoever reads device memory on the host dies of it
 
+SETTLED = ("cuGetErrorName", "cuGetErrorString", "cuCtxPushCurrent_v2", "cuCtxPopCurrent_v2")  # never fail
+
 
 class FakeCuda:
     """One or more devices of a compute capability. `calls` counts calls by name, `fails` makes a function fail."""
@@ -50,7 +52,7 @@ class FakeCuda:
             self.calls[name] += 1
             if name in self.fails:
                 return self.fails[name]
-            if self.sticky and name not in ("cuGetErrorName", "cuGetErrorString", "cuCtxPopCurrent_v2"):
+            if self.sticky and name not in SETTLED:
                 return self.sticky
             if body is None:
                 return 0
@@ -248,8 +250,10 @@ class FakeCuda:
         assert self.contexts, "no current context"
         words = (ctypes.c_uint32 * 7).from_address(settings)
         stream = c_uint64.from_address(settings + 32).value
-        attributes, count = c_uint64.from_address(settings + 40).value, ctypes.c_uint32.from_address(settings + 48).value
-        launch: dict[str, Any] = {"grid": tuple(words[:3]), "block": tuple(words[3:6]), "shared": words[6], "stream": stream}
+        attributes = c_uint64.from_address(settings + 40).value
+        count = ctypes.c_uint32.from_address(settings + 48).value
+        launch: dict[str, Any] = {"grid": tuple(words[:3]), "block": tuple(words[3:6]), "shared": words[6]}
+        launch["stream"] = stream
         for i in range(count):
             at = attributes + 72 * i
             number = c_int.from_address(at).value

@@ -36,6 +36,7 @@ def collect() -> dict[str, dict[str, Any]]:
     return {
         "versions": _versions(),
         "machine": _machine(),
+        "devices": _devices(),
         "cache": _cache(),
         "environment": {
             v.name: {
@@ -107,6 +108,29 @@ def _machine() -> dict[str, Any]:
         "vector width": f"{8 * target.vector_bytes} bits",
         "features": sorted(target.features),
     }
+
+
+def _devices() -> dict[str, Any]:
+    """A line for each device that kernels can run on."""
+    from sapwood.gpu import CudaError, NoCuda
+    from sapwood.lang.devices import device
+    from sapwood.targets.nvptx.driver import library
+    from sapwood.targets.nvptx.driver.device import count
+
+    found: dict[str, Any] = {"simt": "CPU"}
+    try:
+        library.load()
+    except NoCuda as error:
+        return found | {"cuda": f"none: {error}"}
+    for n in range(count()):
+        try:
+            d = device(f"cuda:{n}")
+            driver = ".".join(map(str, d.driver_version))
+            memory = f"{d.memory[1] / 2**30:.1f} GiB"
+            found[d.name] = f"{d.label}, {memory}, {d.processors} multiprocessors, {d.architecture}, driver CUDA {driver}"
+        except (CudaError, NoCuda) as error:
+            found[f"cuda:{n}"] = f"unusable: {error}"
+    return found
 
 
 def _processor() -> str:

@@ -1,5 +1,7 @@
-"""What kernels use beyond ordinary functions: `from sapwood.gpu import thread_idx, block_dim, barrier, ...`."""
+"""What kernels use beyond ordinary functions, and the devices that they run on: `from sapwood.gpu import thread_idx,
+block_dim, barrier, device, ...`."""
 
+from sapwood.lang.devices import device, devices
 from sapwood.lang.errors.kernels import (
     DeadlockError,
     DivergentBarrierError,
@@ -81,14 +83,20 @@ from sapwood.lang.ops.gpu import (
     wait_group,
     warp,
 )
+from sapwood.runtime.device_array import DeviceArray
+from sapwood.targets.nvptx.driver.library import CudaError, NoCuda, OutOfDeviceMemory
 
 __all__ = [
+    "CudaError",
     "Deadlock",
     "DeadlockError",
+    "DeviceArray",
     "DivergentBarrierError",
     "KernelError",
     "MisalignedError",
+    "NoCuda",
     "OutOfBoundsError",
+    "OutOfDeviceMemory",
     "RaceError",
     "UnfinishedCopyError",
     "UninitialisedError",
@@ -124,6 +132,8 @@ __all__ = [
     "cluster_sync",
     "cluster_wait",
     "commit_group",
+    "device",
+    "devices",
     "dp2a",
     "dp4a",
     "dynamic_shared",

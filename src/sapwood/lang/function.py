@@ -369,15 +369,13 @@ def _unit(self: Any, arguments: tuple[Any, ...], interpreter: Any) -> Any:
     return unit_for(self, arguments, interpreter)
 
 
-@functools.lru_cache(maxsize=1)
-def _launcher() -> Any:
-    from sapwood.lang.launch import launcher
-
-    return launcher
-
-
 def _getitem(self: Any, launch: Any) -> Any:
-    return _launcher()(self, launch)
+    try:
+        return self.state.launches[launch, type(launch[0]), type(launch[1])]  # 1.0 and True equal 1, and are no sizes
+    except (KeyError, TypeError, IndexError):
+        from sapwood.lang.launch import launcher
+
+        return launcher(self, launch)
 
 
 def _launch(

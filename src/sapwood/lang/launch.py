@@ -42,23 +42,17 @@ class LaunchConfig:
         return math.prod(self.grid if self.cooperative else self.cluster)
 
 
-KEPT = 256  # launches of a kernel that `k[grid, block]` gives again
+KEPT = 256  # launches of a kernel that `k[grid, block]` gives again (function.py looks them up)
 
 
 def launcher(fn: Any, configuration: Any) -> Launch:
     """What `fn[configuration]` is. Raises LaunchMistake."""
+    launch = Launch(fn, _pair(fn, configuration))
     launches = fn.state.launches
-    try:
-        key = (configuration, *map(type, configuration))  # 1.0 and True are equal to 1, and no sizes
-        found = launches.get(key)
-    except TypeError:  # no tuple, or of what cannot be hashed: the message says what it should be
-        return Launch(fn, _pair(fn, configuration))
-    if found is None:
-        found = Launch(fn, _pair(fn, configuration))
-        if len(launches) >= KEPT:
-            launches.clear()
-        launches[key] = found
-    return found
+    if len(launches) >= KEPT:
+        launches.clear()
+    launches[configuration, type(configuration[0]), type(configuration[1])] = launch
+    return launch
 
 
 def _pair(fn: Any, configuration: Any) -> LaunchConfig:
@@ -163,10 +157,10 @@ def checked(seed: int | None = None) -> Iterator[None]:
 
 
 @lru_cache(maxsize=1)
-def _devices() -> Any:
-    from sapwood.lang import devices
+def _device_of() -> Any:
+    from sapwood.lang.devices import device_of
 
-    return devices
+    return device_of
 
 
 class Launch:
@@ -178,9 +172,10 @@ class Launch:
         self.numbers = (*config.grid, *config.block, *config.cluster, config.shared, int(config.cooperative))
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
-        values = self.fn.state.bind(args, kwargs)
+        state = self.fn.state
+        values = args if len(args) == state.positional and not kwargs else state.bind(args, kwargs)
         try:
-            _devices().device_of(self, values).launch(self, values)
+            _device_of()(self, values).launch(self, values)
         except CompileError as e:
             e.__traceback__ = None  # the compiler's frames tell the user nothing
             raise e from None

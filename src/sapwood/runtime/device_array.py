@@ -118,7 +118,7 @@ def _is_contiguous(self: Any) -> bool:
 
 
 def _array(self: Any) -> Any:
-    """A copy on the host, as an Array of the same shape, when the work before it is done. Raises what kernels raised."""
+    """A copy on the host, an Array of the same shape, when the work before it is done. Raises what kernels raised."""
     low, high = extent(self) if self.size else (0, -1)
     whole = host_empty(high - low + 1, self.dtype)
     self.device.download(whole.data_ptr, self.data_ptr + low * self.dtype.itemsize, whole.nbytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sapwood import config
@@ -14,7 +15,7 @@ _PLAIN = (int, float, bool, str)  # types of arguments that hold no array
 
 
 def device(name: str = "") -> Any:
-    """A device by name: "cuda:1", "cuda" for the first of them, "simt" for the CPU. The same name gives the same object.
+    """A device by name: "cuda:1", "cuda" for the first of them, "simt" for the CPU; a name always gives the same one.
 
     Without a name it is the one that SAPWOOD_TARGET says (`nvptx` is CUDA's first); where that is not set, the first
     CUDA device, or the CPU if there is none. Raises ValueError for a name that is none, NoCuda where the driver or
@@ -47,7 +48,7 @@ def devices() -> list[Any]:
     return [*(device(f"cuda:{n}") for n in range(count())), simt_device()]
 
 
-def device_of(launch: Any, values: list[Any]) -> Any:
+def device_of(launch: Any, values: Sequence[Any]) -> Any:
     """The device that a launch is for: that of its arrays, of its stream, the one that SAPWOOD_TARGET says, or the CPU.
 
     Raises ArraysApart where arrays are on several devices.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from sapwood import config
@@ -78,7 +79,7 @@ class Cuda(ArrayMaking, CudaDevice):
 
     # -- launches -----------------------------------------------------------------------------------
 
-    def launch(self, launch: Any, values: list[Any]) -> None:
+    def launch(self, launch: Any, values: Sequence[Any]) -> None:
         """Begin a kernel. Raises LaunchMistake, CompileError, and CudaError where the driver refuses."""
         fn, stream = launch.fn, launch.config.stream
         launchers = fn.state.launchers
@@ -89,11 +90,11 @@ class Cuda(ArrayMaking, CudaDevice):
         self.launched.append(fn.__name__)
         code = launcher.native(*launch.numbers, handle, *values)
         if code:
-            raise self._refused(code, launcher.kernel(values)[0], launch.config)
+            raise self._refused(code, launcher.kernel(list(values))[0], launch.config)
         if stream is not None and not (isinstance(stream, Stream) and stream.device is self):
             self._used_elsewhere(handle, values)
 
-    def _used_elsewhere(self, stream: int, values: list[Any]) -> None:
+    def _used_elsewhere(self, stream: int, values: Sequence[Any]) -> None:
         """Note that a stream which does not wait for the default one uses arrays of ours."""
         for x in values:
             if isinstance(x, DeviceArray) and isinstance(x.owner, DeviceMemory):

@@ -1,7 +1,7 @@
 """A kernel compiled and loaded for a CUDA device: from the cache, or now.
 
-Three things are kept: the PTX and the object code of the launcher (a CPU function, targets/nvptx/launcher.py) under what
-was asked for, and the cubin that the driver made of the PTX under the PTX, the device's architecture and the driver.
+Three things are kept: the PTX and the object code of the launcher (a CPU function, targets/nvptx/launcher.py) under
+what was asked for, and the cubin that the driver made of the PTX under the PTX, the compute capability and the driver.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -66,11 +66,11 @@ class SimtDevice(ArrayMaking):
     def target(self) -> Any:
         return kernel_target()
 
-    def launch(self, launch: Any, values: list[Any]) -> None:
+    def launch(self, launch: Any, passed: Sequence[Any]) -> None:
         from sapwood.lang.simt_runtime import run
 
         def go() -> None:
-            state = launch.fn.state
+            state, values = launch.fn.state, list(passed)
             run(state.specialise(state.classify(values)), launch.config, values)
 
         on(launch.config.stream, go)

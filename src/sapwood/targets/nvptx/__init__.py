@@ -1,4 +1,4 @@
-"""nvptx: NVIDIA GPUs. Code only, as PTX; launching it needs a driver, which is not part of this yet."""
+"""nvptx: NVIDIA GPUs. Kernels become PTX here (lower.py); driver/ runs them, launcher.py is what the host calls."""
 
 from sapwood.targets.base import register_target
 from sapwood.targets.nvptx.target import ARCHITECTURES, NvptxTarget, make

@@ -33,7 +33,8 @@ def raising(target: Any, count: int) -> str:
         lines.append(f"  %at{at} = getelementptr i64, ptr %err, i64 {at}")
         lines.append(f"  store volatile i64 {word}, ptr %at{at}")
     body = "\n".join(lines)
-    return f"""define internal void @sapwood.raise.{count}({parameters}) cold noinline {target.function_attributes(None)} {{
+    attributes = f"cold noinline {target.function_attributes(None)}"
+    return f"""define internal void @sapwood.raise.{count}({parameters}) {attributes} {{
   %seen = cmpxchg ptr %err, i64 {FREE}, i64 {TAKEN} syncscope("device") monotonic monotonic
   %first = extractvalue {{i64, i1}} %seen, 1
   br i1 %first, label %write, label %out

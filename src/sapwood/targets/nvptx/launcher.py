@@ -1,7 +1,7 @@
 """The code of the host that launches a kernel: LLVM text for the CPU, one function for each kernel and its arguments.
 
     @k(grid, block, cluster, shared, cooperative, stream, arguments..., err) -> {i32 0, i32 CUresult}
-    @k.function, @k.context, @k.record      handles and the device's address of its error record, filled in after loading
+    @k.function, @k.context, @k.record      handles, and where the device has its error record; set after loading
     @k.descriptors                          what the numbers in error records stand for
 
 Source: "CUDA Driver API", cuLaunchKernelEx; offsets are those of CUlaunchConfig and CUlaunchAttribute in cuda.h.
@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 
 # what comes before the arguments, each an i64
-LAUNCH = (*(f"{what}.{axis}" for what in ("grid", "block", "cluster") for axis in "xyz"), "shared", "cooperative", "stream")
+SIZES = tuple(f"{what}.{axis}" for what in ("grid", "block", "cluster") for axis in "xyz")
+LAUNCH = (*SIZES, "shared", "cooperative", "stream")
 FUNCTIONS = ("cuCtxPushCurrent_v2", "cuCtxPopCurrent_v2", "cuLaunchKernelEx")  # that the text refers to
 
 _COOPERATIVE, _CLUSTER = 2, 4  # CUlaunchAttributeID
@@ -36,14 +37,15 @@ def launcher_text(name: str, types: list[str], device_text: str) -> str:
     ]
     params = [*(f"i64 %{p}" for p in LAUNCH), *(f"{t} %p{i}" for i, t in enumerate(types)), "ptr %err"]
     lines.append(f"define {{i32, i32}} @{name}({', '.join(params)}) nounwind {{")
-    values = [*((t, f"%p{i}") for i, t in enumerate(types)), ("i64", "%record"), ("i64", f"%descriptors")]
+    values = [*((t, f"%p{i}") for i, t in enumerate(types)), ("i64", "%record"), ("i64", "%descriptors")]
     lines += [f"  {line}" for line in (*_config(), *_record(name), *_arguments(values), *_call(name))]
     return "\n".join([*lines, "}", ""])
 
 
 def _config() -> list[str]:
     """%config: the sizes, and an attribute for a cluster and for a cooperative launch where there is one."""
-    out = [f"%config = alloca [{_CONFIG_BYTES} x i8], align 8", f"%attributes = alloca [{2 * _ATTRIBUTE_BYTES} x i8], align 8"]
+    out = [f"%config = alloca [{_CONFIG_BYTES} x i8], align 8",
+           f"%attributes = alloca [{2 * _ATTRIBUTE_BYTES} x i8], align 8"]  # fmt: skip
     for i, p in enumerate((*LAUNCH[:6], "shared")):
         out += [f"%c{i} = trunc i64 %{p} to i32", f"%c{i}.at = getelementptr i8, ptr %config, i64 {4 * i}",
                 f"store i32 %c{i}, ptr %c{i}.at"]  # fmt: skip

@@ -304,7 +304,7 @@ class CudaDevice:
         names = ", ".join(dict.fromkeys(reversed(self.launched))) or "none of ours"
         hint = (
             f"{error}\nkernels launched last, the newest first: {names}\nthe device cannot be used any more in this "
-            "process; SAPWOOD_TARGET=simt:checked runs the program on the CPU and reports bugs of kernels with their lines"
+            "process; SAPWOOD_TARGET=simt:checked runs the program on the CPU and reports bugs of kernels by line"
         )
         return type(error)(error.code, error.name, hint)
 

@@ -27,9 +27,10 @@ def handle_of(stream: Any) -> int:
         return 0
     if isinstance(stream, Stream):
         return stream.handle
-    protocol = getattr(stream, "__cuda_stream__", None)
+    protocol: Any = getattr(stream, "__cuda_stream__", None)
     if protocol is not None:
-        return int((protocol() if callable(protocol) else protocol)[1])
+        pair: Any = protocol() if callable(protocol) else protocol
+        return int(pair[1])
     return int(stream.cuda_stream if hasattr(stream, "cuda_stream") else stream.ptr)
 
 
