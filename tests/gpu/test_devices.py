@@ -231,7 +231,7 @@ def test_arrays_that_a_launch_cannot_take(fake_cuda):
     fake_cuda(devices=2)
     here, there, host = gpu.device("cuda:0"), gpu.device("cuda:1"), np.ones(4, np.float32)
     x, y = here.array(host), there.array(host)
-    with pytest.raises(TypeError, match=r"(?s)x.*in the memory of the host; gpu.device\('cuda:0'\).array\(x\) copies it"):
+    with pytest.raises(TypeError, match=r"(?s)x.*of the host; gpu.device\('cuda:0'\).array\(x\) copies it"):
         axpy[1, 4](x, host, 1.0)
     with pytest.raises(ValueError, match=r"L013.*arrays of two devices, cuda:0 and cuda:1"):
         axpy[1, 4](x, y, 1.0)

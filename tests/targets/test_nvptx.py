@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sapwood import SIMD, CompileError, Tensor, config, f16, f32, i16, i32, kernel, u64
+from sapwood import SIMD, CompileError, Tensor, f16, f32, i16, i32, kernel, u64
 from sapwood.gpu import (
     atomic_add,
     barrier,

@@ -126,8 +126,8 @@ def _devices() -> dict[str, Any]:
         try:
             d = device(f"cuda:{n}")
             driver = ".".join(map(str, d.driver_version))
-            memory = f"{d.memory[1] / 2**30:.1f} GiB"
-            found[d.name] = f"{d.label}, {memory}, {d.processors} multiprocessors, {d.architecture}, driver CUDA {driver}"
+            size = f"{d.memory[1] / 2**30:.1f} GiB, {d.processors} multiprocessors"
+            found[d.name] = f"{d.label}, {size}, {d.architecture}, driver CUDA {driver}"
         except (CudaError, NoCuda) as error:
             found[f"cuda:{n}"] = f"unusable: {error}"
     return found
