@@ -66,9 +66,6 @@ def test_ptxas_takes_all_kernels(architecture, tmp_path):
     assert set(found) == set(kernels_of(PROGRAMS))
 
 
-FUNCTION = re.compile(r"^\.func .*?^\}\n", re.MULTILINE | re.DOTALL)  # what kernels write exceptions with
-
-
 def modules(texts: list[str]) -> list[str]:
     """PTX of many kernels in few modules: no two of a module have one name."""
     mark = ".address_size 64"
@@ -81,5 +78,4 @@ def modules(texts: list[str]) -> list[str]:
             out.append(place)
         place[name] = text.partition(mark)[2]
     head = texts[0].partition(mark)[0] + mark
-    shared = ["\n".join(dict.fromkeys(f for text in m.values() for f in FUNCTION.findall(text))) for m in out]
-    return ["\n".join([head, s, *(FUNCTION.sub("", x) for x in m.values())]) for s, m in zip(shared, out, strict=True)]
+    return ["\n".join([head, *m.values()]) for m in out]

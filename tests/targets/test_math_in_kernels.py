@@ -78,7 +78,7 @@ def test_ptx_assembles(run, host, dtype, tmp_path: Path):
     for architecture in ("sm_75", "sm_90a"):
         ptx = run.inspect(x, y, kind="ptx", target=f"nvptx:{architecture}")
         calls = [line for line in ptx.splitlines() if "\tcall" in line]
-        assert "fma.rn" in ptx and all("sapwood_$_raise" in line for line in calls)
+        assert "fma.rn" in ptx and all("_$_raise_$_" in line for line in calls)
         if shutil.which("ptxas"):
             (tmp_path / "kernel.ptx").write_text(ptx)
             command = ["ptxas", f"-arch={architecture}", "kernel.ptx", "-o", "kernel.cubin"]

@@ -104,8 +104,7 @@ class ThreadCode:
 
     def record_error(self, descriptor: str, words: list[str]) -> None:
         """Write down the exception that the thread is about to `fail` with: its descriptor (a constant of the module)
-        and values, each an i64. Here as in host functions, to the record at `ptr %err`."""
-        self.e.write_record(descriptor, words)
+        and values, each an i64. `e.write_record` does as host functions do, to `ptr %err`. Here nothing is."""
 
     def fail(self) -> None:
         """The thread has raised. Ends the block."""

@@ -38,7 +38,8 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
         self.e.line("ret void")
 
     def record_error(self, descriptor: str, words: list[str]) -> None:
-        name = self.e.module.helper(f"sapwood.raise.{len(words)}", lambda: raising(self.e.target, len(words)))
+        name = f"{self.e.function.name}.raise.{len(words)}"  # of the kernel's own, so that modules can be put together
+        self.e.module.helper(name, lambda: raising(name, self.e.target, len(words)))
         number = descriptor.removeprefix("@.text")
         arguments = ["ptr %err", "i64 %descriptors", f"i64 {number}", *(f"i64 {w}" for w in words)]
         self.e.line(f"call void @{name}({', '.join(arguments)})")

@@ -117,6 +117,9 @@ class Coroutine(CopyCode):
     def leave(self) -> None:
         self._finish(layout.DONE)
 
+    def record_error(self, descriptor: str, words: list[str]) -> None:
+        self.e.write_record(descriptor, words)
+
     def fail(self) -> None:
         self._finish(layout.FAILED)
 

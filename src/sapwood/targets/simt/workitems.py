@@ -86,6 +86,9 @@ class WorkItems(Scopes):
         self.flush()
         self.e.line(f"br label %{self.scope.end}")
 
+    def record_error(self, descriptor: str, words: list[str]) -> None:
+        self.e.write_record(descriptor, words)
+
     def fail(self) -> None:
         self.e.line("ret i64 1")
 
