@@ -8,7 +8,7 @@ import numpy as np
 from mistakes import MISTAKES
 
 from sapwood import Ptr, StackArray, Tensor, f32, kernel
-from sapwood.gpu import barrier, block_idx, checked, shared, thread_idx, warp
+from sapwood.gpu import atomic_max, barrier, block_idx, checked, shared, thread_idx, warp
 from sapwood.lang.ops.memory import assume_aligned
 
 
@@ -32,6 +32,11 @@ def race_in_shared_memory(x: Tensor[f32, 1]) -> None:
 @kernel
 def race_between_blocks(x: Tensor[f32, 1]) -> None:
     x[thread_idx.x] = f32(block_idx.x)
+
+
+@kernel
+def scope_of_a_block(x: Tensor[f32, 1]) -> None:
+    atomic_max(x.ptr, f32(block_idx.x), scope="block")
 
 
 @kernel(unchecked=True)
@@ -90,6 +95,7 @@ def warp_apart(x: Tensor[f32, 1]) -> None:
 
 run(race_in_shared_memory, 1, 64, 64)
 run(race_between_blocks, (2, 3), 1, 1)
+run(scope_of_a_block, 2, 1, 1)
 run(past_the_end, 1, (4, 2, 2), 3)
 run(pointer_past_the_end, 1, 1, 2)
 run(wild_pointer, 1, 1, 1)

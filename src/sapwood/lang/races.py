@@ -104,6 +104,7 @@ class Record:
         self.leaves: int = found["leaves"]
         self.granules: dict[str, int] = found["granules"]
         self.spins: bool = found["spins"]
+        self.fences: bool = found["fences"]
 
 
 def _array_name(loc: Loc) -> str:
@@ -174,14 +175,18 @@ class Launch:
         near = self.threads * layout.WARP * 8
         far = self.threads * (c.THREAD + 1) * 8
         releases = c.BUCKETS * (c.THREAD + 2) * 8
-        cells, rows = global_cells + shared_cells * group, (near + far + releases) * group
+        pending = self.threads * (c.THREAD + 2) * 8 if self.record.fences else 0
+        rows_of = near + far + releases + pending
+        cells, rows = global_cells + shared_cells * group, rows_of * group
         kept = getattr(_kept, "notes", None)
         _kept.notes = None
         self.notes = kept if kept is not None and kept.fits(cells, rows) else Notes(cells, rows)
         cluster = math.prod(self.config.cluster)
         count = self.record.leaves + cluster * (1 + len(self.record.arrays))
-        check_words = c.C_STAMPS + self.threads + 32 + count * c.REGION_WORDS
-        words = c.G_WORDS + 2 * self.blocks + (check_words + 1) * group
+        fences = c.FENCE_WORDS * self.threads if self.record.fences else 0
+        check_words = c.C_STAMPS + self.threads + 32 + count * c.REGION_WORDS + fences
+        released = c.G_WORDS + 2 * self.blocks
+        words = released + c.FAR_BUCKETS + (check_words + 1) * group
         self.memory = memory(8 * words)
         base, view = _address(self.memory)
         cells_at, cells_view = _address(self.notes.cells)
@@ -191,7 +196,7 @@ class Launch:
         tick = self.notes.tick + 1
         w[c.G_TICK] = tick
         w[c.G_RANDOM] = self.seed * 0x9E3779B97F4A7C15 + 1 & (1 << 62) - 1
-        w[c.G_RUNS] = base + 8 * c.G_WORDS
+        w[c.G_RUNS], w[c.G_RELEASED] = base + 8 * c.G_WORDS, base + 8 * released
         for at, name in _PYTHON.items():
             w[at] = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
         if not self.record.spins and self.blocks > 1:
@@ -204,7 +209,7 @@ class Launch:
             at += (-(-(hi - lo) >> granule["global"]) + 2) << c.CELL_BYTES_LOG
         self.tables: list[list[Region | None]] = []
         for m in range(group):
-            check = c.G_WORDS + 2 * self.blocks + m * check_words
+            check = released + c.FAR_BUCKETS + m * check_words
             w[words - group + m] = base + 8 * check
             first = m // cluster * cluster
             ranks = [m, *(i for i in range(first, first + cluster) if i != m)]
@@ -214,10 +219,14 @@ class Launch:
                 table += self._shared(arena + i * self.slot_bytes, where)
             self.tables.append(table)
             place = check + c.C_STAMPS + self.threads + 32
-            row = rows_at + m * (near + far + releases)
+            row = rows_at + m * rows_of
             w[check + c.C_LAUNCH] = tick << c.TICK_AT
             w[check + c.C_REGIONS] = base + 8 * place
             w[check + c.C_NEAR], w[check + c.C_FAR], w[check + c.C_RELEASES] = row, row + near, row + near + far
+            if fences:
+                w[check + c.C_PENDING] = row + near + far + releases
+                w[check + c.C_FENCES] = base + 8 * (place + count * c.REGION_WORDS)
+            w[check + c.C_CLUSTER] = cluster
             w[check + c.C_WARPS] = base + 8 * (check + c.C_STAMPS + self.threads)
             w[check + c.C_LAUNCHED] = base
             w[check + c.C_RESIDENT] = m % c.RESIDENTS << c.RESIDENT_AT
@@ -261,7 +270,7 @@ class Launch:
     def error(self, cause: BaseException, arena: int) -> BaseException | None:
         """The report for what the launch raised; None if that is the kernel's own."""
         w = self.words
-        if w[c.G_PENDING] and w[c.G_KIND] not in (c.RACE, c.INTERRUPTED):  # it may be why the rest went wrong
+        if w[c.G_PENDING] and w[c.G_KIND] not in (c.RACE, c.APART, c.INTERRUPTED):  # it may be why the rest went wrong
             w[c.G_KIND : c.G_KIND + c.FOUND_WORDS] = w[c.G_PENDING : c.G_PENDING + c.FOUND_WORDS]
         kind = w[c.G_KIND]
         slot = next((m for m in range(self.config.group) if self._header(arena, m)[layout.S_FAILED] != layout.NONE), 0)
@@ -301,7 +310,7 @@ class Launch:
         match kind:
             case c.INTERRUPTED:
                 return _raised(w[c.G_RAISED : c.G_RAISED + 3])
-            case c.RACE:
+            case c.RACE | c.APART:
                 return self._race(site, about, who, region, address)
             case c.UNINITIALISED:
                 assert region is not None
@@ -356,7 +365,9 @@ class Launch:
                 site, ((f"{other} began the copy here", other_site), self._seed()), about, who=who, what=what, does=does
             )
         same_block = other_block == about["block"]
-        if same_block:
+        if w[c.G_KIND] == c.APART:
+            hint = "an atomic operation is one step to the threads of its scope only: say scope='device' at both places"
+        elif same_block:
             hint = "put a barrier() between the two, or let each thread use elements of its own"
         else:
             hint = "blocks run in any order: use an atomic operation, memory of each block's own, or a second launch"

@@ -19,7 +19,7 @@ from sapwood.targets.simt.copies import FUNCTIONS
 
 def install() -> None:
     """Register the symbol that kernels refer to; the scheduler is made on first use."""
-    for name in ("sapwood_simt_launch", *FUNCTIONS, *(f"sapwood_check_{name}" for name in CHECKS)):
+    for name in ("sapwood_simt_launch", *FUNCTIONS, *(f"sapwood_check_{name}" for name in (*CHECKS, *ORDERS))):
         register_provider(name, partial(_address, name))
 
 
@@ -35,15 +35,16 @@ def _library() -> LoadedObject:
 
 
 CHECKS = {  # functions of library/simt_check.py, and how many numbers they take
-    "read": 7, "write": 7, "update": 7, "lanes": 9, "wrong": 5, "pause": 2, "acquire": 3, "release": 2, "issued": 6,
+    "read": 7, "write": 7, "update": 7, "lanes": 9, "wrong": 5, "pause": 2, "issued": 6,
 }  # fmt: skip
+ORDERS = {"acquire": 3, "release": 3, "fence": 3, "publish": 3, "observe": 3}  # of library/simt_orders.py
 
 
 def _scheduler_text(target: Target) -> str:
     """LLVM text of library/simt.py behind C functions."""
     from sapwood.lang.ir.ssa import Var
     from sapwood.lang.library import simt as scheduler
-    from sapwood.lang.library import simt_check
+    from sapwood.lang.library import simt_check, simt_orders
     from sapwood.lang.library import simt_copies as copies
     from sapwood.lang.loading.runtime_support import library_text
 
@@ -61,12 +62,12 @@ def _scheduler_text(target: Target) -> str:
         wrappers.append("\n".join([*lines, f"  ret {'i64 %y' if has_result else 'void'}", "}"]))
     text = library_text(target, (  # those first that others call: a function has the name that it gets first
         *copy_functions,
-        *((getattr(simt_check, name), (Var(words), *(Var(I64) for _ in range(n))), f"simt_check_{name}")
-          for name, n in CHECKS.items()),
+        *((getattr(module, name), (Var(words), *(Var(I64) for _ in range(n))), f"simt_check_{name}")
+          for module, table in ((simt_check, CHECKS), (simt_orders, ORDERS)) for name, n in table.items()),
         (scheduler.run_slots, (Var(words), Var(I64)), "simt_run_slots"),
         (scheduler.launch, (Var(words), Var(words)), "simt_launch"),
     ))  # fmt: skip
-    checks = "".join(_check(name, n, attributes) for name, n in CHECKS.items())
+    checks = "".join(_check(name, n, attributes) for name, n in (CHECKS | ORDERS).items())
     return text + "\n".join(wrappers) + "\n" + checks + f"""
 define i32 @sapwood_simt_run_slots(ptr %context, i64 %worker, ptr %record) {attributes} {{
   %r = call {{i32, i32}} @simt_run_slots(ptr %context, i64 %worker, ptr %record)
@@ -82,8 +83,8 @@ define i32 @sapwood_simt_launch(ptr %context, ptr %record) {attributes} {{
 
 
 def _check(name: str, count: int, attributes: str) -> str:
-    """A C function of library/simt_check.py, which gives an i64 or nothing."""
-    gives = name not in ("acquire", "release", "issued")
+    """A C function of library/simt_check.py or simt_orders.py, which gives an i64 or nothing."""
+    gives = name not in (*ORDERS, "issued")
     result, pack = ("i64", "{i32, i64}") if gives else ("void", "{i32}")
     words = ", ".join(["ptr %slot", *(f"i64 %w{i}" for i in range(count))])
     answer = f"  %s = extractvalue {pack} %r, 1\n  ret i64 %s" if gives else "  ret void"

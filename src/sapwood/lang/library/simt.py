@@ -12,7 +12,7 @@ from __future__ import annotations
 from sapwood.lang.api.annotations import Ptr
 from sapwood.lang.api.dtypes import i32, i64
 from sapwood.lang.function import fn
-from sapwood.lang.library import simt_check
+from sapwood.lang.library import simt_check, simt_orders
 from sapwood.lang.library.simt_copies import clear_queues, finish_all, finish_events, mbarrier_test
 from sapwood.lang.ops.atomics import atomic_add, atomic_cas, atomic_load
 from sapwood.lang.ops.system import call_address, call_native, symbol_address
@@ -245,7 +245,7 @@ def open_others(slot: Ptr[i64]) -> bool:
         if status[t] & KIND == AT_NAMED and slot[S_PHASE + status[2 * threads + t]] != status[3 * threads + t]:
             status[t] = READY
             if slot[S_CHECK] != 0:
-                simt_check.acquire(slot, t, status[2 * threads + t] << 2, 1)
+                simt_orders.acquire(slot, t, status[2 * threads + t] << 2, 1)
             moved = True
         elif status[t] & KIND == AT_MBARRIER:
             if mbarrier_test(Ptr[i64](status[2 * threads + t]), status[3 * threads + t]):

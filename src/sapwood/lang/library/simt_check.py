@@ -12,21 +12,22 @@ from sapwood.lang.api.dtypes import i32, i64
 from sapwood.lang.function import fn
 from sapwood.lang.ops.system import call_address
 from sapwood.targets.simt.checked_layout import (
+    APART,
     ATOMIC,
     ATOMIC_WRITE,
-    BUCKETS,
     C_ACQUIRED,
     C_BASE,
     C_BLOCK,
+    C_CLUSTER,
     C_COUNT,
     C_FAR,
+    C_FENCES,
     C_GRANULE,
     C_GROUP,
     C_LAUNCH,
     C_LAUNCHED,
     C_NEAR,
     C_REGIONS,
-    C_RELEASES,
     C_RESIDENT,
     C_RUN,
     C_SHARED_GRANULE,
@@ -36,6 +37,7 @@ from sapwood.targets.simt.checked_layout import (
     C_USES_FAR,
     C_WARPS,
     CELL_BYTES_LOG,
+    FENCE_WORDS,
     FLYING,
     FOUND_WORDS,
     G_ADDRESS,
@@ -75,6 +77,10 @@ from sapwood.targets.simt.checked_layout import (
     READ,
     REGION_WORDS,
     RESIDENT,
+    RESIDENT_AT,
+    SCOPE_AT,
+    SCOPE_BLOCK,
+    SCOPE_DEVICE,
     SITE_AT,
     SITE_BITS,
     STEPS,
@@ -153,7 +159,7 @@ def known(check: Ptr[i64], thread: int, me: int, word: int) -> bool:
         return False
     if word < check[C_RUN] or (word ^ me) & RESIDENT != 0:
         # of another block
-        return check[C_ACQUIRED] != 0 or check[C_GROUP] <= word < check[C_TOGETHER]
+        return word < check[C_ACQUIRED] or check[C_GROUP] <= word < check[C_TOGETHER]
     if word < check[C_BASE] or (word ^ me) & WHO == 0:
         return True
     other, tick = word & THREAD, word >> TICK_AT
@@ -209,7 +215,18 @@ def race(
 ) -> int:
     if region < 0:
         region = find(check, address, nbytes)
-    return report(check, RACE, thread, site, word, address, region, nbytes)
+    return report(check, APART if word & site & ATOMIC != 0 else RACE, thread, site, word, address, region, nbytes)
+
+
+@fn(unchecked=True)
+def apart(check: Ptr[i64], me: int, word: int) -> bool:
+    """Whether two atomic accesses are not one step to each other: of different blocks, and the scope of one is too
+    narrow."""
+    scope = max(word >> SCOPE_AT & 3, me >> SCOPE_AT & 3)
+    if scope == SCOPE_DEVICE or word >= check[C_RUN] and (word ^ me) & RESIDENT == 0:
+        return False
+    size = check[C_CLUSTER] << RESIDENT_AT
+    return scope == SCOPE_BLOCK or word < check[C_GROUP] or (word & RESIDENT) // size != (me & RESIDENT) // size
 
 
 @fn(unchecked=True)
@@ -230,7 +247,7 @@ def read(
         if word < launch and shared != 0:
             unwritten(check, thread, site, address, region, nbytes)
         if word >= launch and (word < run or word >= base or (word ^ me) & RESIDENT != 0):
-            if (word & site & ATOMIC) == 0 and not known(check, thread, me, word):
+            if ((word & site & ATOMIC) == 0 or apart(check, me, word)) and not known(check, thread, me, word):
                 return race(check, thread, site, word, region, address, nbytes)
             if site & ATOMIC == 0 and cell[ATOMIC_WRITE] >= launch:
                 word = cell[ATOMIC_WRITE]
@@ -293,7 +310,7 @@ def update(
             unwritten(check, thread, site, address, region, nbytes)
         for k in range(4):
             word = cell[k]
-            if word >= launch and word & ATOMIC == 0 and not known(check, thread, me, word):
+            if word >= launch and (word & ATOMIC == 0 or apart(check, me, word)) and not known(check, thread, me, word):
                 return race(check, thread, site, word, region, address, nbytes)
         if last >= launch and last & ATOMIC != 0 and not known(check, thread, me, last):
             cell[ATOMIC_WRITE] = last
@@ -411,6 +428,10 @@ def begin(slot: Ptr[i64], number: int) -> None:
     for t in range(slot[S_THREADS]):
         check[C_STAMPS + t] = tick << TICK_AT | check[C_RESIDENT] | t
         warps[t // WARP] = 0
+    if check[C_FENCES] != 0:
+        fences = Ptr[i64](check[C_FENCES])
+        for k in range(FENCE_WORDS * slot[S_THREADS]):
+            fences[k] = 0
 
 
 @fn(unchecked=True)
@@ -433,45 +454,6 @@ def next_word(slot: Ptr[i64]) -> int:
 def together(slot: Ptr[i64], word: int) -> None:
     """The blocks of a cluster or of the grid have come together: what is older than `word` is known to all."""
     Ptr[i64](slot[S_CHECK])[C_TOGETHER] = word
-
-
-@fn(unchecked=True)
-def release(slot: Ptr[i64], thread: int, address: int) -> None:
-    """What a thread knows and did can be acquired through an address."""
-    check = Ptr[i64](slot[S_CHECK])
-    stamp = check[C_STAMPS + thread]
-    row = Ptr[i64](check[C_RELEASES]) + (address >> 2) % BUCKETS * (THREAD + 2)
-    threads = slot[S_THREADS]
-    if row[0] != check[C_RUN]:
-        row[0] = check[C_RUN]
-        for u in range(threads):
-            row[1 + u] = 0
-    if check[C_USES_FAR] != 0:
-        far = Ptr[i64](check[C_FAR]) + thread * (THREAD + 1)
-        for u in range(threads):
-            row[1 + u] = max(row[1 + u], far[u])
-    first = thread // WARP * WARP
-    together = (Ptr[i64](check[C_WARPS])[thread // WARP] >> TICK_AT) - 1
-    near = Ptr[i64](check[C_NEAR]) + thread * WARP
-    for u in range(first, min(first + WARP, threads)):
-        row[1 + u] = max(row[1 + u], near[u - first], together)
-    row[1 + thread] = stamp >> TICK_AT
-    check[C_STAMPS + thread] = next_tick(check) << TICK_AT | stamp & WHO
-
-
-@fn(unchecked=True)
-def acquire(slot: Ptr[i64], thread: int, address: int, shared: int) -> None:
-    """A thread learns what was released through an address."""
-    check = Ptr[i64](slot[S_CHECK])
-    if shared == 0:
-        check[C_ACQUIRED] = 1
-    row = Ptr[i64](check[C_RELEASES]) + (address >> 2) % BUCKETS * (THREAD + 2)
-    if row[0] != check[C_RUN]:
-        return
-    check[C_USES_FAR] = 1
-    far = Ptr[i64](check[C_FAR]) + thread * (THREAD + 1)
-    for u in range(slot[S_THREADS]):
-        far[u] = max(far[u], row[1 + u])
 
 
 # -- time ------------------------------------------------------------------------------------------------

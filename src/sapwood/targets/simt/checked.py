@@ -17,6 +17,7 @@ from sapwood.targets.simt.lower import Coroutine
 
 ATOMICS = "atomic_"
 ACQUIRES, RELEASES = ("acquire", "acq_rel", "seq_cst"), ("release", "acq_rel", "seq_cst")
+SCOPES = {"block": c.SCOPE_BLOCK, "cluster": c.SCOPE_CLUSTER, "device": c.SCOPE_DEVICE, "system": c.SCOPE_DEVICE}
 COPIES = ("copy_issue", "bulk_load", "bulk_store_issue")  # target, source, bytes that are read
 
 FOUND = {"type": "sapwood.lang.races.Found", "message": None, "parts": [], "args": []}
@@ -53,6 +54,7 @@ class Checked(Coroutine):
         for op in function.body.walk():
             if op.name == "raise_if" and op.attrs.get("exception") is IndexError:
                 self._place(op)
+        self.fences = any(op.name == "fence" for op in function.body.walk())
         self.failed = False
         self.op: Any = None  # that is being lowered
         self.waits: dict[int, int] = {}  # number of a wait -> its place
@@ -71,6 +73,7 @@ class Checked(Coroutine):
         record = json.dumps({
             "sites": self.table, "arrays": self.arrays, "leaves": len(params), "granules": self.granules,
             "waits": self.waits, "spins": any(op.name == "give_way" for op in e.function.body.walk()),
+            "fences": self.fences,
         })  # fmt: skip
         raw = record.encode() + b"\0"
         text = "".join(chr(b) if 32 <= b < 127 and b not in (34, 92) else f"\\{b:02X}" for b in raw)
@@ -103,6 +106,9 @@ class Checked(Coroutine):
             self._copy(op)
         elif op.name == "assume_aligned":
             self._aligned(op)
+        elif op.name == "fence":
+            does = (op.attrs["order"] in ACQUIRES) | (op.attrs["order"] in RELEASES) << 1
+            self._tell("fence", ["%thread", str(does), str(int(op.attrs["scope"] == "block"))])
         else:
             found = _access(op)
             if found is not None:
@@ -126,7 +132,8 @@ class Checked(Coroutine):
         return self.e.call(f"sapwood_check_{name}", "i64", [("ptr", "%slot"), *(("i64", w) for w in words)])
 
     def _site(self, op: Any, verb: str = "accesses", atomic: bool = False) -> int:
-        return min(self._place(op, verb), c.SITES - 1) << c.SITE_AT | (c.ATOMIC if atomic else 0)
+        how = c.ATOMIC | SCOPES[op.attrs["scope"]] << c.SCOPE_AT if atomic else 0
+        return min(self._place(op, verb), c.SITES - 1) << c.SITE_AT | how
 
     def _count(self, op: Any) -> None:
         """Before a loop goes round: ask Python now and then whether to go on."""
@@ -209,12 +216,20 @@ class Checked(Coroutine):
             e.block(done)
 
     def _order(self, op: Any, address: str, shared: int) -> None:
-        """What an atomic operation lets threads know of each other."""
-        ordering = op.attrs["order"]
-        if ordering in ACQUIRES and any(v in self.used for v in op.results):  # else nothing was learnt
-            self._tell("acquire", ["%thread", address, str(shared)])
-        if ordering in RELEASES and op.name != "atomic_load":
-            self._tell("release", ["%thread", address])
+        """What an atomic operation lets threads know of each other. One whose result nobody uses learns nothing."""
+        orders = {op.attrs["order"], op.attrs.get("failure", "relaxed")}
+        near = shared and not self.clusters or op.attrs["scope"] == "block"
+        words = ["%thread", address, str(int(near))]
+        if any(v in self.used for v in op.results):
+            if orders & set(ACQUIRES):
+                self._tell("acquire", words)
+            if self.fences:
+                self._tell("observe", words)
+        if op.name != "atomic_load":
+            if op.attrs["order"] in RELEASES:
+                self._tell("release", words)
+            elif self.fences:
+                self._tell("publish", words)
 
     def _tell(self, name: str, words: list[str]) -> None:
         self.e.call(f"sapwood_check_{name}", "void", [("ptr", "%slot"), *(("i64", w) for w in words)])
@@ -291,19 +306,19 @@ class Checked(Coroutine):
         super().give_way()
 
     def mbarrier_arrive(self, bar: str, count: str, shared: bool) -> None:
-        self._tell("release", ["%thread", self._number(bar, shared)])
+        self._release(bar, shared)
         super().mbarrier_arrive(bar, count, shared)
 
     def mbarrier_arrive_expect_tx(self, bar: str, nbytes: str, shared: bool) -> None:
-        self._tell("release", ["%thread", self._number(bar, shared)])
+        self._release(bar, shared)
         super().mbarrier_arrive_expect_tx(bar, nbytes, shared)
 
     def bulk_load(self, target: str, source: str, nbytes: str, bar: str) -> None:
-        self._tell("release", ["%thread", self._number(bar, True)])
+        self._release(bar, True)
         super().bulk_load(target, source, nbytes, bar)
 
     def mbarrier_arrive_after_copies(self, bar: str) -> None:
-        self._tell("release", ["%thread", self._number(bar, True)])
+        self._release(bar, True)
         super().mbarrier_arrive_after_copies(bar)
 
     def mbarrier_test(self, bar: str, parity: str) -> str:
@@ -315,12 +330,15 @@ class Checked(Coroutine):
         super().mbarrier_wait(bar, parity, line)
         self._acquire(bar)
 
+    def _release(self, bar: str, shared: bool) -> None:
+        self._tell("release", ["%thread", self._number(bar, shared), str(int(not self.clusters))])
+
     def _acquire(self, bar: str) -> None:
         """What came before the arrivals is known: where there are clusters, that of other blocks, too."""
         self._tell("acquire", ["%thread", self._number(bar, True), str(int(not self.clusters))])
 
     def named_arrive(self, number: str, count: str) -> None:
-        self._tell("release", ["%thread", self._named(number)])
+        self._tell("release", ["%thread", self._named(number), "1"])
         super().named_arrive(number, count)
 
     def _named(self, number: str) -> str:

@@ -3,19 +3,21 @@
 Time is counted in ticks: one more at each barrier that opens, each meeting of a warp, each release. An access is one
 word: when, where in the source, whether it is atomic, and by which thread. A word that is smaller is older.
 
-    tick: 32 | site: 13 | atomic: 1 | resident: 8 | thread: 10
+    tick: 32 | site: 11 | scope: 2 | atomic: 1 | resident: 8 | thread: 10
 
-`resident` numbers the blocks that run at the same time. Each granule of memory (as many bytes as the kernel's smallest
-access) has a cell of four such words: the last write, an atomic write of another thread, and two readers, of different
-warps if there are.
+`scope` is of atomic accesses: whose operations they are one step to. `resident` numbers the blocks that run at the same
+time. Each granule of memory (as many bytes as the kernel's smallest access) has a cell of four such words: the last
+write, an atomic write of another thread, and two readers, of different warps if there are.
 """
 
 from __future__ import annotations
 
 TICK_AT = 32
-SITE_AT = 19
-SITES = 1 << 13
+SITE_AT = 21
+SITES = 1 << 11
 SITE_BITS = SITES - 1 << SITE_AT
+SCOPE_AT = 19
+SCOPE_DEVICE, SCOPE_CLUSTER, SCOPE_BLOCK = 0, 1, 2
 ATOMIC = 1 << 18
 RESIDENT_AT = 10
 RESIDENTS = 1 << 8
@@ -44,7 +46,7 @@ C_LAUNCHED = 7  # address of what is below
 C_BLOCK = 8  # number of the block
 C_RESIDENT = 9  # its number among those that run, at RESIDENT_AT
 C_USES_FAR = 10  # whether threads know of others through atomic operations or named barriers
-C_ACQUIRED = 11  # whether some thread acquired what others may have released in global memory
+C_ACQUIRED = 11  # a word before which the block knows what others did: a thread acquired what they released
 C_RELEASES = 12  # address: what was released through memory, BUCKETS rows of a tick and one for each thread
 C_COUNT = 13  # of regions
 C_TOGETHER = 14  # what blocks of the group did before this is known: all of them came together
@@ -52,8 +54,18 @@ C_GROUP = 15  # words that are less are of earlier groups
 C_SINCE = 16  # for the region that is being asked for: words that are less are too old to matter
 C_GRANULE = 17  # log2 of the bytes of a granule of global memory
 C_SHARED_GRANULE = 18
-C_STAMPS = 20
+C_FENCES = 19  # address: for each thread FENCE_WORDS of its fences; 0 in kernels without
+C_PENDING = 20  # address: for each thread what a fence that acquires will make known, a row as those of C_RELEASES
+C_CLUSTER = 21  # blocks of a cluster
+C_STAMPS = 24
 BUCKETS = 256
+FAR_BUCKETS = 4096
+
+# -- of a thread that has fences
+F_TICK = 0  # its tick at its last fence that releases
+F_WORD = 1  # ... a word before which other blocks may then know everything
+F_SEEN = 2  # what F_WORD was of what it has read since
+FENCE_WORDS = 3
 
 # -- of a launch
 G_TICK = 0
@@ -79,7 +91,8 @@ G_LEAVE = 26
 G_RAISED = 27  # what a signal's handler raised: type, value, traceback
 G_FLYING = 31  # copies that are not complete
 G_GROUP = 30  # the word of the time when the group began
-G_WORDS = 32
+G_RELEASED = 32  # address: for FAR_BUCKETS addresses a word before which who acquires there knows what blocks did
+G_WORDS = 33
 FOUND_WORDS = 8
 
 # -- a region: what an argument or an array covers
@@ -101,6 +114,7 @@ DIVISION = 6
 INTERRUPTED = 7  # by what G_RAISED says
 LIVELOCK = 8
 DIVERGED = 9
+APART = 10  # two atomic accesses whose scopes do not hold both threads
 
 IDLE_LIMIT = 1 << 16  # rounds of only looking, after which it is taken for a livelock
 STEPS = 1 << 22  # rounds of loops between two questions to Python
