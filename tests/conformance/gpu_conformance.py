@@ -38,13 +38,20 @@ Results = Iterator[tuple[NDArray, NDArray]]
 
 @dataclass
 class Program:
-    """A host function that launches kernels. `since`: the first NVIDIA architecture that can run them."""
+    """A host function that launches kernels. `since`: the first NVIDIA architecture that can run them; `only`: the one
+    that can, if it is one."""
 
     name: str
     body: Callable[..., Results]
     sizes: tuple[int, ...]
     rtol: float
     since: int
+    only: str = ""
+
+    def can_run(self, architecture: str) -> bool:
+        """Whether an NVIDIA architecture has what its kernels use."""
+        number = int(architecture.removeprefix("sm_").rstrip("a"))
+        return number >= self.since and self.only in ("", architecture)
 
     def check(self, run: Callable[..., None], size: int) -> None:
         """Run it and compare. Raises AssertionError."""
@@ -61,9 +68,9 @@ class Program:
         assert count, f"{self.name} yields nothing"
 
 
-def program(*sizes: int, rtol: float = 1e-5, since: int = 75) -> Callable[[Callable[..., Results]], Program]:
+def program(*sizes: int, rtol: float = 1e-5, since: int = 75, only: str = "") -> Callable[..., Program]:
     def register(body: Callable[..., Results]) -> Program:
-        return Program(body.__name__, body, sizes, rtol, since)
+        return Program(body.__name__, body, sizes, rtol, since, only)
 
     return register
 
@@ -116,13 +123,13 @@ def launch_on(device: Any) -> Callable[..., None]:
     return run
 
 
-def kernels_of(programs: dict[str, Program]) -> dict[str, tuple[Any, tuple[Any, ...], int]]:
-    """Every kernel that the programs launch: name -> kernel, arguments of a launch, first architecture."""
-    found: dict[str, tuple[Any, tuple[Any, ...], int]] = {}
+def kernels_of(programs: dict[str, Program]) -> dict[str, tuple[Any, tuple[Any, ...], Program]]:
+    """Every kernel that the programs launch: name -> kernel, arguments of a launch, program."""
+    found: dict[str, tuple[Any, tuple[Any, ...], Program]] = {}
     for name, p in programs.items():
 
-        def note(kernel: Any, grid: Any, block: Any, *args: Any, at: str = name, since: int = p.since, **_: Any):
-            found[f"{at}.{kernel.__name__}"] = (kernel, args, since)
+        def note(kernel: Any, grid: Any, block: Any, *args: Any, at: str = name, of: Program = p, **_: Any):
+            found[f"{at}.{kernel.__name__}"] = (kernel, args, of)
 
         for _ in p.body(note, np.random.default_rng(0), p.sizes[0]):
             pass
@@ -159,10 +166,9 @@ def warp_sum(x: f32) -> f32:
 
 
 def main(architecture: str) -> None:
-    number = int(architecture.removeprefix("sm_").rstrip("a"))
     out: dict[str, str | None] = {}
-    for name, (kernel, args, since) in kernels_of(load()).items():
-        if number < since:
+    for name, (kernel, args, program) in kernels_of(load()).items():
+        if not program.can_run(architecture):
             out[name] = None
         else:
             out[name] = kernel.inspect(*args, kind="ptx", target=f"nvptx:{architecture}")

@@ -20,6 +20,9 @@ from sapwood.gpu import (
     shared,
     stmatrix,
     store_c,
+    wgmma,
+    wgmma_operand,
+    wgmma_unit,
     zero_c,
 )
 
@@ -83,6 +86,50 @@ def stores_another_type(x: Tensor[f16, 2]) -> None:
 @kernel
 def dots_bytes(x: Tensor[f16, 2]) -> None:
     dp4a(i8(3), i8(4), 0)
+
+
+WARPGROUP = wgmma_unit(8, f16)
+
+
+@call(HALVES, name="wgmma_of_a_pointer")
+@launched
+@kernel
+def without_an_operand(x: Tensor[f16, 2]) -> None:
+    tile = shared(f16, 4096, 1024)
+    a = wgmma_operand(tile.ptr, 32)
+    wgmma(WARPGROUP, zero_c(WARPGROUP), a, tile.ptr)
+
+
+@call(HALVES, name="wgmma_of_another_type")
+@launched
+@kernel
+def operand_of_floats(x: Tensor[f16, 2]) -> None:
+    a, b = wgmma_operand(shared(f16, 4096, 1024).ptr, 32), wgmma_operand(shared(f32, 64, 256).ptr, 32)
+    wgmma(WARPGROUP, zero_c(WARPGROUP), a, b)
+
+
+@call(HALVES, name="wgmma_with_a_unit_of_a_warp")
+@launched
+@kernel
+def unit_of_a_warp(x: Tensor[f16, 2]) -> None:
+    a = wgmma_operand(shared(f16, 4096, 1024).ptr, 32)
+    wgmma(m16n8k16_f16, zero_c(m16n8k16_f16), a, a)
+
+
+@call(HALVES, name="wgmma_swizzle")
+@launched
+@kernel
+def swizzle_of_48(x: Tensor[f16, 2]) -> None:
+    wgmma_operand(shared(f16, 4096, 1024).ptr, 48)
+
+
+@kernel
+def warpgroup(out: Tensor[f32, 2]) -> None:
+    a = wgmma_operand(shared(f16, 4096, 1024).ptr, 32)
+    store_c(WARPGROUP, wgmma(WARPGROUP, zero_c(WARPGROUP), a, a), out)
+
+
+MISTAKES["wgmma_of_a_newer_architecture"] = lambda: warpgroup.inspect(SUMS, kind="ptx", target="nvptx:sm_100a")
 
 
 @kernel

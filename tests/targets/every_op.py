@@ -87,6 +87,12 @@ from sapwood.gpu import (
     thread_idx,
     wait_group,
     warp,
+    wgmma,
+    wgmma_commit_group,
+    wgmma_fence,
+    wgmma_operand,
+    wgmma_unit,
+    wgmma_wait_group,
 )
 from sapwood.lang.ops.arith import ceil, copysign, floor, fma, round_even, select, sqrt, trunc
 from sapwood.lang.ops.gpu.matrix import UNITS
@@ -331,6 +337,18 @@ def dots(a: Tensor[S, 1], b: Tensor[T, 1], c: Tensor[i32, 1]) -> None:
 
 
 @kernel
+def warpgroup_products(out: Tensor[S, 2], x: Tensor[T, 2], unit: Const[Any], held: Const[bool]) -> None:
+    tile = wgmma_operand(shared(x.dtype, 64 * unit.k, 1024).ptr, 32)
+    c = wgmma_fence(load_c(unit, out))
+    if held:
+        c = wgmma(unit, c, load_a(unit, x), tile)
+    else:
+        c = wgmma(unit, c, tile, tile)
+    wgmma_commit_group()
+    store_c(unit, wgmma_wait_group(1, c), out)
+
+
+@kernel
 def matrices_transposed(out: Tensor[u16, 1], stores: Const[bool]) -> None:
     tile = shared(u16, 64)
     x = ldmatrix(tile.ptr + 8 * lane_id(), 4, True)
@@ -343,7 +361,7 @@ def array(dtype: Any) -> Array:
     return Array.zeros((4,), dtype.__name__)
 
 
-def kernels(generation: int) -> list[tuple[str, Any, tuple[Any, ...]]]:
+def kernels(generation: int, warpgroups: bool) -> list[tuple[str, Any, tuple[Any, ...]]]:
     out = [("bits", bits, (array(i32), array(f32))), ("memory", memory, (array(i64),))]
     out.append(("barriers", barriers, (array(i32), True)))
     if generation >= 80:
@@ -369,6 +387,11 @@ def kernels(generation: int) -> list[tuple[str, Any, tuple[Any, ...]]]:
     out.append(("matrices_transposed", matrices_transposed, (array(u16), stores)))
     for t, u in ((i32, i32), (i32, u32), (u32, i32), (u32, u32)):
         out.append((f"dots_{t.__name__}_{u.__name__}", dots, (array(t), array(u), array(i32))))
+    for factor in (f16, bf16, f32, i8, u8) if warpgroups else ():
+        for total in (None, f16) if factor is f16 else (None,):
+            unit = wgmma_unit(8, factor, total)
+            c, x = Array.zeros((64, 64), unit.sum.__name__), Array.zeros((64, 64), factor.__name__)
+            out += [(f"{unit.name}_{held}", warpgroup_products, (c, x, unit, held)) for held in {False, factor is i8}]
     for unit in UNITS.values():
         if unit.since <= generation:
             x, y, c = (Array.zeros((16, 16), t.__name__) for t in (unit.factor, unit.factor, unit.sum))
@@ -380,12 +403,12 @@ def main(target: str) -> None:
     from sapwood.lang.pipeline import compile_entry
     from sapwood.targets.base import get_target
     from sapwood.targets.codegen import emit_assembly
-    from sapwood.targets.nvptx.legality import generation
+    from sapwood.targets.nvptx.legality import WGMMA, generation
 
     chosen = get_target(target)
     ops: set[str] = set()
     code = {}
-    for name, k, args in kernels(generation(chosen.cpu) if chosen.gpu else 1000):
+    for name, k, args in kernels(generation(chosen.cpu) if chosen.gpu else 1000, chosen.cpu == WGMMA):
         compiled = compile_entry(k, k.state.classify(list(args)), chosen, name)
         ops.update(op.name for op in compiled.program.walk())
         code[name] = emit_assembly(compiled.text, chosen)

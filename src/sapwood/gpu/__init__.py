@@ -16,6 +16,7 @@ from sapwood.lang.function import kernel
 from sapwood.lang.launch import Deadlock, checked
 from sapwood.lang.library.named_barrier import named_barrier
 from sapwood.lang.library.tile import fragment_place, load_a, load_b, load_c, store_c, zero_c
+from sapwood.lang.library.tile_warpgroup import swizzled
 from sapwood.lang.ops.atomics import (
     atomic_add,
     atomic_and,
@@ -82,6 +83,12 @@ from sapwood.lang.ops.gpu import (
     transposed,
     wait_group,
     warp,
+    wgmma,
+    wgmma_commit_group,
+    wgmma_fence,
+    wgmma_operand,
+    wgmma_unit,
+    wgmma_wait_group,
 )
 from sapwood.runtime.device_array import DeviceArray
 from sapwood.targets.nvptx.driver.library import CudaError, NoCuda, OutOfDeviceMemory
@@ -169,9 +176,16 @@ __all__ = [
     "shared",
     "stmatrix",
     "store_c",
+    "swizzled",
     "thread_idx",
     "transposed",
     "wait_group",
     "warp",
+    "wgmma",
+    "wgmma_commit_group",
+    "wgmma_fence",
+    "wgmma_operand",
+    "wgmma_unit",
+    "wgmma_wait_group",
     "zero_c",
 ]

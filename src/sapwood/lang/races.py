@@ -546,7 +546,7 @@ def _merge(regions: list[Region]) -> list[tuple[int, int]]:
 
 def _shared_at(threads: int) -> int:
     """Where shared memory begins in a slot."""
-    return layout.align(8 * (layout.HEADER + layout.ARRAYS * threads))
+    return layout.align(8 * (layout.HEADER + layout.ARRAYS * threads), layout.SHARED_ALIGN)
 
 
 _PYTHON = {

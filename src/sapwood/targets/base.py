@@ -243,6 +243,18 @@ class ThreadCode:
     def store_matrices(self, p: str, count: int, transposed: bool, elements: list[tuple[str, str]]) -> None:
         raise NotImplementedError
 
+    def warpgroup_multiply(
+        self, instruction: str, sums: list[tuple[str, str]], a: list[tuple[str, str]], how_a: Any, b: tuple[str, str],
+        how_b: Any,
+    ) -> tuple[str, ...]:
+        """The elements of A @ B + C; a is elements if `how_a` is None, else a pointer, as b is; the rest as in
+        lang/ops/gpu/matrix_warpgroup.py. Only targets with `gpu` are asked."""
+        raise NotImplementedError
+
+    def warpgroup_order(self, instruction: str, sums: list[tuple[str, str]]) -> tuple[str, ...]:
+        """An instruction that orders products, and the elements of sums behind it."""
+        raise NotImplementedError
+
     def dot_product(self, count: int, first: int, signs: str, a: str, b: str, c: str) -> str:
         """See lang/ops/gpu/matrix_dot.py; `signs`: "s" or "u" of a and of b, each after a dot. Only targets with `gpu`
         are asked."""

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 import numpy as np
 from gpu_conformance import Results, cdiv, normal, poison, program, wide
 
-from sapwood import Array, Const, Tensor, bf16, f32, i32, kernel, u32
+from sapwood import Array, Const, Tensor, bf16, f32, i32, kernel, u32, unroll
 from sapwood.gpu import (
     barrier,
     block_idx,
     dp4a,
+    fence_async,
     lane_id,
     load_a,
     load_b,
@@ -25,8 +26,15 @@ from sapwood.gpu import (
     mma,
     shared,
     store_c,
+    swizzled,
     thread_idx,
     warp,
+    wgmma,
+    wgmma_commit_group,
+    wgmma_fence,
+    wgmma_operand,
+    wgmma_unit,
+    wgmma_wait_group,
     zero_c,
 )
 
@@ -147,3 +155,38 @@ def quantised_rows(run, rng, n) -> Results:
     out = poison(n + 2, dtype=np.int32)
     run(rows_by_dp4a, n + 2, 32, out, w.view(np.int32), x.view(np.uint32))
     yield out, w.astype(np.int32) @ x.astype(np.int32)
+
+
+WARPGROUP = wgmma_unit(64, bf16)
+
+
+@kernel(unchecked=True)
+def by_warpgroup(c: Tensor[f32, 2], a: Tensor[bf16, 2], b: Tensor[bf16, 2]) -> None:
+    """A warpgroup makes 64 x 64 of c = a @ b.T; factors lie in swizzled rows of 128 bytes."""
+    left, right = shared(bf16, (64, 64), 1024), shared(bf16, (64, 64), 1024)
+    row, column = block_idx.y * 64, block_idx.x * 64
+    total = zero_c(WARPGROUP)
+    for first in range(0, a.shape[1], 64):
+        for e in range(thread_idx.x, 64 * 64, 128):
+            i, k, at = e // 64, first + e % 64, swizzled(e, 2, 128)
+            left.ptr[at] = a[row + i, k] if row + i < a.shape[0] and k < a.shape[1] else bf16(0)
+            right.ptr[at] = b[column + i, k] if column + i < b.shape[0] and k < a.shape[1] else bf16(0)
+        fence_async()
+        barrier()
+        total = wgmma_fence(total)
+        for k in unroll(range(0, 64, WARPGROUP.k)):
+            total = wgmma(WARPGROUP, total, wgmma_operand(left.ptr + k, 128), wgmma_operand(right.ptr + k, 128))
+        wgmma_commit_group()
+        total = wgmma_wait_group(0, total)
+        barrier()
+    store_c(WARPGROUP, total, c, row, column)
+
+
+@program(1, 70, only="sm_90a")
+def of_bf16_by_warpgroups(run, rng, n) -> Results:
+    a, b, c = Array.empty((n, n + 3), bf16), Array.empty((n + 1, n + 3), bf16), poison(n, n + 1)
+    for x in (a, b):
+        x.numpy(bits=True)[...] = normal(rng, *x.shape).view(np.uint32) >> 16
+    run(by_warpgroup, (cdiv(n + 1, 64), cdiv(n, 64)), 128, c, a, b)
+    x, y = ((x.numpy(bits=True).astype(np.uint32) << 16).view(np.float32) for x in (a, b))
+    yield c, wide(x) @ wide(y).T

@@ -10,9 +10,9 @@ from sapwood.lang.api.dtypes import f32, i8, i32, u8, u16, u32
 from sapwood.lang.api.loops import unroll
 from sapwood.lang.function import fn
 from sapwood.lang.ops.arith import mul_add
-from sapwood.lang.ops.gpu.matrix import Fragment, MatrixUnit
+from sapwood.lang.ops.gpu.matrix import WARP, Fragment, MatrixUnit, Unit
 from sapwood.lang.ops.gpu.matrix_memory import NO, TRANSPOSED, how_rows_lie, ldmatrix
-from sapwood.lang.ops.gpu.place import lane_id
+from sapwood.lang.ops.gpu.place import block_dim, lane_id, thread_idx
 from sapwood.lang.ops.gpu.warp import warp
 from sapwood.lang.ops.memory import address
 
@@ -33,8 +33,16 @@ def fragment_place(fragment: Const[Fragment], lane: int, k: int) -> tuple[int, i
 
 
 @fn(inline=True)
+def thread_of(fragment: Const[Fragment]) -> int:
+    """This thread's number among those that have the fragment: its lane, or its place in a warpgroup of 128."""
+    if fragment.threads == WARP:
+        return lane_id()
+    return (thread_idx.x + block_dim.x * (thread_idx.y + block_dim.y * thread_idx.z)) % fragment.threads
+
+
+@fn(inline=True)
 def _element(fragment: Const[Fragment], k: Const[int], dtype: Const[Any], x: Tensor[T, 2], row: int, column: int):
-    i, j = fragment_place(fragment, lane_id(), k)
+    i, j = fragment_place(fragment, thread_of(fragment), k)
     i, j = row + i, column + j
     inside = i >= 0 and i < x.shape[0] and j >= 0 and j < x.shape[1]
     return x[i, j] if inside else dtype(0)
@@ -72,7 +80,7 @@ def _each(fragment: Const[Fragment], dtype: Const[Any], x: Tensor[T, 2], row: in
 
 
 @fn(inline=True)
-def load_a(unit: Const[MatrixUnit], x: Tensor[T, 2], row: int = 0, column: int = 0):
+def load_a(unit: Const[Unit], x: Tensor[T, 2], row: int = 0, column: int = 0):
     """This thread's fragment of the `unit.m` by `unit.k` matrix that begins at x[row, column].
 
     A tuple of `unit.a.size` elements; x is of dtype `unit.factor`, in shared or other memory. What is outside of x is
@@ -88,25 +96,25 @@ def load_b(unit: Const[MatrixUnit], x: Tensor[T, 2], row: int = 0, column: int =
 
 
 @fn(inline=True)
-def load_c(unit: Const[MatrixUnit], x: Tensor[T, 2], row: int = 0, column: int = 0):
+def load_c(unit: Const[Unit], x: Tensor[T, 2], row: int = 0, column: int = 0):
     """This thread's fragment of the `unit.m` by `unit.n` matrix of `unit.sum` that begins at x[row, column]."""
     return _load(unit.c, unit.sum, x, row, column)
 
 
 @fn(inline=True)
-def zero_c(unit: Const[MatrixUnit]):
+def zero_c(unit: Const[Unit]):
     """A fragment of sums that are 0."""
     return tuple(unit.sum(0) for _ in comptime(tuple(range(unit.c.size))))
 
 
 @fn(inline=True)
-def store_c(unit: Const[MatrixUnit], c: Any, x: Tensor[T, 2], row: int = 0, column: int = 0) -> None:
+def store_c(unit: Const[Unit], c: Any, x: Tensor[T, 2], row: int = 0, column: int = 0) -> None:
     """Write a fragment of sums to the matrix that begins at x[row, column]; what would be outside of x is left out.
 
     Elements are converted to x's dtype.
     """
     for k in unroll(range(unit.c.size)):
-        i, j = fragment_place(unit.c, lane_id(), k)
+        i, j = fragment_place(unit.c, thread_of(unit.c), k)
         i, j = row + i, column + j
         if i >= 0 and i < x.shape[0] and j >= 0 and j < x.shape[1]:
             x[i, j] = x.dtype(c[k])
@@ -116,7 +124,7 @@ def store_c(unit: Const[MatrixUnit], c: Any, x: Tensor[T, 2], row: int = 0, colu
 
 
 @fn(inline=True)
-def _word(unit: Const[MatrixUnit], x: Any, first: Const[int]) -> u32:
+def _word(unit: Const[Unit], x: Any, first: Const[int]) -> u32:
     """The 32 bits of a register: one, two or four factors, the first lowest."""
     if unit.factor is f32:
         return to_tf32(x[first])
@@ -136,7 +144,7 @@ def to_tf32(x: f32) -> u32:
 
 
 @fn(inline=True)
-def _factor(unit: Const[MatrixUnit], word: u32, k: Const[int]):
+def _factor(unit: Const[Unit], word: u32, k: Const[int]):
     """Factor k of a register, as the type that is summed."""
     if unit.factor is f32:
         return word.bitcast(f32)

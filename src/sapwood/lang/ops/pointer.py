@@ -23,9 +23,9 @@ class Block:
     owner: Any = None
 
     @staticmethod
-    def allocate(size: int) -> Block:
-        buffer = ctypes.create_string_buffer(max(size, 1) + 64)
-        base = (ctypes.addressof(buffer) + 63) & ~63
+    def allocate(size: int, align: int = 64) -> Block:
+        buffer = ctypes.create_string_buffer(max(size, 1) + align)
+        base = -(-ctypes.addressof(buffer) // align) * align
         ctypes.memset(base, 0xCD, size)  # uninitialised memory is visibly so
         return Block(base, size, buffer)
 

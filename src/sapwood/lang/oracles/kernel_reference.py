@@ -52,7 +52,7 @@ class BlockState:
 
     def shared(self, op: Op) -> Block:
         if op not in self.memory:
-            self.memory[op] = Block.allocate(op.attrs["bytes"])
+            self.memory[op] = Block.allocate(op.attrs["bytes"], op.attrs["align"])
         return self.memory[op]
 
     def in_block(self, p: Pointer, rank: int) -> Pointer:

@@ -48,7 +48,7 @@ _BULK = (
     "mbarrier_arrive_expect_tx"
 )
 _CLUSTERS = "cluster_idx cluster_dim block_rank cluster_arrive cluster_wait map_pointer"
-_MATRICES = "mma.sync ldmatrix.sync stmatrix.sync dot_product"
+_MATRICES = "mma.sync ldmatrix.sync stmatrix.sync dot_product wgmma.mma wgmma.order"
 
 LEGAL: dict[str, Rule] = {
     **dict.fromkeys(_ARITHMETIC.split(), _always),
@@ -73,6 +73,8 @@ SINCE: dict[str, tuple[int, str]] = {
     "stmatrix.sync": (90, "matrices to shared memory"),
 }
 
+WGMMA = "sm_90a"  # no other architecture has these, neither older nor newer
+
 
 def generation(cpu: str) -> int:
     """The number of an architecture: 90 of sm_90a."""
@@ -86,6 +88,8 @@ def illegal(op: Any, cpu: str) -> str | None:
         since, what = 90, "arrivals of more than one"
     if op.name == "mma.sync":  # each entry of the table of matrix units says itself
         since, what = op.attrs["since"], f"products {op.attrs['unit']}"
+    if op.name.startswith("wgmma.") and cpu != WGMMA:
+        return f"products of warpgroups need {WGMMA}, not {cpu}; the target nvptx:{WGMMA} has them, and simt"
     if generation(cpu) < since:
         return f"{what} need sm_{since} or newer, not {cpu}; a target like nvptx:sm_{since} has them, and simt"
     if op.name.startswith("atomic_") or op.name == "fence":

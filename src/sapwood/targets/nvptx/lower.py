@@ -18,7 +18,7 @@ _REGISTERS = {
 _VOTES = {"count": "popc", "all": "and", "any": "or"}
 # operations that wait until a number of threads has come, or loops that do
 COUNTING = frozenset(
-    "named_barrier_sync mbarrier_wait mbarrier_test grid_sync cluster_wait give_way".split()
+    "named_barrier_sync mbarrier_wait mbarrier_test grid_sync cluster_wait give_way wgmma.mma".split()
 )
 _MODES = {"idx": ("idx", 31), "up": ("up", 0), "down": ("down", 31), "xor": ("bfly", 31)}  # and the clamp
 

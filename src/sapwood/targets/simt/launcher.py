@@ -91,8 +91,8 @@ def _launcher(
         "  %blocks = mul i64 %layer, %grid.z",
         "  %groups = sdiv i64 %blocks, %group",
         f"  %arrays = mul i64 %threads, {8 * layout.ARRAYS}",
-        f"  %fixed = add i64 %arrays, {8 * layout.HEADER + 63}",
-        "  %shared.at = and i64 %fixed, -64",
+        f"  %fixed = add i64 %arrays, {8 * layout.HEADER + layout.SHARED_ALIGN - 1}",
+        f"  %shared.at = and i64 %fixed, -{layout.SHARED_ALIGN}",
         "  %more = add i64 %dynamic, 63",
         "  %dynamic.words = and i64 %more, -64",
         "  %dynamic.at = add i64 %shared.at, %dynamic.words",
@@ -188,8 +188,9 @@ def _slot(module: Any, name: str, attributes: str, shared: int, parts: Parts) ->
         f"@{name}.shared = constant i64 {shared}",
         f"define i64 @{name}.slot(i64 %threads, i64 %dynamic) {attributes} {{",
         f"  %arrays = mul i64 %threads, {8 * layout.ARRAYS}",
-        f"  %fixed = add i64 %arrays, {8 * layout.HEADER + 63 + layout.align(shared)}",
-        "  %shared.end = and i64 %fixed, -64",
+        f"  %fixed = add i64 %arrays, {8 * layout.HEADER + layout.SHARED_ALIGN - 1}",
+        f"  %shared.at = and i64 %fixed, -{layout.SHARED_ALIGN}",
+        f"  %shared.end = add i64 %shared.at, {layout.align(shared)}",
         "  %more = add i64 %dynamic, 63",
         "  %dynamic.words = and i64 %more, -64",
         "  %bytes = add i64 %shared.end, %dynamic.words",
@@ -211,4 +212,6 @@ def _slot(module: Any, name: str, attributes: str, shared: int, parts: Parts) ->
             f"  %e{i} = add i64 {last}, %s{i}",
         ]
         last = f"%e{i}"
-    module.functions.append("\n".join([*lines, f"  ret i64 {last}", "}"]))
+    lines.append(f"  %last = add i64 {last}, {layout.SHARED_ALIGN - 1}")
+    lines.append(f"  %slot = and i64 %last, -{layout.SHARED_ALIGN}")
+    module.functions.append("\n".join([*lines, "  ret i64 %slot", "}"]))

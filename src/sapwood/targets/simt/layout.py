@@ -112,6 +112,8 @@ M_PHASE = 63
 M_COUNT = (1 << 20) - 1
 M_TX_ZERO = 1 << 21
 
+SHARED_ALIGN = 1024  # of a block's shared memory: the most that an array can ask for
+
 
 def align(nbytes: int, to: int = 64) -> int:
     return -(-nbytes // to) * to

@@ -47,6 +47,14 @@ from sapwood.lang.ops.gpu.matrix import (
 )
 from sapwood.lang.ops.gpu.matrix_dot import dp2a, dp4a
 from sapwood.lang.ops.gpu.matrix_memory import ldmatrix, stmatrix, transposed
+from sapwood.lang.ops.gpu.matrix_warpgroup import (
+    wgmma,
+    wgmma_commit_group,
+    wgmma_fence,
+    wgmma_operand,
+    wgmma_unit,
+    wgmma_wait_group,
+)
 from sapwood.lang.ops.gpu.mbarrier import mbarrier
 from sapwood.lang.ops.gpu.place import block_dim, block_idx, grid_dim, lane_id, thread_idx
 from sapwood.lang.ops.gpu.shared import dynamic_shared, shared
@@ -103,4 +111,10 @@ __all__ = [
     "transposed",
     "wait_group",
     "warp",
+    "wgmma",
+    "wgmma_commit_group",
+    "wgmma_fence",
+    "wgmma_operand",
+    "wgmma_unit",
+    "wgmma_wait_group",
 ]

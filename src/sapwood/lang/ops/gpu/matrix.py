@@ -10,6 +10,7 @@ A target with matrix units gets one operation, `mma_sync`. Elsewhere the warp do
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,11 @@ class Fragment:
     lanes: Digits
     elements: Digits
 
+    @property
+    def threads(self) -> int:
+        """How many threads have it: those of a warp, or of a warpgroup."""
+        return math.prod(count for count, _, _ in self.lanes)
+
     def place(self, lane: int, k: int) -> tuple[int, int]:
         """(row, column) of element k of a lane's tuple. In kernels it is `fragment_place(fragment, lane, k)`."""
         row = column = 0
@@ -50,9 +56,9 @@ class Fragment:
         return row, column
 
 
-@dataclass(frozen=True)
-class MatrixUnit:
-    """One kind of product: `m x k` times `k x n`, added to `m x n`. `a`, `b` and `c` are the fragments."""
+@dataclass(frozen=True, repr=False)
+class Unit:
+    """One kind of product: `m x k` times `k x n`, added to `m x n`. `a` and `c` are fragments."""
 
     name: str
     m: int
@@ -61,14 +67,20 @@ class MatrixUnit:
     factor: Any  # dtype of the elements of A and B
     sum: Any  # dtype of the elements of C and of the result
     ptx: str  # the instruction
-    since: int  # the first NVIDIA architecture that has it
-    section: str  # of the PTX ISA, where its fragments are drawn
     a: Fragment
-    b: Fragment
     c: Fragment
 
     def __repr__(self) -> str:
         return self.name
+
+
+@dataclass(frozen=True, repr=False)
+class MatrixUnit(Unit):
+    """One of a warp; `b` is a fragment, too."""
+
+    b: Fragment
+    since: int  # the first NVIDIA architecture that has it
+    section: str  # of the PTX ISA, where its fragments are drawn
 
 
 def _unit(m: int, k: int, factor: Any, total: Any, ptx_types: str, since: int, suffix: str = "") -> MatrixUnit:
@@ -86,7 +98,7 @@ def _unit(m: int, k: int, factor: Any, total: Any, ptx_types: str, since: int, s
     shape = f"m{m}n8k{k}"
     name = f"{shape}_{'tf32' if factor is dtypes.f32 else factor.__name__}{suffix}"
     ptx = f"mma.sync.aligned.{shape}.row.col.{ptx_types}"
-    return MatrixUnit(name, m, 8, k, factor, total, ptx, since, f"Matrix Fragments for mma.{shape}", a, b, c)
+    return MatrixUnit(name, m, 8, k, factor, total, ptx, a, c, b, since, f"Matrix Fragments for mma.{shape}")
 
 
 m16n8k8_f16 = _unit(16, 8, dtypes.f16, dtypes.f32, "f32.f16.f16.f32", 75)

@@ -190,7 +190,9 @@ def _(b, fragment, dtype, x):
     assert isinstance(kind, Tensor) and isinstance(shape, Fragment)
     p, strides = x.items[0], x.items[3:]
     elem = dtype.value.scalar
-    if not b.target.gpu or not isinstance(p.type, Ptr) or p.type.space != "shared" or kind.elem != elem:
+    if not b.target.gpu or shape.threads != WARP or kind.elem != elem:
+        return Known(NO)
+    if not isinstance(p.type, Ptr) or p.type.space != "shared":
         return Known(NO)
     if not all(isinstance(s, Known) for s in strides):
         return Known(NO)

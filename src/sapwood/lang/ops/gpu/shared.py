@@ -25,18 +25,23 @@ def _(e, op):
     return e.thread.shared_storage(op.attrs["bytes"], op.attrs["align"])
 
 
+MAX_ALIGN = 1024  # bytes
+
+
 @operation(space="kernel")
-def shared(dtype: Any, shape: Any) -> Any:
+def shared(dtype: Any, shape: Any, align: int = 16) -> Any:
     """A tensor in the memory that the threads of a block share, of compile-time shape (an int or a tuple).
 
-    Its contents are undefined at first. All threads get the same memory; put a `barrier()` between a write by
+    It begins at a multiple of `align` bytes, a power of two up to 1024, as the widest swizzle of `wgmma` asks for. Its
+    contents are undefined at first. All threads get the same memory; put a `barrier()` between a write by
     one thread and a read by another.
     """
 
 
 @shared.typing
-def _(b, dtype, shape):
+def _(b, dtype, shape, align):
     from sapwood.lang.ops.convert import dtype_argument
+    from sapwood.lang.ops.memory import alignment
 
     elem = dtype_argument(b, dtype, "shared")
     sizes = b.known(shape, "the shape of shared memory", (int, tuple))
@@ -48,8 +53,12 @@ def _(b, dtype, shape):
         if n < 1:
             raise BadOperand(b.loc, function="shared", detail=f"a size of {n}", hint="sizes are at least 1")
         count *= n
+    to = alignment(b, align, "shared")
+    if to > MAX_ALIGN:
+        hint = f"shared memory is aligned to {MAX_ALIGN} bytes at most"
+        raise BadOperand(b.loc, function="shared", detail=f"an alignment of {to}", hint=hint)
     pointer = b.emit1(
-        shared_storage, (), Ptr(elem, "shared"), bytes=count * elem.itemsize, align=max(16, elem.itemsize)
+        shared_storage, (), Ptr(elem, "shared"), bytes=count * elem.itemsize, align=max(16, elem.itemsize, to)
     )
     strides = [1]
     for n in reversed(sizes[1:]):
