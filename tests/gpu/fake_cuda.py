@@ -235,8 +235,10 @@ class FakeCuda:
         if entry[1] != name.decode():
             return 500
         out[0] = self.new()
-        params = re.findall(r"\.param \.(?:align \d+ \.)?(\w+)", entry[2])
-        self.functions[out[0]] = (*self.loading, params)
+        params = re.findall(r"\.param \.(?:align \d+ \.)?(\w+)(?=[^\[]*?(?:,|$))", entry[2])
+        maps = re.findall(r"\.param \.align 64 \.b8 \w+\[128\]", entry[2])
+        assert len(params) + len(maps) == entry[2].count(".param")
+        self.functions[out[0]] = (*self.loading, params, len(maps))
         return 0
 
     def _cuFuncGetAttribute(self, out: Any, number: int, function: int) -> None:
@@ -245,6 +247,17 @@ class FakeCuda:
     def _cuFuncSetAttribute(self, function: int, number: int, value: int) -> None:
         assert number == 8
         self.limits[function] = value
+
+    def _cuTensorMapEncodeTiled(
+        self, out: int, kind: int, rank: int, address: int, dims: Any, steps: Any, box: Any, ones: Any, *options: int
+    ) -> int:
+        assert out % 64 == 0 and list(ones[:rank]) == [1] * rank
+        if address % 16 or any(n % 16 for n in steps[: rank - 1]):
+            return 1
+        text = json.dumps([kind, list(dims[:rank]), list(steps[: rank - 1]), list(box[:rank]), options[1]])
+        assert len(text) < 128
+        ctypes.memmove(out, text.encode() + b"\0", len(text) + 1)
+        return 0
 
     def _cuLaunchKernelEx(self, settings: int, function: int, arguments: int, extra: Any) -> int:
         assert self.contexts, "no current context"
@@ -263,13 +276,14 @@ class FakeCuda:
                 launch["cooperative"] = c_int.from_address(at + 8).value
             else:
                 return 1
-        fn, kinds, params = self.functions[function]
+        fn, kinds, params, maps = self.functions[function]
         threads = launch["block"][0] * launch["block"][1] * launch["block"][2]
         if threads > self.max_threads or launch["shared"] > self.limits.get(function, 48 << 10):
             return 1
         places = cast(arguments, POINTER(c_void_p))
         raw = [ctypes.string_at(places[i] or 0, _size(p)) for i, p in enumerate(params)]
-        self.launches.append(launch | {"kernel": fn.__name__})
+        made = (json.loads(ctypes.string_at(places[len(params) + i] or 0).decode()) for i in range(maps))
+        self.launches.append(launch | {"kernel": fn.__name__} | ({"maps": list(made)} if maps else {}))
         self._do(stream, lambda: self._run(fn, kinds, params, raw, launch))
         return 0
 

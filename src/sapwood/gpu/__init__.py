@@ -177,6 +177,8 @@ __all__ = [
     "stmatrix",
     "store_c",
     "swizzled",
+    "tensor_copy",
+    "tensor_store",
     "thread_idx",
     "transposed",
     "wait_group",

@@ -139,6 +139,7 @@ def _walk_entry(
     frame = FunctionWalker(interpreter, builder, code, fn.__wrapped__, list[Declared](), code.name)
     params = [Var(t) for a in arguments for t in argument_leaves(a)]
     leaves = iter(params)
+    interpreter.parameters, interpreter.tensor_maps = params, []
     frame.is_entry = True
     interpreter.frames.append(frame)
     values = [argument_value(a, frame, leaves) for a in arguments]
@@ -188,6 +189,8 @@ def _walk_entry(
         drops = [interpreter.drop_function(kind) for kind in interpreter.table.kinds]
         entry.attrs["heap"] = (interpreter.table.text, interpreter.table.roots, drops)
     entry.results = tuple(v.type for v in flat)
+    if interpreter.tensor_maps:
+        entry.attrs["tensor_maps"] = tuple(interpreter.tensor_maps)
     functions = [entry, *(i.function for i in interpreter.order)]
     if not interpreter.changes:  # else it is walked again
         finish(functions)

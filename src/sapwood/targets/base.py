@@ -188,7 +188,16 @@ class ThreadCode:
     def wait_copies(self, left: int) -> None:
         raise NotImplementedError
 
-    def bulk_load(self, target: str, source: str, nbytes: str, bar: str) -> None:
+    def bulk_load(self, target: str, source: str, nbytes: str, read: str, bar: str) -> None:
+        """Beyond `read` bytes are zeros; on a GPU all are read."""
+        raise NotImplementedError
+
+    def tensor_load(self, number: int, target: str, place: tuple[str, ...], bar: str) -> None:
+        """Issue the copy of a box, of the kernel's tensor map of that number: lang/ops/gpu/tensor_copies.py. Only
+        targets with `gpu` are asked, here and for the next."""
+        raise NotImplementedError
+
+    def tensor_store(self, number: int, source: str, place: tuple[str, ...]) -> None:
         raise NotImplementedError
 
     def bulk_store(self, target: str, source: str, nbytes: str) -> None:

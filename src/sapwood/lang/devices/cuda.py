@@ -24,6 +24,7 @@ from sapwood.targets.nvptx.driver.device import CudaDevice, DeviceMemory, count
 from sapwood.targets.nvptx.driver.library import NoCuda
 from sapwood.targets.nvptx.driver.streams import Stream, handle_of
 from sapwood.targets.nvptx.errors import BLOCK, DESCRIPTORS, RECORD, THREAD, WORDS
+from sapwood.targets.nvptx.launcher import MAP_REFUSED
 
 _LEGACY = 1  # the default stream in the DLPack protocol and in __cuda_array_interface__
 
@@ -103,6 +104,10 @@ class Cuda(ArrayMaking, CudaDevice):
     def _refused(self, code: int, kernel: KernelOnDevice, launch: LaunchConfig) -> Exception:
         """Why the driver did not launch a kernel."""
         name, found = kernel.fn.__name__, kernel.function
+        if code & MAP_REFUSED:
+            hint = "its address and its strides are multiples of 16 bytes, and the last stride is 1"
+            detail = "a tensor of tensor_copy or tensor_store cannot be copied so"
+            return NoSuchHardware(None, name=name, device=self.name, detail=detail, hint=hint)
         threads = math.prod(launch.block)
         check_shared(name, found.shared_bytes, launch, self.target_now)
         if threads > found.max_threads:

@@ -154,11 +154,12 @@ def _build(fn: Any, arguments: list[Any], target: Target, host: Target, key: str
     symbol = f"{symbol_name(fn.__wrapped__)}_{key[:12]}"
     compiled = compile_entry(fn, arguments, target, symbol)
     types = [p.type for p in compiled.program.entry.params]
-    size = sum(-(-sizeof(t) // 8) * 8 for t in types)
+    maps = compiled.program.entry.attrs.get("tensor_maps", ())
+    size = sum(-(-sizeof(t) // 8) * 8 for t in types) + 128 * len(maps)
     if size > MAX_ARGUMENTS:
         raise TooManyBytes(None, name=fn.__name__, found=size, target=target.name, limit=MAX_ARGUMENTS)
     assert compiled.signature is not None
-    text = launcher_text(symbol, [llvm_type(t) for t in types], compiled.text)
+    text = launcher_text(symbol, [llvm_type(t) for t in types], maps, compiled.text)
     text += emit_entry(compiled.signature, symbol, f"{symbol}.entry", text)
     ptx, launcher = emit_assembly(compiled.text, target).encode(), emit_object(text, host)
     code = {

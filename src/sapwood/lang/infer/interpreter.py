@@ -72,6 +72,8 @@ class Interpreter:
         self.target = target
         self.dependencies = Dependencies()
         self.kernel: Any = None  # the kernel that this unit is; everything it calls is inlined into it
+        self.parameters: list[Any] = []  # of the entry
+        self.tensor_maps: list[Any] = []  # that the kernel needs (ops/gpu/tensor_copies.py)
         self.sites: dict[Any, Site] = {}  # empty containers: what goes into them is learned on the way
         self.changes: list[Any] = []  # what this walk learned
         self.heap_classes: set[type] = set()  # mutable structs whose objects outlive the frame that made them

@@ -46,8 +46,8 @@ class Copies:
     def issue(self, target: Pointer, source: Pointer, size: int, read: int) -> None:
         self.issued.append(Issued("copy", self.group, target, source, size, read, None))
 
-    def bulk_load(self, target: Pointer, source: Pointer, size: int, bar: Pointer) -> None:
-        self.issued.append(Issued("bulk load", 0, target, source, size, size, bar))
+    def bulk_load(self, target: Pointer, source: Pointer, size: int, read: int, bar: Pointer) -> None:
+        self.issued.append(Issued("bulk load", 0, target, source, size, read, bar))
 
     def bulk_store(self, target: Pointer, source: Pointer, size: int) -> None:
         self.issued.append(Issued("bulk store", self.bulk_group, target, source, size, size, None))

@@ -13,7 +13,7 @@ from sapwood.lang.types import Bytes, Object, Ptr, Ref, Str
 
 _WRITING = ("add", "sub", "and", "or", "xor", "min", "max", "exchange", "inc", "dec", "cas", "store")
 ATOMICS = tuple(f"atomic_{n}" for n in _WRITING)
-STORES = frozenset({"store", "bulk_store_issue", *ATOMICS})
+STORES = frozenset({"store", "bulk_store_issue", "tensor_store_issue", *ATOMICS})
 
 
 @dataclass

@@ -46,7 +46,7 @@ class CopyCode(ThreadCode):
     def wait_copies(self, left: int) -> None:
         self.e.call("llvm.nvvm.cp.async.wait.group", "void", [("i32", str(left))])
 
-    def bulk_load(self, target: str, source: str, nbytes: str, bar: str) -> None:
+    def bulk_load(self, target: str, source: str, nbytes: str, read: str, bar: str) -> None:
         text = "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], $2, [$3];"
         source = self._address(self._global(source), "ptr addrspace(1)")
         words = [("i64", self._address(target)), ("i64", source), ("i32", self._word(nbytes))]
@@ -56,6 +56,26 @@ class CopyCode(ThreadCode):
         target = self._address(self._global(target), "ptr addrspace(1)")
         words = [("i64", target), ("i64", self._address(source)), ("i32", self._word(nbytes))]
         self._asm("cp.async.bulk.global.shared::cta.bulk_group [$0], [$1], $2;", *words)
+
+    def tensor_load(self, number: int, target: str, place: tuple[str, ...], bar: str) -> None:
+        coordinates, given = self._coordinates(place, 3)
+        text = f"cp.async.bulk.tensor.{len(place)}d.shared::cluster.global.mbarrier::complete_tx::bytes"
+        words = [("i64", x) for x in (self._address(target), self._map(number), self._address(bar))]
+        self._asm(f"{text} [$0], [$1, {coordinates}], [$2];", *words, *given)
+
+    def tensor_store(self, number: int, source: str, place: tuple[str, ...]) -> None:
+        coordinates, given = self._coordinates(place, 2)
+        text = f"cp.async.bulk.tensor.{len(place)}d.global.shared::cta.bulk_group"
+        words = [("i64", x) for x in (self._map(number), self._address(source))]
+        self._asm(f"{text} [$0, {coordinates}], [$1];", *words, *given)
+
+    def _map(self, number: int) -> str:
+        return self.e.value(f"ptrtoint ptr %map{number} to i64")
+
+    def _coordinates(self, place: tuple[str, ...], first: int) -> tuple[str, list[tuple[str, str]]]:
+        """The innermost first, as tensor maps have axes; operands are counted from `first` on."""
+        names = ", ".join(f"${first + i}" for i in range(len(place)))
+        return f"{{{names}}}", [("i32", self._word(x)) for x in reversed(place)]
 
     def bulk_commit(self) -> None:
         self._asm("cp.async.bulk.commit_group;")

@@ -10,19 +10,33 @@ Source: "CUDA Driver API", cuLaunchKernelEx; offsets are those of CUlaunchConfig
 from __future__ import annotations
 
 import re
+from typing import Any
 
 # what comes before the arguments, each an i64
 SIZES = tuple(f"{what}.{axis}" for what in ("grid", "block", "cluster") for axis in "xyz")
 LAUNCH = (*SIZES, "shared", "cooperative", "stream")
-FUNCTIONS = ("cuCtxPushCurrent_v2", "cuCtxPopCurrent_v2", "cuLaunchKernelEx")  # that the text refers to
+FUNCTIONS = ("cuCtxPushCurrent_v2", "cuCtxPopCurrent_v2", "cuLaunchKernelEx", "cuTensorMapEncodeTiled")  # of the driver
+MAP_REFUSED = 1 << 16  # added to the code where it is of a tensor map
 
 _COOPERATIVE, _CLUSTER = 2, 4  # CUlaunchAttributeID
 _ATTRIBUTE_BYTES, _VALUE_AT = 72, 8
 _SHARED_AT, _STREAM_AT, _ATTRIBUTES_AT, _COUNT_AT, _CONFIG_BYTES = 24, 32, 40, 48, 56
 
 
-def launcher_text(name: str, types: list[str], device_text: str) -> str:
-    """The launcher of a kernel whose parameters have these LLVM types; `device_text` is the kernel's module."""
+# element types of tensor maps (CUtensorMapDataType), and swizzles (CUtensorMapSwizzle)
+_ELEMENTS = {
+    "u8": 0, "i8": 0, "bool": 0, "u16": 1, "i16": 1, "u32": 2, "i32": 3, "u64": 4, "i64": 5, "f16": 6, "f32": 7,
+    "f64": 8, "bf16": 9,
+}  # fmt: skip
+_BYTES = {"u8": 1, "i8": 1, "bool": 1, "u16": 2, "i16": 2, "f16": 2, "bf16": 2, "u32": 4, "i32": 4, "f32": 4,
+          "u64": 8, "i64": 8, "f64": 8}  # fmt: skip
+_SWIZZLES = {0: 0, 32: 1, 64: 2, 128: 3}
+_PROMOTION = 2  # CU_TENSOR_MAP_L2_PROMOTION_L2_128B
+
+
+def launcher_text(name: str, types: list[str], maps: tuple[Any, ...], device_text: str) -> str:
+    """The launcher of a kernel whose parameters have these LLVM types and which has these tensor maps
+    (lang/ops/gpu/tensor_copies.py); `device_text` is the kernel's module."""
     texts = re.findall(r"^(@\.text\d+) = (.*)$", device_text, re.MULTILINE)
     table = ", ".join(f"ptr {text}" for text, _ in texts) or "ptr null"
     lines = [f"{text} = {definition}" for text, definition in texts]
@@ -34,11 +48,13 @@ def launcher_text(name: str, types: list[str], device_text: str) -> str:
         "declare i32 @cuCtxPushCurrent_v2(ptr)",
         "declare i32 @cuCtxPopCurrent_v2(ptr)",
         "declare i32 @cuLaunchKernelEx(ptr, ptr, ptr, ptr)",
+        "declare i32 @cuTensorMapEncodeTiled(ptr, i32, i32, ptr, ptr, ptr, ptr, ptr, i32, i32, i32, i32)",
     ]
     params = [*(f"i64 %{p}" for p in LAUNCH), *(f"{t} %p{i}" for i, t in enumerate(types)), "ptr %err"]
     lines.append(f"define {{i32, i32}} @{name}({', '.join(params)}) nounwind {{")
     values = [*((t, f"%p{i}") for i, t in enumerate(types)), ("i64", "%record"), ("i64", "%descriptors")]
-    lines += [f"  {line}" for line in (*_config(), *_record(name), *_arguments(values), *_call(name))]
+    lines += [f"  {line}" for line in (*_config(), *_record(name), *_arguments(values, len(maps)))]
+    lines += [f"  {line}" for line in (*_encode(maps), *_call(name, len(maps)))]
     return "\n".join([*lines, "}", ""])
 
 
@@ -94,22 +110,65 @@ def _record(name: str) -> list[str]:
     return [f"%record = load i64, ptr @{name}.record", f"%descriptors = ptrtoint ptr @{name}.descriptors to i64"]
 
 
-def _arguments(values: list[tuple[str, str]]) -> list[str]:
+def _arguments(values: list[tuple[str, str]], maps: int) -> list[str]:
     """%arguments: the address of each; a bool is a byte for PTX."""
-    out = [f"%arguments = alloca [{len(values)} x ptr], align 8"]
+    out = [f"%arguments = alloca [{len(values) + maps} x ptr], align 8"]
     for i, (t, x) in enumerate(values):
         if t == "i1":
             out.append(f"%b{i} = zext i1 {x} to i8")
             t, x = "i8", f"%b{i}"
         out += [f"%a{i} = alloca {t}, align 8", f"store {t} {x}, ptr %a{i}",
                 f"%a{i}.at = getelementptr ptr, ptr %arguments, i64 {i}", f"store ptr %a{i}, ptr %a{i}.at"]  # fmt: skip
+    for k in range(maps):
+        out += [f"%map{k} = alloca [128 x i8], align 64",
+                f"%map{k}.at = getelementptr ptr, ptr %arguments, i64 {len(values) + k}",
+                f"store ptr %map{k}, ptr %map{k}.at"]  # fmt: skip
     return out
 
 
-def _call(name: str) -> list[str]:
+def _encode(maps: tuple[Any, ...]) -> list[str]:
+    """Make the tensor maps: axes innermost first, strides in bytes and without that of the innermost."""
+    out = []
+    for k, m in enumerate(maps):
+        rank, size = len(m.box), _BYTES[m.elem]
+        sizes = [f"%p{m.param + 1 + axis}" for axis in reversed(range(rank))]
+        strides = []
+        for axis in reversed(range(rank - 1)):
+            strides.append(f"%m{k}.step{axis}")
+            out.append(f"{strides[-1]} = mul i64 %p{m.param + 1 + rank + axis}, {size}")
+        last = f"%p{m.param + 2 * rank}"
+        arrays = (
+            ("dims", "i64", sizes), ("steps", "i64", strides or ["0"]),
+            ("box", "i32", [str(n) for n in reversed(m.box)]), ("ones", "i32", ["1"] * rank),
+        )  # fmt: skip
+        for what, ty, items in arrays:
+            out.append(f"%m{k}.{what} = alloca [{len(items)} x {ty}], align 8")
+            for i, x in enumerate(items):
+                out += [f"%m{k}.{what}.{i} = getelementptr {ty}, ptr %m{k}.{what}, i64 {i}",
+                        f"store {ty} {x}, ptr %m{k}.{what}.{i}"]  # fmt: skip
+        arguments = [f"ptr %map{k}", f"i32 {_ELEMENTS[m.elem]}", f"i32 {rank}", f"ptr %p{m.param}"]
+        arguments += [f"ptr %m{k}.{what}" for what, *_ in arrays]
+        arguments += [f"i32 {n}" for n in (0, _SWIZZLES[m.swizzle], _PROMOTION, 0)]
+        out += [
+            f"%m{k}.code = call i32 @cuTensorMapEncodeTiled({', '.join(arguments)})",
+            f"%m{k}.dense = icmp eq i64 {last}, 1",
+            f"%m{k}.taken = icmp eq i32 %m{k}.code, 0",
+            f"%m{k}.good = and i1 %m{k}.dense, %m{k}.taken",
+            f"br i1 %m{k}.good, label %made{k}, label %refused{k}",
+            f"\nrefused{k}:",
+            f"%m{k}.said = or i32 %m{k}.code, {MAP_REFUSED}",
+            "br label %out",
+            f"\nmade{k}:",
+        ]
+    return out
+
+
+def _call(name: str, maps: int) -> list[str]:
     """The thread's own context stays as it is."""
+    before = f"made{maps - 1}" if maps else "go"
+    refused = "".join(f", [ %m{k}.said, %refused{k} ]" for k in range(maps))
     return [
-        "%context = load ptr, ptr @" + f"{name}.context",
+        f"%context = load ptr, ptr @{name}.context",
         f"%function = load ptr, ptr @{name}.function",
         "%old = alloca ptr, align 8",
         "%pushed = call i32 @cuCtxPushCurrent_v2(ptr %context)",
@@ -120,7 +179,7 @@ def _call(name: str) -> list[str]:
         "%popped = call i32 @cuCtxPopCurrent_v2(ptr %old)",
         "br label %out",
         "\nout:",
-        "%result = phi i32 [ %pushed, %go ], [ %launched, %launch ]",
+        f"%result = phi i32 [ %pushed, %{before} ], [ %launched, %launch ]{refused}",
         "%r = insertvalue {i32, i32} {i32 0, i32 poison}, i32 %result, 1",
         "ret {i32, i32} %r",
     ]

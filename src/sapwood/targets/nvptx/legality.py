@@ -44,8 +44,8 @@ _SYNC = "barrier_vote named_barrier_arrive named_barrier_sync is_cooperative gri
 _COPIES = "copy_issue commit_group wait_group"
 _MBARRIERS = "mbarrier_init mbarrier_arrive mbarrier_arrive_after_copies mbarrier_test mbarrier_wait"
 _BULK = (
-    "bulk_load bulk_store_issue bulk_commit_group bulk_wait_group fence_async mbarrier_expect_tx "
-    "mbarrier_arrive_expect_tx"
+    "bulk_load tensor_load tensor_store_issue bulk_store_issue bulk_commit_group bulk_wait_group fence_async "
+    "mbarrier_expect_tx mbarrier_arrive_expect_tx"
 )
 _CLUSTERS = "cluster_idx cluster_dim block_rank cluster_arrive cluster_wait map_pointer"
 _MATRICES = "mma.sync ldmatrix.sync stmatrix.sync dot_product wgmma.mma wgmma.order"

@@ -20,6 +20,7 @@ _VOTES = {"count": "popc", "all": "and", "any": "or"}
 COUNTING = frozenset(
     "named_barrier_sync mbarrier_wait mbarrier_test grid_sync cluster_wait give_way wgmma.mma".split()
 )
+MAP = 'ptr byval([128 x i8]) align 64 "nvvm.grid_constant"'  # CUtensorMap
 _MODES = {"idx": ("idx", 31), "up": ("up", 0), "down": ("down", 31), "xor": ("bfly", 31)}  # and the clamp
 
 
@@ -27,12 +28,13 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
     """One thread of the hardware.
 
     Behind the parameters of the source a kernel has two more: the error record of the device, and a number that says
-    whose descriptors that record is about (errors.py).
+    whose descriptors that record is about (errors.py). Then come its tensor maps.
     """
 
     def end(self, name: str, params: list[str]) -> None:
         attributes = self.e.target.function_attributes(self.e.function)
-        self.e.finish(f"define ptx_kernel void @{name}({', '.join([*params, *HIDDEN])})", attributes)
+        maps = [f"{MAP} %map{i}" for i in range(len(self.e.function.attrs.get("tensor_maps", ())))]
+        self.e.finish(f"define ptx_kernel void @{name}({', '.join([*params, *HIDDEN, *maps])})", attributes)
 
     def leave(self) -> None:
         self.e.line("ret void")

@@ -313,9 +313,9 @@ class Checked(Coroutine):
         self._release(bar, shared)
         super().mbarrier_arrive_expect_tx(bar, nbytes, shared)
 
-    def bulk_load(self, target: str, source: str, nbytes: str, bar: str) -> None:
+    def bulk_load(self, target: str, source: str, nbytes: str, read: str, bar: str) -> None:
         self._release(bar, True)
-        super().bulk_load(target, source, nbytes, bar)
+        super().bulk_load(target, source, nbytes, read, bar)
 
     def mbarrier_arrive_after_copies(self, bar: str) -> None:
         self._release(bar, True)

@@ -52,9 +52,9 @@ class CopyCode(ThreadCode):
         ends = self._number(target, True), self._number(source, False)
         self._issue(layout.COPY, *ends, str(nbytes), read)
 
-    def bulk_load(self, target: str, source: str, nbytes: str, bar: str) -> None:
+    def bulk_load(self, target: str, source: str, nbytes: str, read: str, bar: str) -> None:
         ends = self._number(target, True), self._number(source, False)
-        self._issue(layout.BULK_LOAD, *ends, nbytes, nbytes, self._number(bar, True))
+        self._issue(layout.BULK_LOAD, *ends, nbytes, read, self._number(bar, True))
 
     def bulk_store(self, target: str, source: str, nbytes: str) -> None:
         ends = self._number(target, False), self._number(source, True)

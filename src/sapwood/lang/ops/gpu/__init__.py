@@ -59,6 +59,7 @@ from sapwood.lang.ops.gpu.mbarrier import mbarrier
 from sapwood.lang.ops.gpu.place import block_dim, block_idx, grid_dim, lane_id, thread_idx
 from sapwood.lang.ops.gpu.shared import dynamic_shared, shared
 from sapwood.lang.ops.gpu.sync import barrier, barrier_all, barrier_any, barrier_count, grid_sync
+from sapwood.lang.ops.gpu.tensor_copies import tensor_copy, tensor_store
 from sapwood.lang.ops.gpu.warp import warp
 
 __all__ = [
@@ -107,6 +108,8 @@ __all__ = [
     "mma",
     "shared",
     "stmatrix",
+    "tensor_copy",
+    "tensor_store",
     "thread_idx",
     "transposed",
     "wait_group",

@@ -174,19 +174,32 @@ wait_group = _waits(
 
 
 @operation(space="kernel")
-def bulk_load(target: Any, source: Any, nbytes: Any, bar: Any) -> None:
-    """Issue a bulk copy to shared memory whose bytes an mbarrier counts."""
+def bulk_load(target: Any, source: Any, nbytes: Any, read: Any, bar: Any) -> None:
+    """Issue a bulk copy to shared memory whose bytes an mbarrier counts: `read` of them come from the source (on a GPU
+    all), and the rest is zero."""
+
+
+def _emitting(op: Operation[..., Any]) -> None:
+    """For the library: the operation as a function, of pointers and numbers."""
+
+    @op.typing
+    def _(b, *operands):
+        b.emit(op, tuple(b.materialize(v) for v in operands))
+        return Known(None)
+
+
+_emitting(bulk_load)
 
 
 @bulk_load.reference
-def _(ev, op, target, source, nbytes, bar):
-    ev.thread.copies.bulk_load(target, source, nbytes, bar)
+def _(ev, op, target, source, nbytes, read, bar):
+    ev.thread.copies.bulk_load(target, source, nbytes, read, bar)
     return ()
 
 
 @bulk_load.lowering
-def _(e, op, target, source, nbytes, bar):
-    e.thread.bulk_load(target, source, nbytes, bar)
+def _(e, op, target, source, nbytes, read, bar):
+    e.thread.bulk_load(target, source, nbytes, read, bar)
 
 
 def _whole(b: Any, function: str, nbytes: Var) -> None:
@@ -215,13 +228,16 @@ def _(b, target, source, count, bar):
     nbytes = _bytes(b, count, size)
     _aligned(b, "bulk_copy", BULK, p, q)
     _whole(b, "bulk_copy", nbytes)
-    b.emit(bulk_load, (p, q, nbytes, barrier_pointer(b, bar, "bulk_copy", remote=False)))
+    b.emit(bulk_load, (p, q, nbytes, nbytes, barrier_pointer(b, bar, "bulk_copy", remote=False)))
     return Known(None)
 
 
 @operation(space="kernel")
 def bulk_store_issue(target: Any, source: Any, nbytes: Any) -> None:
     """Issue a bulk copy from shared memory."""
+
+
+_emitting(bulk_store_issue)
 
 
 @bulk_store_issue.reference
