@@ -30,6 +30,7 @@ import numpy.typing as npt
 
 from sapwood import Array, f32, fn, unroll
 from sapwood.gpu import warp
+from sapwood.runtime import device_array
 
 FOLDER = Path(__file__).parent / "gpu"
 NDArray = npt.NDArray[Any]
@@ -97,6 +98,17 @@ def launch(kernel: Any, grid: Any, block: Any, *args: Any, **options: Any) -> No
     configured(*args)
 
 
+def _copy(device: Any, x: Any) -> Any:
+    """A copy on a device with the same strides."""
+    if isinstance(x, Array) or any(s < 0 for s in x.strides) or not x.size:
+        return device.array(x)
+    strides = [s // x.itemsize for s in x.strides]
+    count = 1 + sum((n - 1) * s for n, s in zip(x.shape, strides, strict=True))
+    whole = device.array(np.full(count, -1).astype(x.dtype))
+    view = device_array.at(device, whole.data_ptr, x.shape, whole.dtype, strides, whole.owner)
+    return view.copy_from(x)
+
+
 def launch_on(device: Any) -> Callable[..., None]:
     """What launches on a device: copies of the arrays go there and back."""
 
@@ -109,7 +121,7 @@ def launch_on(device: Any) -> Callable[..., None]:
             if not isinstance(x, np.ndarray | Array):
                 return x
             if id(x) not in copies:
-                copies[id(x)] = x, device.array(x)
+                copies[id(x)] = x, _copy(device, x)
             return copies[id(x)][1]
 
         launch(kernel, grid, block, *map(there, args), **options)

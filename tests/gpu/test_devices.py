@@ -9,8 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sapwood import Array, Tensor, bf16, config, f16, f32, f64, fn, gpu, i8, i32, i64, kernel, struct, u8, u32
-from sapwood.gpu import block_dim, block_idx, cluster_sync, dynamic_shared, grid_sync, thread_idx
+from sapwood import Array, Tensor, bf16, config, f16, f32, f64, fn, gpu, i8, i32, i64, kernel, struct, u8, u32, u64
+from sapwood.gpu import (
+    block_dim,
+    block_idx,
+    cluster_sync,
+    dynamic_shared,
+    grid_sync,
+    mbarrier,
+    shared,
+    tensor_copy,
+    thread_idx,
+)  # fmt: skip
 from sapwood.lang.devices.simt import simt_device
 
 DTYPES = ("f32", "f64", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "bool", "f16")
@@ -290,6 +300,33 @@ def together(x: Tensor[f32, 1], alone: bool = False):
         cluster_sync()
         grid_sync()
         x[i] = tile[thread_idx.x]
+
+
+@kernel
+def box_sum(out: Tensor[f16, 1], x: Tensor[f16, 3]):
+    tile, bar = shared(f16, (2, 4, 8), align=128), shared(u64, 1)
+    if thread_idx.x == 0:
+        mbarrier.init(bar.ptr, 1)
+        mbarrier.arrive_expect_tx(bar.ptr, 128)
+        tensor_copy(tile, x, (1, -1, 4), bar.ptr, 64)
+    mbarrier.wait(bar.ptr, 0)
+    for k in range(64):
+        out[0] += (tile.ptr + k)[0]
+
+
+def test_a_launch_makes_tensor_maps(fake_cuda):
+    fake = fake_cuda()
+    device = gpu.device("cuda")
+    out, x = device.zeros(1, "f16"), device.array(np.ones((3, 5, 16), np.float16))
+    box_sum[1, 1](out, x[:, :, :10])
+    assert out.tolist() == [2 * 3 * 6]
+    f16_, swizzle_64 = 6, 2  # CU_TENSOR_MAP_DATA_TYPE_FLOAT16, CU_TENSOR_MAP_SWIZZLE_64B
+    assert fake.launches[-1]["maps"] == [[f16_, [10, 5, 3], [32, 160], [8, 4, 2], swizzle_64]]
+    box_sum[1, 1](out, device.array(np.ones((1, 1, 5), np.float16)))  # strides of axes of one element mean nothing
+    assert fake.launches[-1]["maps"] == [[f16_, [5, 1, 1], [16, 16], [8, 4, 2], swizzle_64]]
+    for wrong in (x[:, :, 1:], device.zeros((3, 5, 10), "f16"), x[:, :, ::2]):
+        with pytest.raises(ValueError, match=r"L015.*cannot be launched so on cuda:0: a tensor of tensor_copy"):
+            box_sum[1, 1](out, wrong)
 
 
 def test_launches_that_the_device_cannot_run(fake_cuda):

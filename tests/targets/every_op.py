@@ -84,6 +84,8 @@ from sapwood.gpu import (
     shared,
     stmatrix,
     store_c,
+    tensor_copy,
+    tensor_store,
     thread_idx,
     wait_group,
     warp,
@@ -235,6 +237,14 @@ def bulk_copies(out: Tensor[f32, 1], n: int) -> None:
 
 
 @kernel
+def boxes(out: Tensor[f32, 2], x: Tensor[i16, 3], n: int) -> None:
+    tile, small, bars = shared(f32, (8, 32), align=1024), shared(i16, (2, 3, 8), align=128), shared(u64, 1)
+    tensor_copy(tile, out, (n, 2), bars.ptr, 128)
+    tensor_copy(small, x, (0, n, -n), bars.ptr)
+    tensor_store(out, (n, -1), tile, 128)
+
+
+@kernel
 def clusters(out: Tensor[i32, 1]) -> None:
     tile = shared(i32, 32)
     cluster_sync()
@@ -368,6 +378,7 @@ def kernels(generation: int, warpgroups: bool) -> list[tuple[str, Any, tuple[Any
         out.append(("copies", copies, (array(f32), 1)))
     if generation >= 90:
         out.append(("bulk_copies", bulk_copies, (array(f32), 1)))
+        out.append(("boxes", boxes, (array(f32).reshape(2, 2), array(i16).reshape(1, 2, 2), 1)))
         out.append(("clusters", clusters, (array(i32),)))
     out.append(("waits", waits, (array(i32),)))
     out.append(("warps", warps, (array(f32), array(i32), array(u32), 1, True, f16(0.5))))

@@ -34,7 +34,8 @@ from sapwood.targets.nvptx.legality import LEGAL, SINCE, generation
 from sapwood.targets.nvptx.target import ARCHITECTURES
 
 WARPGROUPS = ("wgmma.mma", "wgmma.order")  # on sm_90a only
-ELSEWISE = ("mma.sync", "ldmatrix.sync", "stmatrix.sync", "dot_product", *WARPGROUPS)  # in the language, on simt
+TENSORS = ("tensor_load", "tensor_store_issue")
+ELSEWISE = ("mma.sync", "ldmatrix.sync", "stmatrix.sync", "dot_product", *TENSORS, *WARPGROUPS)  # not so on simt
 PROGRAM = Path(__file__).with_name("every_op.py")
 needs_ptxas = pytest.mark.skipif(shutil.which("ptxas") is None, reason="ptxas is not installed")
 

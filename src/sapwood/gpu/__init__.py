@@ -79,6 +79,8 @@ from sapwood.lang.ops.gpu import (
     mma,
     shared,
     stmatrix,
+    tensor_copy,
+    tensor_store,
     thread_idx,
     transposed,
     wait_group,

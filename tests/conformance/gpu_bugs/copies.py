@@ -21,6 +21,8 @@ from sapwood.gpu import (
     fence_async,
     mbarrier,
     shared,
+    tensor_copy,
+    tensor_store,
     thread_idx,
     wait_group,
 )
@@ -28,6 +30,12 @@ from sapwood.gpu import (
 
 def floats(*shape: int) -> np.ndarray:
     return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+def aligned(*shape: int) -> np.ndarray:
+    """Memory at a multiple of 16 bytes."""
+    raw = np.ones(np.prod(shape) + 4, np.float32)
+    return raw[-raw.ctypes.data // 4 % 4 :][: np.prod(shape)].reshape(shape)
 
 
 @kernel
@@ -207,3 +215,39 @@ def expects_kernel(x: Tensor[f32, 1]) -> None:
 @bug(DeadlockError, "threads 0 to 31 wait here")
 def mbarrier_expects_one_more():
     expects_kernel[1, 32](floats(32))
+
+
+@kernel
+def box_without_wait_kernel(out: Tensor[f32, 2], x: Tensor[f32, 2]) -> None:
+    tile, bar = shared(f32, (8, 8), align=128), shared(u64, 1)
+    if thread_idx.x == 0:
+        mbarrier.init(bar.ptr, 1)
+        mbarrier.arrive_expect_tx(bar.ptr, 256)
+        tensor_copy(tile, x, (0, 0), bar.ptr)  # BUG box_without_a_wait
+    barrier()
+    out[thread_idx.x, 0] = tile[thread_idx.x, 0]  # BUG box_without_a_wait
+    mbarrier.wait(bar.ptr, 0)
+
+
+@bug(UnfinishedCopyError, "tile[")
+def box_without_a_wait():
+    box_without_wait_kernel[1, 8](aligned(8, 8), aligned(8, 8))
+
+
+@kernel
+def box_overwritten_kernel(out: Tensor[f32, 2], x: Tensor[f32, 2]) -> None:
+    tile = shared(f32, (8, 8), align=128)
+    t = thread_idx.x
+    tile[t, 0] = x[t, 0]
+    barrier()
+    if t == 0:
+        tensor_store(out, (0, 0), tile)  # BUG box_overwritten_on_its_way
+        bulk_commit_group()
+    barrier()
+    tile[t, 0] = 0.0  # BUG box_overwritten_on_its_way
+    bulk_wait_group(0)
+
+
+@bug(UnfinishedCopyError, "tile[")
+def box_overwritten_on_its_way():
+    box_overwritten_kernel[1, 8](aligned(8, 8), aligned(8, 8))

@@ -105,7 +105,7 @@ class Cuda(ArrayMaking, CudaDevice):
         """Why the driver did not launch a kernel."""
         name, found = kernel.fn.__name__, kernel.function
         if code & MAP_REFUSED:
-            hint = "its address and its strides are multiples of 16 bytes, and the last stride is 1"
+            hint = "it is not empty, its address and its strides are multiples of 16 bytes, and the last stride is 1"
             detail = "a tensor of tensor_copy or tensor_store cannot be copied so"
             return NoSuchHardware(None, name=name, device=self.name, detail=detail, hint=hint)
         threads = math.prod(launch.block)

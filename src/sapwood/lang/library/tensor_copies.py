@@ -17,13 +17,13 @@ Words = tuple[int, ...]
 
 
 @fn(inline=True, unchecked=True)
-def check(source: Ptr[T], strides: Any, size: Const[int]) -> None:
-    """Raise ValueError for a tensor that the hardware cannot be told of."""
-    bits = address(source)
-    for s in unroll(strides[:-1]):
-        bits = bits | s * size
-    if bits & 15 != 0 or strides[-1] != 1:
-        raise ValueError("a tensor that boxes are copied of is aligned to 16 bytes, as are its strides; the last is 1")
+def is_copyable(x: Ptr[T], shape: Any, strides: Any, size: Const[int]) -> bool:
+    """Whether the hardware could be told of a tensor."""
+    bits, full = address(x), shape[-1] > 0
+    for axis in unroll(range(len(strides) - 1)):
+        bits = bits | (strides[axis] * size if shape[axis] > 1 else 0)
+        full = full and shape[axis] > 0
+    return full and bits & 15 == 0 and (strides[-1] == 1 or shape[-1] == 1)
 
 
 @fn(inline=True, unchecked=True)
@@ -54,7 +54,6 @@ def load_box(
     target: Any, source: Any, at: Any, shape: Any, strides: Any, box: Const[Any], swizzle: Const[int],
     size: Const[int], bar: Any,
 ) -> None:  # fmt: skip
-    check(source, strides, size)
     step = comptime(16 // size if swizzle else box[-1])
     for r in range(comptime(math.prod(box[:-1]))):
         first, low, high = row_of_box(r, at, shape, strides, box)
@@ -73,7 +72,6 @@ def store_box(
     source: Any, target: Any, at: Any, shape: Any, strides: Any, box: Const[Any], swizzle: Const[int],
     size: Const[int],
 ) -> None:  # fmt: skip
-    check(target, strides, size)
     step = comptime(16 // size if swizzle else box[-1])
     for r in range(comptime(math.prod(box[:-1]))):
         first, low, high = row_of_box(r, at, shape, strides, box)

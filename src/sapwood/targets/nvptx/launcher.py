@@ -134,9 +134,16 @@ def _encode(maps: tuple[Any, ...]) -> list[str]:
         sizes = [f"%p{m.param + 1 + axis}" for axis in reversed(range(rank))]
         strides = []
         for axis in reversed(range(rank - 1)):
-            strides.append(f"%m{k}.step{axis}")
-            out.append(f"{strides[-1]} = mul i64 %p{m.param + 1 + rank + axis}, {size}")
-        last = f"%p{m.param + 2 * rank}"
+            x = f"%m{k}.step{axis}"
+            out += [  # that of an axis of one element can be anything, but the driver wants a multiple of 16
+                f"{x}.real = mul i64 %p{m.param + 1 + rank + axis}, {size}",
+                f"{x}.more = add i64 {x}.real, 15",
+                f"{x}.round = and i64 {x}.more, -16",
+                f"{x}.many = icmp sgt i64 %p{m.param + 1 + axis}, 1",
+                f"{x} = select i1 {x}.many, i64 {x}.real, i64 {x}.round",
+            ]
+            strides.append(x)
+        last, inner = f"%p{m.param + 2 * rank}", f"%p{m.param + rank}"
         arrays = (
             ("dims", "i64", sizes), ("steps", "i64", strides or ["0"]),
             ("box", "i32", [str(n) for n in reversed(m.box)]), ("ones", "i32", ["1"] * rank),
@@ -151,7 +158,9 @@ def _encode(maps: tuple[Any, ...]) -> list[str]:
         arguments += [f"i32 {n}" for n in (0, _SWIZZLES[m.swizzle], _PROMOTION, 0)]
         out += [
             f"%m{k}.code = call i32 @cuTensorMapEncodeTiled({', '.join(arguments)})",
-            f"%m{k}.dense = icmp eq i64 {last}, 1",
+            f"%m{k}.packed = icmp eq i64 {last}, 1",
+            f"%m{k}.alone = icmp eq i64 {inner}, 1",
+            f"%m{k}.dense = or i1 %m{k}.packed, %m{k}.alone",
             f"%m{k}.taken = icmp eq i32 %m{k}.code, 0",
             f"%m{k}.good = and i1 %m{k}.dense, %m{k}.taken",
             f"br i1 %m{k}.good, label %made{k}, label %refused{k}",

@@ -18,7 +18,7 @@ from sapwood.targets.simt.lower import Coroutine
 ATOMICS = "atomic_"
 ACQUIRES, RELEASES = ("acquire", "acq_rel", "seq_cst"), ("release", "acq_rel", "seq_cst")
 SCOPES = {"block": c.SCOPE_BLOCK, "cluster": c.SCOPE_CLUSTER, "device": c.SCOPE_DEVICE, "system": c.SCOPE_DEVICE}
-COPIES = ("copy_issue", "bulk_load", "bulk_store_issue")  # target, source, bytes that are read
+COPIES = ("copy_issue", "bulk_load", "bulk_store_issue")  # target, source, bytes
 
 FOUND = {"type": "sapwood.lang.races.Found", "message": None, "parts": [], "args": []}
 
@@ -281,14 +281,14 @@ class Checked(Coroutine):
     def _copy(self, op: Any) -> None:
         """A copy that goes on by itself touches memory as the thread that issues it: so it is known to whom waits."""
         e = self.e
-        size, read = op.operands[0].type.elem.itemsize, e.name(op.operands[2])
+        size, read = op.operands[0].type.elem.itemsize, e.name(op.operands[3 if op.name == "bulk_load" else 2])
         some, go = e.label("copy.read"), e.label("copy.write")
         e.line(f"br i1 {e.value(f'icmp sgt i64 {read}, 0')}, label %{some}, label %{go}")
         e.block(some)
         self._ask("read", op, op.operands[1], read, size)
         e.line(f"br label %{go}")
         e.block(go)
-        written = str(op.attrs.get("bytes", read))
+        written = str(op.attrs.get("bytes", e.name(op.operands[2])))
         self._ask("write", op, op.operands[0], written, size)
         for pointer, n, verb in ((op.operands[1], read, "reads"), (op.operands[0], written, "writes")):
             words = [n, str(self.granules[_space_of(pointer)]), str(self._site(op, verb)), str(int(verb == "writes"))]

@@ -14,9 +14,10 @@ from typing import Any
 from sapwood.lang.errors import BadOperand
 from sapwood.lang.immutable import immutable
 from sapwood.lang.ir.ssa import Var
+from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.gpu.copies import BULK, _aligned
-from sapwood.lang.types import Ptr, Scalar, Tensor, Tuple
+from sapwood.lang.types import BOOL, Ptr, Scalar, Tensor, Tuple
 from sapwood.lang.values import Agg, Known, Value, describe
 
 MAX_RANK = 5
@@ -169,12 +170,13 @@ def tensor_copy(tile: Any, x: Any, at: Any, bar: Any, swizzle: int = 0) -> None:
     """One thread begins to copy the box of x at `at` (an int for each axis) into the whole of a tile.
 
     tile: a tensor in shared memory, `shared(f32, (16, 32), align=128)`, whose shape is that of the box: at most 5 axes
-    of 256, rows of a multiple of 16 bytes. x: an argument of the kernel, of the same dtype and rank; its address and
-    its strides are multiples of 16 bytes, the last stride is 1. What lies outside of x is zero. `bar` points to an
-    mbarrier, which must expect all bytes of the box. swizzle: 0, 32, 64 or 128; in rows of at most so many bytes,
-    chunks of 16 change places, so that rows do not meet in banks; the tile is then aligned to 8 * swizzle bytes.
+    of 256, rows of a multiple of 16 bytes. x: an argument of the kernel, of the same dtype and rank, not empty; its
+    address and its strides are multiples of 16 bytes, the last stride is 1. What lies outside of x is zero. `bar` is a
+    pointer to an mbarrier, which must expect all bytes of the box. swizzle: 0, 32, 64 or 128; in rows of at most that
+    many bytes, chunks of 16 change places, so that rows do not meet in banks; the tile is aligned to 8 * swizzle then.
 
-    Raises ValueError for a tile or a tensor that is not aligned. (PTX: `cp.async.bulk.tensor`, sm_90 and newer.)
+    Raises ValueError for a tile or a tensor that is not so; on a GPU the launch refuses the tensor. (PTX:
+    `cp.async.bulk.tensor`, sm_90 and newer.)
     """
 
 
@@ -220,12 +222,19 @@ def _(b, x, at, tile, swizzle):
 
 
 def _call(b: Any, function: Any, tile: Agg, x: Agg, place: list[Var], box: Any, swizzle: int, *more: Value) -> Value:
-    rank = len(box)
+    from sapwood.lang.library.tensor_copies import is_copyable
+
+    rank, walker = len(box), b.interpreter.frames[-1]
     shape, strides = (Agg(Tuple(rank), tuple(b.materialize(v) for v in x.items[i : i + rank])) for i in (1, 1 + rank))
     at = Agg(Tuple(rank), tuple(place))
-    known = Known(box), Known(swizzle), Known(x.type.elem.itemsize)
-    return b.interpreter.frames[-1].call_compiled(
-        function, [tile.items[0], x.items[0], at, shape, strides, *known, *more], {}
-    )
+    size = Known(x.type.elem.itemsize)
+    if not b.unchecked:
+        good = walker.call_compiled(is_copyable, [x.items[0], shape, strides, size], {})
+        wrong = b.emit1(arith.compare, (good, b.const(False, BOOL)), BOOL, test="eq")
+        name = "tensor_copy" if more else "tensor_store"
+        text = f"{name}: the tensor is empty, or its address or a stride is not a multiple of 16 bytes"
+        b.raise_if(wrong, ValueError, text)
+    ends = [tile.items[0], x.items[0], at, shape, strides]
+    return walker.call_compiled(function, [*ends, Known(box), Known(swizzle), size, *more], {})
 
 
