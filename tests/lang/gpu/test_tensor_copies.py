@@ -23,7 +23,7 @@ from sapwood.gpu import (
     tensor_store,
     thread_idx,
 )
-from sapwood.lang.ops.gpu.tensor_copies import swizzled
+from sapwood.lang.ops.gpu.matrix_warpgroup import exchanged
 
 X, P = TypeVar("X"), TypeVar("P")  # a tensor of some rank, a place in it
 BOXES = ((8,), (3, 8), (5, 16), (2, 3, 8))
@@ -87,7 +87,7 @@ def test_boxes_anywhere(data):
     through[1, 4](out, raw, x, box, at, to, swizzle)
     expected, _ = cut(x, at, box)
     for k, v in enumerate(expected.reshape(-1)):
-        assert raw[swizzled(2 * k, swizzle) // 2] == v
+        assert raw[exchanged(2 * k, swizzle) // 2] == v
     written = np.full(shape, -1, np.int16)
     for place, v in np.ndenumerate(expected):
         there = tuple(a + p for a, p in zip(to, place, strict=True))

@@ -9,11 +9,11 @@ from sapwood.lang.api.annotations import Const, Ptr
 from sapwood.lang.api.comptime import comptime
 from sapwood.lang.api.loops import unroll
 from sapwood.lang.function import fn
+from sapwood.lang.library.tile_warpgroup import swizzled
 from sapwood.lang.ops.gpu.copies import bulk_load, bulk_store_issue
 from sapwood.lang.ops.memory import address
 
 T = TypeVar("T")
-Words = tuple[int, ...]
 
 
 @fn(inline=True, unchecked=True)
@@ -41,15 +41,6 @@ def row_of_box(r: int, at: Any, shape: Any, strides: Any, box: Const[Any]) -> tu
 
 
 @fn(inline=True, unchecked=True)
-def chunk_place(element: int, swizzle: Const[int], size: Const[int]) -> int:
-    """Where the chunk that begins at an element of the tile lies."""
-    if swizzle == 0:
-        return element
-    offset = element * size
-    return (offset ^ (((offset >> 7) & comptime(swizzle // 16 - 1)) << 4)) // size
-
-
-@fn(inline=True, unchecked=True)
 def load_box(
     target: Any, source: Any, at: Any, shape: Any, strides: Any, box: Const[Any], swizzle: Const[int],
     size: Const[int], bar: Any,
@@ -58,7 +49,7 @@ def load_box(
     for r in range(comptime(math.prod(box[:-1]))):
         first, low, high = row_of_box(r, at, shape, strides, box)
         for c in range(0, box[-1], step):
-            p = target + chunk_place(r * box[-1] + c, swizzle, size)
+            p = target + swizzled(r * box[-1] + c, size, swizzle)
             a = min(max(low - c, 0), step)
             b = min(max(high - c, a), step)
             if a > 0:
@@ -79,5 +70,5 @@ def store_box(
             a = min(max(low - c, 0), step)
             b = min(max(high - c, a), step)
             if b > a:
-                p = source + chunk_place(r * box[-1] + c, swizzle, size) + a
+                p = source + swizzled(r * box[-1] + c, size, swizzle) + a
                 bulk_store_issue(target + (first + c + a), p, (b - a) * size)

@@ -40,7 +40,7 @@ def _ends(b: Any, target: Value, source: Value, function: str, to_shared: bool) 
     return p, q, elem.itemsize
 
 
-def _aligned(b: Any, function: str, nbytes: int, *pointers: Var) -> None:
+def aligned(b: Any, function: str, nbytes: int, *pointers: Var) -> None:
     """Raise ValueError for an address that is not a multiple of `nbytes`, unless unchecked."""
     from sapwood.lang.ops.memory import address
 
@@ -97,7 +97,7 @@ def _(b, target, source, count, valid):
     if nbytes not in SIZES:
         hint = "copy 4, 8 or 16 bytes; 16 are fastest"
         raise BadOperand(b.loc, function="async_copy", detail=f"cannot copy {nbytes} bytes", hint=hint)
-    _aligned(b, "async_copy", nbytes, p, q)
+    aligned(b, "async_copy", nbytes, p, q)
     read = b.index(nbytes) if valid == Known(None) else _bytes(b, valid, size)
     if valid != Known(None):
         read = b.apply(arith.maximum, b.apply(arith.minimum, read, Known(nbytes)), Known(0))
@@ -226,7 +226,7 @@ def _(b, target, source, count, bar):
 
     p, q, size = _ends(b, target, source, "bulk_copy", True)
     nbytes = _bytes(b, count, size)
-    _aligned(b, "bulk_copy", BULK, p, q)
+    aligned(b, "bulk_copy", BULK, p, q)
     _whole(b, "bulk_copy", nbytes)
     b.emit(bulk_load, (p, q, nbytes, nbytes, barrier_pointer(b, bar, "bulk_copy", remote=False)))
     return Known(None)
@@ -265,7 +265,7 @@ def bulk_store(target: Any, source: Any, count: int) -> None:
 def _(b, target, source, count):
     p, q, size = _ends(b, target, source, "bulk_store", False)
     nbytes = _bytes(b, count, size)
-    _aligned(b, "bulk_store", BULK, p, q)
+    aligned(b, "bulk_store", BULK, p, q)
     _whole(b, "bulk_store", nbytes)
     b.emit(bulk_store_issue, (p, q, nbytes))
     return Known(None)

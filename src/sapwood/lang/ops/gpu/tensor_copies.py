@@ -16,7 +16,8 @@ from sapwood.lang.immutable import immutable
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import operation
-from sapwood.lang.ops.gpu.copies import BULK, _aligned
+from sapwood.lang.ops.gpu.copies import BULK, aligned
+from sapwood.lang.ops.gpu.matrix_warpgroup import exchanged
 from sapwood.lang.types import BOOL, Ptr, Scalar, Tensor, Tuple
 from sapwood.lang.values import Agg, Known, Value, describe
 
@@ -34,11 +35,6 @@ class TensorMap:
     elem: str
     box: tuple[int, ...]
     swizzle: int
-
-
-def swizzled(offset: int, swizzle: int) -> int:
-    """Where the byte of a box at this offset lies: the 16-byte chunks of eight rows change places."""
-    return offset ^ (offset >> 7 & swizzle // 16 - 1) << 4 if swizzle else offset
 
 
 def _wrong(b: Any, function: str, detail: str, hint: str) -> BadOperand:
@@ -126,7 +122,7 @@ def _rows(op: Any, words: tuple[int, ...]) -> Any:
             rest //= box[axis]
             inside, first = inside and 0 <= i < shape[axis], first + i * strides[axis]
         for c in range(0, box[-1], step):
-            place = swizzled((r * box[-1] + c) * size, swizzle) // size
+            place = exchanged((r * box[-1] + c) * size, swizzle) // size
             low = min(max(-(at[-1] + c), 0), step) if inside else step
             high = min(max(shape[-1] - at[-1] - c, low), step) if inside else step
             yield place, first + at[-1] + c, low, high, step
@@ -188,7 +184,7 @@ def _(b, tile, x, at, bar, swizzle):
     box, span = _box(b, tile, x, swizzle, "tensor_copy")
     place = _place(b, at, len(box), "tensor_copy")
     q = barrier_pointer(b, bar, "tensor_copy", remote=False)
-    _aligned(b, "tensor_copy", max(ALIGN, 8 * span), tile.items[0])
+    aligned(b, "tensor_copy", max(ALIGN, 8 * span), tile.items[0])
     attrs = {"map": _tensor_map(b, x, box, span), "box": box, "swizzle": span}
     if b.target.gpu:
         words = [b.materialize(v) for v in x.items[1:]]
@@ -212,7 +208,7 @@ def _(b, x, at, tile, swizzle):
 
     box, span = _box(b, tile, x, swizzle, "tensor_store")
     place = _place(b, at, len(box), "tensor_store")
-    _aligned(b, "tensor_store", max(ALIGN, 8 * span), tile.items[0])
+    aligned(b, "tensor_store", max(ALIGN, 8 * span), tile.items[0])
     attrs = {"map": _tensor_map(b, x, box, span), "box": box, "swizzle": span}
     if b.target.gpu:
         words = [b.materialize(v) for v in x.items[1:]]
