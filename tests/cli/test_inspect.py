@@ -132,6 +132,36 @@ def test_resources_of_what_has_none(run, source, monkeypatch):
     assert done.status == 2 and "ptxas is not installed" in done.err
 
 
+def test_pictures(run, tmp_path):
+    shown = run("inspect", "--layout", "f32[8, 33]")
+    assert shown.status == 0 and shown.out.count("class='cell'") == 8 * 33
+    assert "f32[4, 8], strides (1, 4)" in run("inspect", "--layout=f32[4,8]", "--strides=1,4").out
+    path = tmp_path / "fragment.svg"
+    done = run("inspect", "--fragment", "m16n8k16_bf16", "-o", str(path))
+    assert (done.status, done.out) == (0, "") and path.read_text().count("class='cell'") == 16 * 16 + 2 * 16 * 8
+    assert run("inspect", "--fragment", "m16n8k16_bf16.c").out.count("class='cell'") == 16 * 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--layout", "f32(8)"), "'f32(8)' is no tensor, as 'f32[8, 33]' is"),
+        (("--layout", "f31[8]"), "'f31[8]' is no tensor"),
+        (("--layout", "f32[8,,3]"), "numbers with commas between"),
+        (("--layout", "f32[8]", "--strides", "1,x"), "numbers with commas between"),
+        (("--layout", "f32[8]", "--strides", "1,1"), "a stride for each"),
+        (("--layout", "f32[800, 800]"), "1 to 4096 elements"),
+        (("--fragment", "m1n1k1"), "'m1n1k1' is no matrix unit; there are m16n8k8_f16"),
+        (("--fragment", "m16n8k8_f16.d"), "has the fragments a, b and c, not 'd'"),
+        (("--layout", "f32[8]", "-o", "/no/such/folder/x.svg"), "cannot be written: No such file"),
+        (("--hir",), "name a FILE:FUNCTION"),
+    ],
+)
+def test_pictures_that_cannot_be(run, arguments, text):
+    done = run("inspect", *arguments)
+    assert done.status == 2 and text in done.err
+
+
 def test_module_by_name(run):
     result = run("inspect", "sapwood.lang.library.division:nothing", "--ssa")
     assert result.status == 2

@@ -52,6 +52,29 @@ def another_type(x: Tensor[f32, 1]) -> None:
     async_copy(shared(i32, 4).ptr, x.ptr, 1)
 
 
+@call(X, name="format_in_a_kernel")
+@launched
+@kernel
+def prints_digits(x: Tensor[f32, 1]) -> None:
+    print(f"x is {x[0]:.3f}")
+
+
+@call(X, name="length_of_a_text_of_a_kernel")
+@launched
+@kernel
+def measures_text(x: Tensor[f32, 1]) -> None:
+    x[0] = len(f"{x[1]}")
+
+
+@call(X, name="list_in_a_kernel")
+@launched
+@kernel
+def lists(x: Tensor[f32, 1]) -> None:
+    found = [x[0]]
+    found.append(x[1])
+    x[0] = found[1]
+
+
 @call(X, name="wait_for_fewer_than_no_groups")
 @launched
 @kernel

@@ -158,6 +158,11 @@ def bits(out: Tensor[i32, 1], x: Tensor[f32, 1]) -> None:
 
 
 @kernel
+def prints(x: Tensor[T, 1]) -> None:
+    print("x is", x[0], x[0] == x[1], f"{x[2]}")
+
+
+@kernel
 def memory(out: Tensor[i64, 1]) -> None:
     t = thread_idx.x
     here = StackArray[i64, 8](0)
@@ -384,6 +389,7 @@ def kernels(generation: int, warpgroups: bool) -> list[tuple[str, Any, tuple[Any
     out.append(("warps", warps, (array(f32), array(i32), array(u32), 1, True, f16(0.5))))
     out += [(f"ints_{t.__name__}", ints, (array(t),) * 3) for t in INTS]
     out += [(f"floats_{t.__name__}", floats, (array(t),) * 3) for t in FLOATS]
+    out += [(f"prints_{t.__name__}", prints, (array(t),)) for t in NUMBERS]
     out += [(f"fused_{t.__name__}", fused, (array(t),) * 2) for t in (f32, f64)]
     out += [(f"atomics_{t.__name__}", atomics, (array(t),) * 2) for t in (i32, i64, u32, u64, f16, bf16, f32, f64)]
     out += [(f"counters_{t.__name__}", counters, (array(t),)) for t in (u32, u64)]

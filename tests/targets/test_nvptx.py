@@ -154,11 +154,6 @@ def test_a_product_stays_where_the_whole_warp_comes():
 
 
 @kernel
-def prints(x: Tensor[f32, 1]) -> None:
-    print(x[0])
-
-
-@kernel
 def vectors(x: Tensor[f32, 1]) -> None:
     v = SIMD[f32, 4](1.0)
     x[0] = (v + v).reduce_add()
@@ -209,7 +204,6 @@ def more_shared(x: Tensor[i32, 1]) -> None:
 @pytest.mark.parametrize(
     ("k", "dtype", "text"),
     [
-        (prints, np.float32, "error[X001]: print on f32 is not available on target nvptx"),
         (vectors, np.float32, "a thread of a GPU works on scalars, not on SIMD[f32, 4]"),
         (narrow_fma, np.float16, "error[X001]: fma on f16"),
         (small_atomics, np.int16, "NVIDIA GPUs have it for i32, u32, i64, u64, f32, f64, f16, bf16, not for i16"),

@@ -467,6 +467,14 @@ class Iterator(Type):
 
 
 @immutable
+class Line(Type):
+    """An f-string in a kernel, where there are no texts: constants and numbers, which print and exceptions take."""
+
+    def __str__(self) -> str:
+        return "an f-string"
+
+
+@immutable
 class Caught(Type):
     """The exception that a handler has caught (or its class or traceback): one item, the record that it lies in."""
 

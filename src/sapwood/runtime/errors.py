@@ -182,6 +182,8 @@ def _make(record: dict[str, Any], args: list[Any]) -> BaseException:
     def argument(part: Any) -> Any:
         if part is None:
             return next(queue)
+        if "text" in part:
+            return "".join(str(argument(p)) for p in part["text"])
         return tuple(map(argument, part["tuple"])) if "tuple" in part else part["value"]
 
     if record["parts"] is None:
@@ -279,7 +281,8 @@ def PRINT(descriptor: int, args: int) -> None:
         word = ctypes.c_int64.from_address(args + 8 * at).value
         items.append(_decode(part["arg"], word))
         at += 1
-    print(*items, sep=record["sep"], end=record["end"])
+    # written at once: other threads print, too, and the GIL may change hands between two writes
+    print(record["sep"].join(map(str, items)) + record["end"], end="")
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32)

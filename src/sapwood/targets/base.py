@@ -239,6 +239,11 @@ class ThreadCode:
         """The value of `x` (an int or float type) in the lane that `n` (an i64) names: see lang/ops/gpu/warp.py."""
         raise NotImplementedError
 
+    def print_formatted(self, form: str, words: list[str]) -> None:
+        """Print by a format of C's printf, in one piece; `words`: an i64 for each value, 64 bits of an int, of a double
+        or of an address. Only targets with `gpu` are asked."""
+        raise NotImplementedError
+
     def matrix_multiply(self, instruction: str, *fragments: list[tuple[str, str]]) -> tuple[str, ...]:
         """The elements of A @ B + C; fragments are (type, value) of each element: see lang/ops/gpu/matrix.py. Only
         targets with `gpu` are asked."""

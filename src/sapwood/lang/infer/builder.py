@@ -50,7 +50,8 @@ class Builder:
         name: str = "",
     ) -> tuple[Var, ...]:
         results = tuple(Var(t, name) for t in types)
-        loc = self.place_of_user() if op.space == "kernel" else self.loc
+        refused = self.interpreter.kernel is not None and any(isinstance(t, Ref) for t in types)  # passes/legality.py
+        loc = self.place_of_user() if op.space == "kernel" or refused else self.loc
         self.append(Op(op, tuple(operands), results, attrs or {}, regions, loc))
         return results
 

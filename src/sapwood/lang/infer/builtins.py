@@ -179,10 +179,14 @@ def _print(
     if file not in (Known(None), Known(sys.stdout)):
         hint = "print writes to sys.stdout only; write to other files outside"
         raise BadOperand(b.loc, function="print", detail=f"cannot print to {describe(file)}", hint=hint)
-    known = isinstance(sep, Known) and isinstance(end, Known) and flush == Known(False)
-    if not known or not all(isinstance(a, Known) or isinstance(a, Var) and isinstance(a.type, ty.Scalar) for a in args):
-        from sapwood.lang.infer.text.formatting import print_values
+    from sapwood.lang.infer.text.formatting import print_values
 
+    known = isinstance(sep, Known) and isinstance(end, Known) and flush == Known(False)
+    if known and any(isinstance(a, Agg) and isinstance(a.type, ty.Line) for a in args):
+        between = Known(" ") if sep == Known(None) else sep
+        lines = [a.items if isinstance(a, Agg) and isinstance(a.type, ty.Line) else (a,) for a in args]
+        args, sep = tuple(x for i, line in enumerate(lines) for x in ((between,) if i else ()) + line), Known("")
+    if not known or not all(isinstance(a, Known) or isinstance(a, Var) and isinstance(a.type, ty.Scalar) for a in args):
         return print_values(walker, args, sep, end, flush)
     parts = [str(a.value) if isinstance(a, Known) else None for a in args]
     attrs = {"parts": parts, "sep": " " if sep == Known(None) else b.known(sep, "sep", str)}

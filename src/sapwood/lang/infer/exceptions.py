@@ -474,6 +474,8 @@ class ExceptionMixin:
                 return {"value": plain}
             case Agg(type=ty.Tuple(), items=items):
                 return {"tuple": [self._part(i, operands) for i in items]}
+            case Agg(type=ty.Line(), items=items):
+                return {"text": [self._part(i, operands) for i in items]}
         if is_character(value):
             value = self.b.materialize(value)
         plain = isinstance(value, Var) and (isinstance(value.type, ty.Scalar) or value.type == ty.Ref(ty.Str()))

@@ -91,7 +91,8 @@ RAISE_LIMIT = 6  # values that an error record holds
 
 def make_exception(ev: Any, op: Any, values: tuple[Any, ...]) -> BaseException:
     """The exception of a raising operation whose attributes `parts` and `keywords` say what its arguments are:
-    {"value": constant}, {"tuple": parts}, or None for the next operand; or else `message` is a format for them."""
+    {"value": constant}, {"tuple": parts}, {"text": parts of an f-string}, or None for the next operand; or else
+    `message` is a format for them."""
     exception = op.attrs["exception"]
     taken = op.operands[1:] if op.op is raise_if else op.operands
     values = tuple(_taken(ev, x, v.type) if isinstance(v.type, Ref) else x for x, v in zip(values, taken, strict=False))
@@ -103,6 +104,8 @@ def make_exception(ev: Any, op: Any, values: tuple[Any, ...]) -> BaseException:
     def argument(part: Any) -> Any:
         if part is None:
             return queue.pop(0)
+        if "text" in part:
+            return "".join(str(argument(p)) for p in part["text"])
         return tuple(map(argument, part["tuple"])) if "tuple" in part else part["value"]
 
     args = [argument(p) for p in op.attrs["parts"]]
@@ -445,6 +448,9 @@ def _(ev, op, *values):
 
 @print_.lowering
 def _(e, op):
+    if e.target.gpu:
+        e.thread.print_formatted(*_printf(e, op))
+        return
     types = [v.type.name for v in op.operands]
     queue = list(types)
     parts = [p if isinstance(p, str) else {"arg": queue.pop(0)} for p in op.attrs["parts"]]
@@ -456,5 +462,30 @@ def _(e, op):
         e.line(f"store i64 {word}, ptr {p}")
     e.declare("declare void @sapwood_print(ptr, ptr)")
     e.line(f"call void @sapwood_print(ptr {e.text_constant(record)}, ptr {buffer})")
+
+
+# significant digits from which the same number is read back
+_DIGITS = {"f16": 5, "bf16": 4, "f32": 9, "f64": 17}
+
+
+def _printf(e, op) -> tuple[str, list[str]]:
+    """A print as C's printf has it: a format, and 64 bits for each value."""
+    queue = list(op.operands)
+    words: list[str] = []
+    pieces: list[str] = []
+    for part in op.attrs["parts"]:
+        if isinstance(part, str):
+            pieces.append(part.replace("%", "%%"))
+            continue
+        v = queue.pop(0)
+        if v.type.kind == "bool":
+            yes, no = (e.text_constant(text) for text in ("True", "False"))
+            words.append(e.value(f"ptrtoint ptr {e.select('i1', e.name(v), 'ptr', yes, no)} to i64"))
+            pieces.append("%s")
+            continue
+        words.append(as_word(e, v))
+        pieces.append(f"%.{_DIGITS[v.type.name]}g" if v.type.is_float else "%lld" if v.type.signed else "%llu")
+    sep, end = (op.attrs[name].replace("%", "%%") for name in ("sep", "end"))
+    return sep.join(pieces) + end, words
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from sapwood.lang.errors import HostOnly, IllegalOnTarget, KernelOnly, NoLaunch, SharedTooLarge
 from sapwood.lang.ir.ssa import Function, Program
-from sapwood.lang.types import Ref
+from sapwood.lang.types import Ref, Str
 
 _NO_HEAP = "threads have numbers, tensors, tuples and structs of them; a StackArray or shared memory holds many"
+_NO_TEXT = "print and exceptions take numbers and constant texts, and f-strings of these without formats, as {x}"
 MANY = 8  # operands and results of which only the different types are named
 _INSTEAD = {
     "parallel_for": "the grid is the parallel loop: use block_idx and thread_idx instead of parallel()",
@@ -30,7 +31,8 @@ def check_legality(program: Program, target: Any) -> None:
             if function.kind == "kernel":
                 counted = next((v for v in (*op.results, *op.operands) if isinstance(v.type, Ref)), None)
                 if counted is not None:  # counts belong to whoever holds the GIL, and a GPU has no heap
-                    raise HostOnly(op.loc, op=f"a value of type {counted.type}", hint=_NO_HEAP)
+                    hint = _NO_TEXT if isinstance(counted.type.target, Str) else _NO_HEAP
+                    raise HostOnly(op.loc, op=f"a value of type {counted.type}", hint=hint)
             rule = op.op.legality_rule
             reason = rule(target, op) if rule is not None else None
             reason = reason or target.illegal(op)

@@ -13,6 +13,8 @@ from sapwood.targets.nvptx import atomics
 
 Rule = Callable[[Any], str | None]
 
+PRINTED = 32  # values of a `vprintf` (CUDA C++ Programming Guide, "Formatted Output: Limitations")
+
 
 def _always(op: Any) -> str | None:
     return None
@@ -31,6 +33,13 @@ def _floats(op: Any) -> str | None:
     """One instruction for f32 and f64."""
     bad = next((t for t in _types(op) if t not in ("f32", "f64")), None)
     return f"it exists for f32 and f64, not for {bad}" if bad is not None else None
+
+
+def _print(op: Any) -> str | None:
+    if len(op.operands) > PRINTED:
+        return f"a line has at most {PRINTED} values there; print several lines"
+    texts = (*(p for p in op.attrs["parts"] if p is not None), op.attrs["sep"], op.attrs["end"])
+    return "its format ends at a NUL" if any("\0" in text for text in texts) else None
 
 
 _ARITHMETIC = (
@@ -55,6 +64,7 @@ LEGAL: dict[str, Rule] = {
     **dict.fromkeys(("fma", "sqrt"), _floats),
     **dict.fromkeys(_MEMORY.split(), _always),
     **dict.fromkeys(("load", "store"), _no_mask),
+    "print": _print,
     **dict.fromkeys(_CONTROL.split(), _always),
     **dict.fromkeys(_KERNEL.split(), _always),
     **dict.fromkeys(_SYNC.split(), _always),

@@ -55,6 +55,15 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
         else:
             self.e.line("ret void")
 
+    def print_formatted(self, form: str, words: list[str]) -> None:
+        """The driver's `vprintf`: values in memory as in a C struct, where each of 8 bytes needs no padding. (CUDA C++
+        Programming Guide, "Formatted Output".)"""
+        buffer = self.e.alloca(8 * max(len(words), 1), 8)
+        for i, word in enumerate(words):
+            place = self.e.value(f"getelementptr i64, ptr {buffer}, i64 {i}")
+            self.e.line(f"store i64 {word}, ptr {place}, align 8")
+        self.e.call("vprintf", "i32", [("ptr", self.e.text_constant(form)), ("ptr", buffer)])
+
     def _register(self, name: str) -> str:
         x = self.e.call(f"llvm.nvvm.read.ptx.sreg.{name}", "i32", [])
         return self.e.value(f"zext i32 {x} to i64")

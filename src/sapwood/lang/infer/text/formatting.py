@@ -325,6 +325,8 @@ class Formatted(ty.Type):
 def _format_value(w: Any, x: Value, conversion: Value, spec: Value) -> Value:
     """A replacement field of an f-string: {x!conversion:spec}."""
     how = {"": "", "s": "str", "r": "repr", "a": "ascii"}[w.b.known(conversion, "the conversion", str)]
+    if w.b.interpreter.kernel is not None and spec == Known("") and _is_number(x):
+        return Agg(Formatted(), (x,))
     if how and spec == Known(""):
         return Agg(Formatted(), tuple(pieces_of(w, x, how)))
     return Agg(Formatted(), tuple(format_pieces(w, text_of(w, x, how) if how else x, spec)))
@@ -335,7 +337,13 @@ def _join_string(w: Any, *parts: Value) -> Value:
     pieces: Pieces = []
     for p in parts:
         pieces += p.items if isinstance(p, Agg) else [p]
+    if any(_is_number(p) for p in pieces):
+        return Agg(ty.Line(), tuple(pieces))
     return join_pieces(w, pieces)
+
+
+def _is_number(x: Value) -> bool:
+    return isinstance(x, Var) and isinstance(x.type, ty.Scalar)
 
 
 def print_values(w: Any, args: tuple[Value, ...], sep: Value, end: Value, flush: Value) -> Value:
