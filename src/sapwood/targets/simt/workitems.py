@@ -171,7 +171,7 @@ class WorkItems(Scopes):
     @staticmethod
     def _is_simple(op: Any) -> bool:
         elem = op.operands[0].type.elem
-        return elem.is_int or elem.name in ("f32", "f64") and op.name == "atomic_add"
+        return elem.is_int or elem.name in ("f32", "f64")
 
     def _without_others(self, op: Any) -> None:
         """An atomic operation on memory that only this block has: nobody else runs while it does."""
@@ -181,7 +181,11 @@ class WorkItems(Scopes):
         t = e.type(elem)
         old = e.value(f"load {t}, ptr addrspace(3) {p}, align {elem.itemsize}")
         word = _PLAIN[op.name]
-        if word in ("min", "max"):
+        if word in ("min", "max") and elem.is_float:  # of a number and a NaN the number
+            less = e.value(f"fcmp {'olt' if word == 'min' else 'ogt'} {t} {x}, {old}")
+            better = e.value(f"or i1 {less}, {e.value(f'fcmp uno {t} {old}, {old}')}")
+            new = e.select("i1", better, t, x, old)
+        elif word in ("min", "max"):
             sign = "icmp slt" if elem.signed else "icmp ult"
             first, second = (x, old) if word == "min" else (old, x)
             new = e.select("i1", e.value(f"{sign} {t} {first}, {second}"), t, x, old)
