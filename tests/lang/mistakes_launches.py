@@ -56,7 +56,14 @@ def another_type(x: Tensor[f32, 1]) -> None:
 @launched
 @kernel
 def prints_digits(x: Tensor[f32, 1]) -> None:
-    print(f"x is {x[0]:.3f}")
+    print(f"x is {x[0]:.3q}")
+
+
+@call(X, name="text_in_a_kernel")
+@launched
+@kernel
+def prints_a_text(x: Tensor[f32, 1]) -> None:
+    print("x is " + str(x[0]))
 
 
 @call(X, name="length_of_a_text_of_a_kernel")

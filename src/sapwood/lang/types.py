@@ -467,8 +467,16 @@ class Iterator(Type):
 
 
 @immutable
+class Shown(Type):
+    """A number of an f-string in a kernel that is shown by a format."""
+
+    spec: str
+
+
+@immutable
 class Line(Type):
-    """An f-string in a kernel, where there are no texts: constants and numbers, which print and exceptions take."""
+    """An f-string in a kernel, where there are no texts: constants, numbers and `Shown`, which print and exceptions
+    take."""
 
     def __str__(self) -> str:
         return "an f-string"

@@ -184,6 +184,8 @@ def _make(record: dict[str, Any], args: list[Any]) -> BaseException:
             return next(queue)
         if "text" in part:
             return "".join(str(argument(p)) for p in part["text"])
+        if "spec" in part:
+            return format(next(queue), part["spec"])
         return tuple(map(argument, part["tuple"])) if "tuple" in part else part["value"]
 
     if record["parts"] is None:
@@ -279,7 +281,7 @@ def PRINT(descriptor: int, args: int) -> None:
             items.append(part)
             continue
         word = ctypes.c_int64.from_address(args + 8 * at).value
-        items.append(_decode(part["arg"], word))
+        items.append(format(_decode(part["arg"], word), part.get("spec", "")))
         at += 1
     # written at once: other threads print, too, and the GIL may change hands between two writes
     print(record["sep"].join(map(str, items)) + record["end"], end="")

@@ -9,6 +9,8 @@ import pytest
 
 from sapwood import Array, CompileError, Tensor, bf16, config, f16, f32, f64, i8, i32, kernel, u16, u64
 from sapwood.gpu import block_dim, block_idx, thread_idx
+from sapwood.lang.ops.control import printf_format
+from sapwood.lang.types import BOOL, F32, I64, U64
 
 WAYS = ("simt", "simt:coroutines", "simt:checked", "reference")
 ways = pytest.mark.parametrize("way", WAYS)
@@ -51,6 +53,27 @@ def texts(x: Tensor[f32, 1], n: int) -> None:
 def test_texts_with_numbers_in_them(way, capsys):
     launch(texts, way, 1, 1, FLOATS, 3)
     assert capsys.readouterr().out == "3: 50% of 0.5|1.0True|7|end!\n<3> <3>\nconstant 2\n"
+
+
+@kernel
+def formats_of_numbers(x: Tensor[f32, 1], n: int) -> None:
+    f, b = x[1] * f32(1234.5), n > 2
+    print(f"{f:.3f} {f:8.1f} {f:<8.2e}| {f:+08.2f} {f:g} {f:9} {n:5} {n:05d} {n:<4}| {n:+d} {u64(n):x}", end=" ")
+    print(f"{u16(n):04X} {b:3}")
+    print(f"{f:%} {n:,} {n:^7} {n:b} {f:.2}")
+    assert n < 0, f"{n:3}, {f:.1f}"
+
+
+@ways
+def test_formats(way, capsys):
+    f, n = float(np.float32(0.5) * np.float32(1234.5)), 1234
+    with pytest.raises(AssertionError) as caught:
+        launch(formats_of_numbers, way, 1, 1, FLOATS, n)
+    assert caught.value.args == (f"{n:3}, {f:.1f}",)
+    assert capsys.readouterr().out == (
+        f"{f:.3f} {f:8.1f} {f:<8.2e}| {f:+08.2f} {f:g} {f:9} {n:5} {n:05d} {n:<4}| {n:+d} {n:x} {n:04X} {True:3}\n"
+        f"{f:%} {n:,} {n:^7} {n:b} {f:.2}\n"
+    )
 
 
 @kernel
@@ -100,6 +123,31 @@ def test_a_gpu_prints_by_vprintf():
 
 
 @kernel
+def as_c_has_it(x: Tensor[f32, 1], n: int) -> None:
+    f = x[0]
+    print(f"{f:.3f} {f:8.1f} {f:<8.2e}| {f:+08.2f} {f:g} {f:9} {n:5} {n:05d} {n:<4}| {n:+d} {u64(n):x} {u16(n):04X}")
+
+
+def test_formats_of_c():
+    form, *_ = formats(ptx(as_c_has_it, FLOATS, 3))
+    assert form == "%.3f %8.1f %-8.2e| %+08.2f %g %9.9g %5lld %05lld %-4lld| %+lld %llx %04llX\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "dtype"),
+    [("%", F32), (",", I64), ("^7", I64), ("b", I64), ("x", I64), ("+d", U64), ("#x", U64), (".2", I64), ("f", I64),
+     ("_>9", F32), ("<05", I64), ("3", BOOL)],
+)  # fmt: skip
+def test_formats_that_c_has_not(spec, dtype):
+    assert printf_format(spec, dtype) is None
+
+
+@kernel
+def thousands(x: Tensor[f32, 1], n: int) -> None:
+    print(f"{n:,}")
+
+
+@kernel
 def long_line(x: Tensor[f32, 1]) -> None:
     a, b = x[0], x[1]
     print(a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a, b, a)
@@ -113,6 +161,8 @@ def says_nul(x: Tensor[f32, 1]) -> None:
 def test_what_vprintf_cannot(capsys):
     with pytest.raises(CompileError, match=r"X001(.|\n)*a line has at most 32 values there"):
         ptx(long_line, FLOATS)
+    with pytest.raises(CompileError, match=r"X001(.|\n)*that has none that says ',' of i64"):
+        ptx(thousands, FLOATS, 1)
     with pytest.raises(CompileError, match=r"X001(.|\n)*its format ends at a NUL"):
         ptx(says_nul, FLOATS)
     long_line[1, 1](FLOATS)

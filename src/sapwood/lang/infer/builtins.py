@@ -186,12 +186,17 @@ def _print(
         between = Known(" ") if sep == Known(None) else sep
         lines = [a.items if isinstance(a, Agg) and isinstance(a.type, ty.Line) else (a,) for a in args]
         args, sep = tuple(x for i, line in enumerate(lines) for x in ((between,) if i else ()) + line), Known("")
-    if not known or not all(isinstance(a, Known) or isinstance(a, Var) and isinstance(a.type, ty.Scalar) for a in args):
+    formats = {i: a.type.spec for i, a in enumerate(args) if isinstance(a, Agg) and isinstance(a.type, ty.Shown)}
+    shown = [a.items[0] if i in formats and isinstance(a, Agg) else a for i, a in enumerate(args)]
+    plain = all(isinstance(a, Known) or isinstance(a, Var) and isinstance(a.type, ty.Scalar) for a in shown)
+    if not known or not plain:
         return print_values(walker, args, sep, end, flush)
-    parts = [str(a.value) if isinstance(a, Known) else None for a in args]
+    parts: list[Any] = [str(a.value) if isinstance(a, Known) else None for a in shown]
+    for i, spec in formats.items():
+        parts[i] = {"spec": spec}
     attrs = {"parts": parts, "sep": " " if sep == Known(None) else b.known(sep, "sep", str)}
     attrs["end"] = "\n" if end == Known(None) else b.known(end, "end", str)
-    b.emit(control.print_, tuple(a for a in args if isinstance(a, Var)), (), attrs)
+    b.emit(control.print_, tuple(a for a in shown if isinstance(a, Var)), (), attrs)
     return Known(None)
 
 

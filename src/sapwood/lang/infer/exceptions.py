@@ -476,6 +476,9 @@ class ExceptionMixin:
                 return {"tuple": [self._part(i, operands) for i in items]}
             case Agg(type=ty.Line(), items=items):
                 return {"text": [self._part(i, operands) for i in items]}
+            case Agg(type=ty.Shown(spec=spec), items=(Var() as x,)):
+                operands.append(x)
+                return {"spec": spec}
         if is_character(value):
             value = self.b.materialize(value)
         plain = isinstance(value, Var) and (isinstance(value.type, ty.Scalar) or value.type == ty.Ref(ty.Str()))

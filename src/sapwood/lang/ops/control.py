@@ -6,6 +6,7 @@ Reference rules of control operations get the evaluator; lowering rules get the 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from sapwood.lang.ops.base import operation
@@ -91,8 +92,8 @@ RAISE_LIMIT = 6  # values that an error record holds
 
 def make_exception(ev: Any, op: Any, values: tuple[Any, ...]) -> BaseException:
     """The exception of a raising operation whose attributes `parts` and `keywords` say what its arguments are:
-    {"value": constant}, {"tuple": parts}, {"text": parts of an f-string}, or None for the next operand; or else
-    `message` is a format for them."""
+    {"value": constant}, {"tuple": parts}, {"text": parts of an f-string}, {"spec": format of the next operand}, or
+    None for it as it is; or else `message` is a format for them."""
     exception = op.attrs["exception"]
     taken = op.operands[1:] if op.op is raise_if else op.operands
     values = tuple(_taken(ev, x, v.type) if isinstance(v.type, Ref) else x for x, v in zip(values, taken, strict=False))
@@ -106,6 +107,8 @@ def make_exception(ev: Any, op: Any, values: tuple[Any, ...]) -> BaseException:
             return queue.pop(0)
         if "text" in part:
             return "".join(str(argument(p)) for p in part["text"])
+        if "spec" in part:
+            return format(queue.pop(0), part["spec"])
         return tuple(map(argument, part["tuple"])) if "tuple" in part else part["value"]
 
     args = [argument(p) for p in op.attrs["parts"]]
@@ -435,13 +438,13 @@ def _(e, op):
 
 @operation(name="print", control=True)
 def print_() -> None:
-    """Print through Python's print; attribute `parts` mixes texts with the operands' dtypes."""
+    """Print through Python's print; attribute `parts` mixes texts with operands: None, or {"spec": its format}."""
 
 
 @print_.reference
 def _(ev, op, *values):
     queue = list(values)
-    items = [p if isinstance(p, str) else queue.pop(0) for p in op.attrs["parts"]]
+    items = [p if isinstance(p, str) else format(queue.pop(0), (p or {}).get("spec", "")) for p in op.attrs["parts"]]
     print(*items, sep=op.attrs["sep"], end=op.attrs["end"])
     return ()
 
@@ -453,7 +456,7 @@ def _(e, op):
         return
     types = [v.type.name for v in op.operands]
     queue = list(types)
-    parts = [p if isinstance(p, str) else {"arg": queue.pop(0)} for p in op.attrs["parts"]]
+    parts = [p if isinstance(p, str) else {"arg": queue.pop(0), **(p or {})} for p in op.attrs["parts"]]
     record = json.dumps({"parts": parts, "sep": op.attrs["sep"], "end": op.attrs["end"]}, ensure_ascii=True)
     words = [as_word(e, v) for v in op.operands]
     buffer = e.alloca(8 * max(len(words), 1), 8)
@@ -466,6 +469,40 @@ def _(e, op):
 
 # significant digits from which the same number is read back
 _DIGITS = {"f16": 5, "bf16": 4, "f32": 9, "f64": 17}
+
+
+# of Python's formats those that printf has, too
+_SPEC = re.compile(r"(?P<left><?)>?(?P<sign>[+ ]?)(?P<zero>0?)(?P<size>\d*)(?P<digits>(\.\d+)?)(?P<kind>[deEfFgGxXo]?)")
+
+
+def printf_format(spec: str, t: Scalar) -> str | None:
+    """A format of a number as C's printf has it, for 64 bits; None if it has none that says the same."""
+    found = _SPEC.fullmatch(spec)
+    if found is None or t.kind == "bool" or found["left"] and found["zero"]:
+        return None
+    digits, kind = found["digits"], found["kind"]
+    if t.is_float:
+        if kind and kind not in "eEfFgG":
+            return None
+        kind = kind or "g"
+        digits = digits or ("" if found["kind"] else f".{_DIGITS[t.name]}")
+    elif digits or kind and kind not in ("d" if t.signed else "dxXo") or found["sign"] and not t.signed:
+        return None
+    else:
+        kind = "ll" + ("d" if t.signed else "u" if kind in ("", "d") else kind)
+    flags = ("-" if found["left"] else "") + found["sign"] + found["zero"]
+    return f"%{flags}{found['size']}{digits}{kind}"
+
+
+@print_.legality
+def _(target, op):
+    if not target.gpu:
+        return None
+    specs = (p for p in op.attrs["parts"] if not isinstance(p, str))
+    for v, part in zip(op.operands, specs, strict=True):
+        if part and printf_format(part["spec"], v.type) is None:
+            return f"GPUs print by C's formats, and that has none that says '{part['spec']}' of {v.type}"
+    return None
 
 
 def _printf(e, op) -> tuple[str, list[str]]:
@@ -484,7 +521,7 @@ def _printf(e, op) -> tuple[str, list[str]]:
             pieces.append("%s")
             continue
         words.append(as_word(e, v))
-        pieces.append(f"%.{_DIGITS[v.type.name]}g" if v.type.is_float else "%lld" if v.type.signed else "%llu")
+        pieces.append(printf_format(part["spec"] if part else "", v.type) or "")
     sep, end = (op.attrs[name].replace("%", "%%") for name in ("sep", "end"))
     return sep.join(pieces) + end, words
 

@@ -9,7 +9,7 @@ from sapwood.lang.ir.ssa import Function, Program
 from sapwood.lang.types import Ref, Str
 
 _NO_HEAP = "threads have numbers, tensors, tuples and structs of them; a StackArray or shared memory holds many"
-_NO_TEXT = "print and exceptions take numbers and constant texts, and f-strings of these without formats, as {x}"
+_NO_TEXT = "print and exceptions take numbers, constant texts, and f-strings of these"
 MANY = 8  # operands and results of which only the different types are named
 _INSTEAD = {
     "parallel_for": "the grid is the parallel loop: use block_idx and thread_idx instead of parallel()",

@@ -38,7 +38,7 @@ def _floats(op: Any) -> str | None:
 def _print(op: Any) -> str | None:
     if len(op.operands) > PRINTED:
         return f"a line has at most {PRINTED} values there; print several lines"
-    texts = (*(p for p in op.attrs["parts"] if p is not None), op.attrs["sep"], op.attrs["end"])
+    texts = (*(p for p in op.attrs["parts"] if isinstance(p, str)), op.attrs["sep"], op.attrs["end"])
     return "its format ends at a NUL" if any("\0" in text for text in texts) else None
 
 

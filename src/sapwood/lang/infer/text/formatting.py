@@ -325,8 +325,8 @@ class Formatted(ty.Type):
 def _format_value(w: Any, x: Value, conversion: Value, spec: Value) -> Value:
     """A replacement field of an f-string: {x!conversion:spec}."""
     how = {"": "", "s": "str", "r": "repr", "a": "ascii"}[w.b.known(conversion, "the conversion", str)]
-    if w.b.interpreter.kernel is not None and spec == Known("") and _is_number(x):
-        return Agg(Formatted(), (x,))
+    if w.b.interpreter.kernel is not None and not how and isinstance(spec, Known) and _is_number(x):
+        return Agg(Formatted(), (_shown(w, x, spec),))  # type: ignore[arg-type]
     if how and spec == Known(""):
         return Agg(Formatted(), tuple(pieces_of(w, x, how)))
     return Agg(Formatted(), tuple(format_pieces(w, text_of(w, x, how) if how else x, spec)))
@@ -343,7 +343,17 @@ def _join_string(w: Any, *parts: Value) -> Value:
 
 
 def _is_number(x: Value) -> bool:
-    return isinstance(x, Var) and isinstance(x.type, ty.Scalar)
+    return isinstance(x, Var) and isinstance(x.type, ty.Scalar) or isinstance(x, Agg) and isinstance(x.type, ty.Shown)
+
+
+def _shown(w: Any, x: Var, spec: Known) -> Value:
+    """A number on its way into the line of a kernel."""
+    if spec == Known(""):
+        return x
+    t = x.type
+    assert isinstance(t, ty.Scalar)
+    _parsed(w, spec, 1.0 if t.is_float else 1, "float" if t.is_float else "int")
+    return Agg(ty.Shown(spec.value), (x,))
 
 
 def print_values(w: Any, args: tuple[Value, ...], sep: Value, end: Value, flush: Value) -> Value:
