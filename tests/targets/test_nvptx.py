@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -51,10 +52,11 @@ def assemble(ptx: str, architecture: str, tmp_path: Path) -> str:
 
 
 def together(modules: list[str]) -> str:
-    """Several PTX modules as one: the head of the first, the bodies of all."""
+    """Several PTX modules as one: the head of the first, the bodies of all. Their constants keep apart."""
     mark = ".address_size 64"
     head = modules[0].partition(mark)[0]
-    return head + mark + "\n" + "\n".join(m.partition(mark)[2] for m in modules)
+    bodies = [re.sub(r"(?<![\w$])_\$_", f"_$_{i}_", m.partition(mark)[2]) for i, m in enumerate(modules)]
+    return head + mark + "\n" + "\n".join(bodies)
 
 
 @kernel
