@@ -16,6 +16,7 @@ from sapwood.lang.function import kernel
 from sapwood.lang.launch import Deadlock, checked
 from sapwood.lang.library.named_barrier import named_barrier
 from sapwood.lang.library.tile import fragment_place, load_a, load_b, load_c, store_c, zero_c
+from sapwood.lang.library.tile_matmul import matmul_tile
 from sapwood.lang.library.tile_warpgroup import swizzled
 from sapwood.lang.ops.atomics import (
     atomic_add,
@@ -172,6 +173,7 @@ __all__ = [
     "m16n8k32_i8",
     "m16n8k32_u8",
     "map_shared",
+    "matmul_tile",
     "mbarrier",
     "mma",
     "named_barrier",

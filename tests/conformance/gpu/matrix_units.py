@@ -23,6 +23,7 @@ from sapwood.gpu import (
     m16n8k16_bf16,
     m16n8k16_f16,
     m16n8k32_i8,
+    matmul_tile,
     mma,
     shared,
     store_c,
@@ -190,3 +191,30 @@ def of_bf16_by_warpgroups(run, rng, n) -> Results:
     run(by_warpgroup, (cdiv(n + 1, 64), cdiv(n, 64)), 128, c, a, b)
     x, y = ((x.numpy(bits=True).astype(np.uint32) << 16).view(np.float32) for x in (a, b))
     yield c, wide(x) @ wide(y).T
+
+
+@kernel
+def by_what_there_is(c: Tensor[S, 2], a: Tensor[T, 2], b: Tensor[T, 2]) -> None:
+    matmul_tile(c, a, b, block_idx.y * 64, block_idx.x * 64)
+
+
+@program(1, 75, 150)
+def of_f16_by_what_there_is(run, rng, n) -> Results:
+    a, b, c = halves(normal(rng, n, n + 3)), halves(normal(rng, n + 3, n + 1)), poison(n, n + 1)
+    run(by_what_there_is, (cdiv(n + 1, 64), cdiv(n, 64)), 128, c, a, b)
+    yield c, wide(a) @ wide(b)
+
+
+@program(1, 75, 150)
+def of_int8_by_what_there_is(run, rng, n) -> Results:
+    a, b = (rng.integers(-128, 128, shape, np.int8) for shape in ((n, n + 5), (n + 1, n + 5)))
+    c = poison(n, n + 1, dtype=np.int32)
+    run(by_what_there_is, (cdiv(n + 1, 64), cdiv(n, 64)), 128, c, a, b.T)
+    yield c, a.astype(np.int32) @ b.T.astype(np.int32)
+
+
+@program(1, 75)
+def of_f32_by_what_there_is(run, rng, n) -> Results:
+    a, b, c = normal(rng, n, n + 3), normal(rng, n + 3, n + 1), poison(n, n + 1)
+    run(by_what_there_is, (cdiv(n + 1, 64), cdiv(n, 64)), 128, c, a, b)
+    yield c, wide(a) @ wide(b)

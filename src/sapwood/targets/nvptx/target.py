@@ -8,7 +8,7 @@ from typing import Any
 from sapwood.targets.base import Target, ThreadCode
 from sapwood.targets.nvptx.atomics import LLVM_SCOPES
 from sapwood.targets.nvptx.launcher import LAUNCH
-from sapwood.targets.nvptx.legality import generation, illegal
+from sapwood.targets.nvptx.legality import WGMMA, generation, illegal
 
 TRIPLE = "nvptx64-nvidia-cuda"
 DATA_LAYOUT = "e-p6:32:32-i64:64-i128:128-i256:256-v16:16-v32:32-n16:32:64"
@@ -48,6 +48,11 @@ class NvptxTarget(Target):
     """One NVIDIA architecture; `cpu` is its name."""
 
     def has(self, feature: str) -> bool:
+        """Besides names of features: "wgmma", and "sm_80" for what this architecture and newer ones have."""
+        if feature == "wgmma":
+            return self.cpu == WGMMA
+        if feature.startswith("sm_"):
+            return self.generation >= generation(feature)
         return feature in self.features or feature in INSTRUCTIONS
 
     @property

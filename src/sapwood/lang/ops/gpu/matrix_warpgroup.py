@@ -16,7 +16,7 @@ from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.gpu.copies import pointer
-from sapwood.lang.ops.gpu.matrix import Fragment, Unit
+from sapwood.lang.ops.gpu.matrix import UNITS, Fragment, Unit
 from sapwood.lang.ops.numeric import round_float
 from sapwood.lang.types import BOOL, F32, I64, Ptr, Scalar, Tuple
 from sapwood.lang.values import Agg, Known, Value, describe
@@ -248,6 +248,23 @@ def _check(b: Any, unit: WarpgroupUnit, name: str, size: int, elem: Scalar, valu
     detail = f"{name} of {unit} is a tuple of {size} {elem}, not {describe(value)}"
     hint = "zero_c(unit) makes one" if name == "c" else "load_a(unit, ...) makes one; in memory it is a wgmma_operand"
     raise BadOperand(b.loc, function="wgmma", detail=detail, hint=hint)
+
+
+@operation(space="kernel")
+def best_unit(factor: Any, sum: Any, n: int) -> Any:
+    """The unit of the target for products of a dtype, at compile time: of a warpgroup with that n, else of a warp with
+    the longest k, else None. It loses nothing of a factor: f32 has none. Used by lang/library/tile_matmul.py."""
+
+
+@best_unit.typing
+def _(b, factor, sum, n):
+    dtype, total = factor.value, sum.value
+    if dtype is dtypes.f32:
+        return Known(None)
+    if b.target.has("wgmma") and (dtype, total) in _TYPES:
+        return Known(wgmma_unit(n.value, dtype, total))
+    found = [u for u in UNITS.values() if u.factor is dtype and u.sum is total and b.target.has(f"sm_{u.since}")]
+    return Known(max(found, key=lambda u: u.m * u.k, default=None))
 
 
 # -- order -------------------------------------------------------------------------------------------
