@@ -337,7 +337,7 @@ def _join_string(w: Any, *parts: Value) -> Value:
     pieces: Pieces = []
     for p in parts:
         pieces += p.items if isinstance(p, Agg) else [p]
-    if any(_is_number(p) for p in pieces):
+    if w.b.interpreter.kernel is not None and any(_is_number(p) for p in pieces):
         return Agg(ty.Line(), tuple(pieces))
     return join_pieces(w, pieces)
 
