@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from mistakes import MISTAKES
 
-from sapwood import Ptr, StackArray, Tensor, f32, kernel
+from sapwood import Ptr, StackArray, Tensor, f32, kernel, u32
 from sapwood.gpu import atomic_max, barrier, block_idx, checked, shared, thread_idx, warp
 from sapwood.lang.ops.memory import assume_aligned
 
@@ -93,6 +93,24 @@ def warp_apart(x: Tensor[f32, 1]) -> None:
     x[thread_idx.x] = v
 
 
+@kernel
+def own_lane_not_in_mask(x: Tensor[f32, 1]) -> None:
+    x[thread_idx.x] = warp.shuffle(x[thread_idx.x], 0, mask=7)
+
+
+@kernel
+def masks_differ(x: Tensor[f32, 1]) -> None:
+    mask = u32(3) if thread_idx.x == 0 else u32(15)
+    x[thread_idx.x] = warp.shuffle(x[thread_idx.x], 0, mask=mask)
+
+
+@kernel
+def mask_of_absent(x: Tensor[f32, 1]) -> None:
+    if thread_idx.x < 3:
+        warp.sync(15)
+    barrier()
+
+
 run(race_in_shared_memory, 1, 64, 64)
 run(race_between_blocks, (2, 3), 1, 1)
 run(scope_of_a_block, 2, 1, 1)
@@ -104,3 +122,6 @@ run(unwritten, 1, 1, 1)
 run(odd_vectors, 1, 2, 5)
 run(two_barriers, 1, 4, 1)
 run(warp_apart, 1, 12, 12)
+run(own_lane_not_in_mask, 2, (2, 2), 4)
+run(masks_differ, 1, 4, 4)
+run(mask_of_absent, 1, 4, 4)

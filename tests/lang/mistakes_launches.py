@@ -14,7 +14,9 @@ from sapwood.gpu import (
     map_shared,
     mbarrier,
     shared,
+    thread_idx,
     wait_group,
+    warp,
 )
 
 X = np.zeros(4, np.float32)
@@ -101,6 +103,34 @@ def mbarrier_of_ints(x: Tensor[f32, 1]) -> None:
 @kernel
 def map_global(x: Tensor[f32, 1]) -> None:
     map_shared(x, 0)[0] = 1.0
+
+
+@call(X, name="mask_of_no_lane")
+@launched
+@kernel
+def no_lane(x: Tensor[f32, 1]) -> None:
+    warp.sync(mask=0)
+
+
+@call(X, name="mask_of_more_lanes")
+@launched
+@kernel
+def more_lanes(x: Tensor[f32, 1]) -> None:
+    x[0] = warp.shuffle(x[0], 0, mask=0x1FFFFFFFF)
+
+
+@call(X, name="mask_of_another_type")
+@launched
+@kernel
+def signed_mask(x: Tensor[f32, 1]) -> None:
+    warp.sync(thread_idx.x)
+
+
+@call(X, name="match_of_a_bool")
+@launched
+@kernel
+def match_bool(x: Tensor[f32, 1]) -> None:
+    warp.match_any(x[0] > f32(0))
 
 
 def launch(name: str, *args: Any, **options: Any) -> None:

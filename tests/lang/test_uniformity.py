@@ -45,6 +45,8 @@ def by_lane_and_shuffle(x: Ints) -> None:
         barrier()  # False
     if lane_id() == 0:
         barrier()  # False
+    if warp.any(n > 0):
+        barrier()  # False
 
 
 @kernel

@@ -89,6 +89,7 @@ from sapwood.gpu import (
     thread_idx,
     wait_group,
     warp,
+    warp_id,
     wgmma,
     wgmma_commit_group,
     wgmma_fence,
@@ -97,6 +98,7 @@ from sapwood.gpu import (
     wgmma_wait_group,
 )
 from sapwood.lang.ops.arith import ceil, copysign, floor, fma, round_even, select, sqrt, trunc
+from sapwood.lang.ops.bits import leading_zeros, popcount, trailing_zeros
 from sapwood.lang.ops.gpu.matrix import UNITS
 from sapwood.lang.ops.memory import address
 
@@ -324,6 +326,18 @@ def warps(a: Tensor[f32, 1], b: Tensor[i32, 1], c: Tensor[u32, 1], n: int, on: b
     c[i] = warp.shuffle(c[i], 0)
     if lane_id() == warp.size - 1:
         c[i] += 1
+    c[i] += warp.ballot(on) + warp.ballot(on, mask=c[i]) + warp.active_mask()
+    if warp.any(c[i] > 2, mask=0xFF) or warp.all(c[i] > 2) or warp.match_all(a[i]) or warp.match_all(f64(n)):
+        warp.sync()
+        b[i] = warp.shuffle_xor(b[i], 1, mask=c[i])
+    warp.sync(c[i])
+    c[i] += warp.match_any(half) + warp.match_any(n, mask=c[i]) + u32(warp_id())
+
+
+@kernel
+def bit_counts(out: Tensor[T, 1], x: Tensor[T, 1]) -> None:
+    i = thread_idx.x
+    out[i] = popcount(x[i]) + trailing_zeros(x[i]) + leading_zeros(x[i])
 
 
 @kernel
@@ -387,6 +401,7 @@ def kernels(generation: int, warpgroups: bool) -> list[tuple[str, Any, tuple[Any
         out.append(("clusters", clusters, (array(i32),)))
     out.append(("waits", waits, (array(i32),)))
     out.append(("warps", warps, (array(f32), array(i32), array(u32), 1, True, f16(0.5))))
+    out += [(f"bit_counts_{t.__name__}", bit_counts, (array(t),) * 2) for t in INTS]
     out += [(f"ints_{t.__name__}", ints, (array(t),) * 3) for t in INTS]
     out += [(f"floats_{t.__name__}", floats, (array(t),) * 3) for t in FLOATS]
     out += [(f"prints_{t.__name__}", prints, (array(t),)) for t in NUMBERS]

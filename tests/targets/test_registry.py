@@ -30,7 +30,7 @@ class Lonely(ThreadCode):
         return self.e.value(f"addrspacecast ptr {self.e.alloca(nbytes, align)} to ptr addrspace(3)")
     def barrier(self, line, uniform):
         pass
-    def shuffle(self, mode, ty, x, n, line):
+    def shuffle(self, mode, ty, x, n, mask, line):
         return x
 
 @dataclass(frozen=True)

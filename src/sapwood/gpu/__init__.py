@@ -11,6 +11,7 @@ from sapwood.lang.errors.kernels import (
     RaceError,
     UnfinishedCopyError,
     UninitialisedError,
+    WarpMaskError,
 )
 from sapwood.lang.function import kernel
 from sapwood.lang.launch import Deadlock, checked
@@ -86,6 +87,7 @@ from sapwood.lang.ops.gpu import (
     transposed,
     wait_group,
     warp,
+    warp_id,
     wgmma,
     wgmma_commit_group,
     wgmma_fence,
@@ -110,6 +112,7 @@ __all__ = [
     "RaceError",
     "UnfinishedCopyError",
     "UninitialisedError",
+    "WarpMaskError",
     "async_copy",
     "atomic_add",
     "atomic_and",
@@ -187,6 +190,7 @@ __all__ = [
     "transposed",
     "wait_group",
     "warp",
+    "warp_id",
     "wgmma",
     "wgmma_commit_group",
     "wgmma_fence",

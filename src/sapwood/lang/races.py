@@ -22,6 +22,7 @@ from sapwood import config
 from sapwood.lang.errors import Loc
 from sapwood.lang.errors import kernels as errors
 from sapwood.lang.launch import Deadlock, LaunchConfig
+from sapwood.lang.loading.current_target import kernel_target
 from sapwood.lang.simt_runtime import memory
 from sapwood.lang.sources import lines_of
 from sapwood.runtime.array import Array
@@ -123,6 +124,7 @@ class Launch:
     def __init__(self, specialisation: Any, shape: LaunchConfig, values: list[Any], slot_bytes: int, shared: int):
         self.fn, self.config, self.slot_bytes = specialisation.fn, shape, slot_bytes
         self.record = Record(specialisation)
+        self.warp_size = kernel_target().warp_size
         self.threads = math.prod(shape.block)
         self.blocks = math.prod(shape.grid)
         self.shared_bytes = layout.align(shared) + layout.align(shape.shared)
@@ -172,7 +174,7 @@ class Launch:
         global_cells = sum((-(-(hi - lo) >> granule["global"]) + 2) << c.CELL_BYTES_LOG for lo, hi in spans)
         shared_cells = (self.shared_bytes >> granule["shared"]) + 1 << c.CELL_BYTES_LOG
         group = self.config.group
-        near = self.threads * layout.WARP * 8
+        near = self.threads * self.warp_size * 8
         far = self.threads * (c.THREAD + 1) * 8
         releases = c.BUCKETS * (c.THREAD + 2) * 8
         pending = self.threads * (c.THREAD + 2) * 8 if self.record.fences else 0
@@ -184,7 +186,7 @@ class Launch:
         cluster = math.prod(self.config.cluster)
         count = self.record.leaves + cluster * (1 + len(self.record.arrays))
         fences = c.FENCE_WORDS * self.threads if self.record.fences else 0
-        check_words = c.C_STAMPS + self.threads + 32 + count * c.REGION_WORDS + fences
+        check_words = c.C_STAMPS + self.threads + count * c.REGION_WORDS + fences
         released = c.G_WORDS + 2 * self.blocks
         words = released + c.FAR_BUCKETS + (check_words + 1) * group
         self.memory = memory(8 * words)
@@ -218,7 +220,7 @@ class Launch:
                 where = "" if i == m else f" of the block of rank {i - first}"
                 table += self._shared(arena + i * self.slot_bytes, where)
             self.tables.append(table)
-            place = check + c.C_STAMPS + self.threads + 32
+            place = check + c.C_STAMPS + self.threads
             row = rows_at + m * rows_of
             w[check + c.C_LAUNCH] = tick << c.TICK_AT
             w[check + c.C_REGIONS] = base + 8 * place
@@ -227,7 +229,7 @@ class Launch:
                 w[check + c.C_PENDING] = row + near + far + releases
                 w[check + c.C_FENCES] = base + 8 * (place + count * c.REGION_WORDS)
             w[check + c.C_CLUSTER] = cluster
-            w[check + c.C_WARPS] = base + 8 * (check + c.C_STAMPS + self.threads)
+            w[check + c.C_WARP] = self.warp_size.bit_length() - 1
             w[check + c.C_LAUNCHED] = base
             w[check + c.C_RESIDENT] = m % c.RESIDENTS << c.RESIDENT_AT
             w[check + c.C_COUNT] = count
@@ -274,6 +276,8 @@ class Launch:
             w[c.G_KIND : c.G_KIND + c.FOUND_WORDS] = w[c.G_PENDING : c.G_PENDING + c.FOUND_WORDS]
         kind = w[c.G_KIND]
         slot = next((m for m in range(self.config.group) if self._header(arena, m)[layout.S_FAILED] != layout.NONE), 0)
+        if kind in (c.NOT_IN_MASK, c.MASKS_DIFFER, c.MASK_OF_ABSENT):
+            return self._wrong_mask(kind, arena, slot)
         if kind and kind not in (c.DIVERGED, c.LIVELOCK):
             return self._found(kind)
         if isinstance(cause, Deadlock):
@@ -460,6 +464,27 @@ class Launch:
             detail = f"{first.text} {first.wait} here, and what would let them go on never comes"
             hint = "all threads that an operation waits for must come to it: take it out of the branch"
         return errors.DeadlockError(first.loc, tuple(notes), about, block=first.block, detail=detail, hint=hint)
+
+    def _wrong_mask(self, kind: int, arena: int, slot: int) -> BaseException:
+        """A lane of a warp waits for others with a mask that is wrong."""
+        w = self.words
+        block, thread, other = w[c.G_BLOCK], w[c.G_THREAD], w[c.G_OTHER]
+        status, masks = (self._array(arena, slot, n) for n in (layout.STATUS, layout.MASK))
+        digits = self.warp_size // 4
+        size = (1 << self.warp_size) - 1
+        mask, others = (f"0x{masks[t] & size:0{digits}x}" for t in (thread, other))
+        loc, other_loc = (self._wait_place(status[t], 0) for t in (thread, other))
+        about = self._about(block, thread)
+        who = self._who(block, thread)
+        if kind == c.NOT_IN_MASK:
+            detail = f"does not name lane {thread % self.warp_size}, itself"
+            return errors.WarpMaskError(loc, (self._seed(),), about, who=who, mask=mask, detail=detail)
+        about |= {"other_thread": other, "other_block": block, "other_loc": other_loc}
+        text = f"thread {other} waits here" + (f" with the mask {others}" if kind == c.MASKS_DIFFER else "")
+        lane = other % self.warp_size
+        detail = f"names lane {lane}, which waits " + ("with another one" if kind == c.MASKS_DIFFER else "elsewhere")
+        notes = ((text, other_loc), self._seed())
+        return errors.WarpMaskError(loc, notes, about, who=who, mask=mask, detail=detail)
 
     def _wait_place(self, status: int, look: int) -> Loc | None:
         """Where a thread waits, by its status, or looks."""

@@ -119,6 +119,10 @@ class ThreadCode:
         """The thread's index in its warp, an i64."""
         raise NotImplementedError
 
+    def warp_id(self) -> str:
+        """The number of the thread's warp in its block, an i64."""
+        raise NotImplementedError
+
     def shared_storage(self, nbytes: int, align: int) -> str:
         """A `ptr addrspace(3)` to new memory of the block."""
         raise NotImplementedError
@@ -235,14 +239,30 @@ class ThreadCode:
     def mbarrier_wait(self, bar: str, parity: str, line: int) -> None:
         raise NotImplementedError
 
-    def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
-        """The value of `x` (an int or float type) in the lane that `n` (an i64) names: see lang/ops/gpu/warp.py."""
+    # Operations of a warp: lang/ops/gpu/warp.py. `mask`: of the lanes that meet, an i32 (i64 in warps of 64), or None
+    # for all of them.
+
+    def shuffle(self, mode: str, ty: str, x: str, n: str, mask: str | None, line: int) -> str:
+        """The value of `x` (an int or float type) in the lane that `n` (an i64) names."""
         raise NotImplementedError
 
     def print_formatted(self, form: str, words: list[str]) -> None:
         """Print by a format of C's printf, in one piece; `words`: an i64 for each value, 64 bits of an int, of a double
         or of an address. Only targets with `gpu` are asked."""
         raise NotImplementedError
+
+    def meet(self, what: str, ty: str, x: str, mask: str | None, line: int) -> str:
+        """Lanes meet, each with an `x`. What comes of it: "any" or "all" of an i1 (an i1), its "ballot" (a mask),
+        "match_any" (the mask of those with the same bits), "match_all" (an i1); nothing of "sync", after which each
+        sees what the others wrote before."""
+        raise NotImplementedError
+
+    def active_mask(self) -> str:
+        """The mask of this lane and any others that execute it at the same time: none, where threads take turns."""
+        lane = self.lane_id()
+        if self.e.target.warp_size == 64:
+            return self.e.value(f"shl i64 1, {lane}")
+        return self.e.value(f"shl i32 1, {self.e.value(f'trunc i64 {lane} to i32')}")
 
     def matrix_multiply(self, instruction: str, *fragments: list[tuple[str, str]]) -> tuple[str, ...]:
         """The elements of A @ B + C; fragments are (type, value) of each element: see lang/ops/gpu/matrix.py. Only

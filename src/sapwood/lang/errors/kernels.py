@@ -69,3 +69,9 @@ class DeadlockError(KernelError, Deadlock):
     code = "K006"
     message = "deadlock in block {block}: {detail}"
     help = "{hint}"
+
+
+class WarpMaskError(DeadlockError):
+    code = "K008"
+    message = "{who} waits for the lanes of the mask {mask}, which {detail}"
+    help = "name the lanes that come, all of them the same: warp.ballot(condition), taken before the branch"

@@ -14,6 +14,7 @@ from sapwood.lang.api.dtypes import i32, i64
 from sapwood.lang.function import fn
 from sapwood.lang.library import simt_check, simt_orders
 from sapwood.lang.library.simt_copies import clear_queues, finish_all, finish_events, mbarrier_test
+from sapwood.lang.library.simt_warps import MOVED, NOBODY, apart, deadlock, is_at_warp, meet, unnamed
 from sapwood.lang.ops.atomics import atomic_add, atomic_cas, atomic_load
 from sapwood.lang.ops.system import call_address, call_native, symbol_address
 from sapwood.runtime.error_layout import CAUSE, CONTEXT
@@ -27,13 +28,11 @@ from sapwood.targets.simt.layout import (
     AT_GRID,
     AT_MBARRIER,
     AT_NAMED,
-    AT_SHUFFLE,
     AT_VOTE,
     CHECK,
     CLUSTER,
     COME,
     COPIES_AT,
-    DEADLOCK,
     DIM,
     DONE,
     DYNAMIC,
@@ -78,12 +77,13 @@ from sapwood.targets.simt.layout import (
     S_SHARED,
     S_STEPS,
     S_THREADS,
+    S_WARP,
     SHARED_AT,
     SLOT_WORDS,
     SLOTS,
     START,
     STUCK,
-    WARP,
+    WARP_SIZE,
     WHOLE,
 )
 
@@ -108,41 +108,6 @@ def run_to_wait(context: Ptr[i64], slot: Ptr[i64], thread: int) -> int:
 
 
 @fn(unchecked=True)
-def shuffle(slot: Ptr[i64], first: int, last: int, waiting: int) -> None:
-    """Give every thread of a warp that waits at the shuffle its value, and let it go on."""
-    threads = slot[S_THREADS]
-    status = slot + HEADER
-    offered = status + 2 * threads
-    source = offered + threads
-    result = source + threads
-    here = status[waiting]
-    for t in range(first, last):
-        if status[t] == here:
-            s = source[t]
-            if s >= last or status[s] != here:
-                s = t
-            result[t] = offered[s]
-    for t in range(first, last):
-        if status[t] == here:
-            status[t] = READY
-
-
-@fn(unchecked=True)
-def deadlock(context: Ptr[i64], slot: Ptr[i64], waiting: int, other: int) -> None:
-    """Fill in the record: `waiting` is at a shuffle that `other` cannot come to."""
-    status = slot + HEADER
-    record = slot + S_RECORD
-    mask = (1 << 32) - 1
-    record[0] = context[DEADLOCK]
-    record[1] = 5
-    record[2] = slot[S_BLOCK] + slot[S_GRID] * (slot[S_BLOCK + 1] + slot[S_GRID + 1] * slot[S_BLOCK + 2])
-    record[3] = waiting
-    record[4] = (status[waiting] >> LINE_AT) & mask
-    record[5] = other
-    record[6] = (status[other] >> LINE_AT) & mask
-
-
-@fn(unchecked=True)
 def order(slot: Ptr[i64]) -> tuple[int, int]:
     """Of n things, a power of two, the i-th is `i * step + shift` modulo n: in checked launches any order."""
     if slot[S_CHECK] == 0:
@@ -155,12 +120,12 @@ def order(slot: Ptr[i64]) -> tuple[int, int]:
 def run_warp(context: Ptr[i64], slot: Ptr[i64], first: int, last: int) -> bool:
     """Run a warp until its threads wait for others than those of the warp, have returned or gave way; False if one
     failed. Counts them in the header."""
-    status = slot + HEADER
+    size = slot[S_WARP]
     while True:
-        left, ready, at_barrier, elsewhere, waiting = 0, 0, 0, 0, -1
+        left, ready, at_barrier, elsewhere, waiting = 0, 0, 0, 0, 0
         step, shift = order(slot)
-        for i in range(WARP):
-            t = first + (i * step + shift & WARP - 1)
+        for i in range(size):
+            t = first + (i * step + shift & size - 1)
             if t >= last:
                 continue
             kind = run_to_wait(context, slot, t) & KIND
@@ -174,23 +139,21 @@ def run_warp(context: Ptr[i64], slot: Ptr[i64], first: int, last: int) -> bool:
                 at_barrier += 1
             elif kind >= ELSEWHERE:
                 elsewhere += 1
-            elif kind == AT_SHUFFLE and waiting < 0:
-                waiting = t
-        other = -1
-        if waiting >= 0:
-            for t in range(first, last):
-                if other < 0 and status[t] != status[waiting] and status[t] != DONE:
-                    other = t
-        if waiting >= 0 and other < 0:
-            shuffle(slot, first, last, waiting)
+            elif is_at_warp(kind):
+                waiting += 1
+        found = NOBODY if waiting == 0 else meet(slot, first, last)
+        if found == MOVED:
             continue
-        if waiting < 0 or ready > 0 or elsewhere > 0:  # who is elsewhere may come yet
+        if found >= 0:
+            unnamed(context, slot, found)
+            return False
+        if waiting == 0 or ready > 0 or elsewhere > 0:  # who is elsewhere may come yet
             slot[S_LIVE] += left
             slot[S_READY] += ready
             slot[S_BARRIER] += at_barrier
             slot[S_ELSEWHERE] += elsewhere
             return True
-        deadlock(context, slot, waiting, other)
+        apart(context, slot, first, last)
         return False
 
 
@@ -199,13 +162,13 @@ def run_block(context: Ptr[i64], slot: Ptr[i64]) -> bool:
     """Run each warp of a block once; False if a thread failed."""
     threads = slot[S_THREADS]
     slot[S_LIVE], slot[S_READY], slot[S_BARRIER], slot[S_ELSEWHERE] = 0, 0, 0, 0
-    warps = 1
-    while warps * WARP < threads:
+    size, warps = slot[S_WARP], 1
+    while warps * size < threads:
         warps *= 2
     step, shift = order(slot)
     for i in range(warps):
-        first = (i * step + shift & warps - 1) * WARP
-        if first < threads and not run_warp(context, slot, first, min(first + WARP, threads)):
+        first = (i * step + shift & warps - 1) * size
+        if first < threads and not run_warp(context, slot, first, min(first + size, threads)):
             return False
     return True
 
@@ -477,6 +440,7 @@ def prepare(context: Ptr[i64], slot: Ptr[i64], base: int, member: int) -> None:
         slot[S_CLUSTER_DIM + axis] = context[CLUSTER + axis]
         threads *= context[DIM + axis]
     slot[S_THREADS] = threads
+    slot[S_WARP] = context[WARP_SIZE]
     slot[S_ARGUMENTS] = context[ARGUMENTS]
     slot[S_SHARED] = base + context[SHARED_AT]
     slot[S_FRAMES] = base + context[FRAMES_AT]

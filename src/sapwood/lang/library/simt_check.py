@@ -35,7 +35,7 @@ from sapwood.targets.simt.checked_layout import (
     C_STAMPS,
     C_TOGETHER,
     C_USES_FAR,
-    C_WARPS,
+    C_WARP,
     CELL_BYTES_LOG,
     FENCE_WORDS,
     FLYING,
@@ -90,7 +90,7 @@ from sapwood.targets.simt.checked_layout import (
     WHO,
     WRITE,
 )
-from sapwood.targets.simt.layout import S_CHECK, S_STEPS, S_THREADS, WARP
+from sapwood.targets.simt.layout import S_CHECK, S_STEPS, S_THREADS, S_WARP
 
 END = (1 << 63) - 1  # every access is older
 
@@ -163,10 +163,9 @@ def known(check: Ptr[i64], thread: int, me: int, word: int) -> bool:
     if word < check[C_BASE] or (word ^ me) & WHO == 0:
         return True
     other, tick = word & THREAD, word >> TICK_AT
-    if other // WARP == thread // WARP:
-        if word < Ptr[i64](check[C_WARPS])[thread // WARP]:
-            return True
-        if Ptr[i64](check[C_NEAR])[thread * WARP + other % WARP] >= tick:
+    bits = check[C_WARP]
+    if other >> bits == thread >> bits:
+        if Ptr[i64](check[C_NEAR])[(thread << bits) + (other & (1 << bits) - 1)] >= tick:
             return True
     if check[C_USES_FAR] == 0:
         return False
@@ -258,7 +257,7 @@ def read(
             cell[READ] = me
         else:
             other = cell[OTHER_READ]
-            if ((first ^ me) & WHO) // WARP == 0 and (other < launch or known(check, thread, me, other)):
+            if (first ^ me) & WHO < 1 << check[C_WARP] and (other < launch or known(check, thread, me, other)):
                 cell[OTHER_READ] = first
                 cell[READ] = me
             else:
@@ -424,10 +423,8 @@ def begin(slot: Ptr[i64], number: int) -> None:
     log[0] = tick << TICK_AT | check[C_RESIDENT]
     log[1] = number
     launched[G_RUN_COUNT] += 1
-    warps = Ptr[i64](check[C_WARPS])
     for t in range(slot[S_THREADS]):
         check[C_STAMPS + t] = tick << TICK_AT | check[C_RESIDENT] | t
-        warps[t // WARP] = 0
     if check[C_FENCES] != 0:
         fences = Ptr[i64](check[C_FENCES])
         for k in range(FENCE_WORDS * slot[S_THREADS]):
@@ -442,6 +439,37 @@ def opened(slot: Ptr[i64]) -> None:
     check[C_BASE] = END if tick == LAST_TICK else tick << TICK_AT
     for t in range(slot[S_THREADS]):
         check[C_STAMPS + t] = tick << TICK_AT | check[C_RESIDENT] | t
+
+
+@fn(unchecked=True)
+def met(slot: Ptr[i64], first: int, last: int, lanes: int) -> None:
+    """Threads of a warp have waited for each other: each knows what any of them knows and did."""
+    check = Ptr[i64](slot[S_CHECK])
+    size = slot[S_WARP]
+    near, far = Ptr[i64](check[C_NEAR]), Ptr[i64](check[C_FAR])
+    for u in range(size):
+        newest = 0
+        for t in range(first, last):
+            if lanes >> (t - first) & 1 != 0:
+                newest = max(newest, near[t * size + u])
+        if lanes >> u & 1 != 0:
+            newest = max(newest, check[C_STAMPS + first + u] >> TICK_AT)
+        for t in range(first, last):
+            if lanes >> (t - first) & 1 != 0:
+                near[t * size + u] = newest
+    if check[C_USES_FAR] != 0:
+        for u in range(slot[S_THREADS]):
+            newest = 0
+            for t in range(first, last):
+                if lanes >> (t - first) & 1 != 0:
+                    newest = max(newest, far[t * (THREAD + 1) + u])
+            for t in range(first, last):
+                if lanes >> (t - first) & 1 != 0:
+                    far[t * (THREAD + 1) + u] = newest
+    tick = next_tick(check)
+    for t in range(first, last):
+        if lanes >> (t - first) & 1 != 0:
+            check[C_STAMPS + t] = tick << TICK_AT | check[C_STAMPS + t] & WHO
 
 
 @fn(unchecked=True)

@@ -23,7 +23,6 @@ from sapwood.targets.simt.checked_layout import (
     C_RUN,
     C_STAMPS,
     C_USES_FAR,
-    C_WARPS,
     F_SEEN,
     F_TICK,
     F_WORD,
@@ -34,14 +33,14 @@ from sapwood.targets.simt.checked_layout import (
     TICK_AT,
     WHO,
 )
-from sapwood.targets.simt.layout import S_CHECK, S_THREADS, WARP
+from sapwood.targets.simt.layout import S_CHECK, S_THREADS, S_WARP
 
 ACQUIRE, RELEASE = 1, 2  # bits of what a fence does
 
 
 @fn(unchecked=True)
 def released(check: Ptr[i64], address: int) -> Ptr[i64]:
-    """The row of what was released at an address: C_RUN, and up to which tick each thread of the block is known."""
+    """The row of what was released at an address: the tick of C_RUN, and up to which tick each thread is known."""
     return Ptr[i64](check[C_RELEASES]) + (address >> 2) % BUCKETS * (THREAD + 2)
 
 
@@ -53,8 +52,9 @@ def released_far(check: Ptr[i64], address: int) -> Ptr[i64]:
 @fn(unchecked=True)
 def make_row(check: Ptr[i64], row: Ptr[i64], threads: int) -> None:
     """Make a row one of the block that runs."""
-    if row[0] != check[C_RUN]:
-        row[0] = check[C_RUN]
+    run = check[C_RUN] >> TICK_AT
+    if row[0] != run:
+        row[0] = run
         for u in range(threads):
             row[1 + u] = 0
 
@@ -70,11 +70,11 @@ def leave(slot: Ptr[i64], thread: int, address: int, own: int) -> None:
         far = Ptr[i64](check[C_FAR]) + thread * (THREAD + 1)
         for u in range(threads):
             row[1 + u] = max(row[1 + u], far[u])
-    first = thread // WARP * WARP
-    together = (Ptr[i64](check[C_WARPS])[thread // WARP] >> TICK_AT) - 1
-    near = Ptr[i64](check[C_NEAR]) + thread * WARP
-    for u in range(first, min(first + WARP, threads)):
-        row[1 + u] = max(row[1 + u], near[u - first], together)
+    size = slot[S_WARP]
+    first = thread // size * size
+    near = Ptr[i64](check[C_NEAR]) + thread * size
+    for u in range(first, min(first + size, threads)):
+        row[1 + u] = max(row[1 + u], near[u - first])
     row[1 + thread] = own
 
 
@@ -107,7 +107,7 @@ def acquire(slot: Ptr[i64], thread: int, address: int, near: int) -> None:
 @fn(unchecked=True)
 def learn(slot: Ptr[i64], thread: int, row: Ptr[i64]) -> None:
     check = Ptr[i64](slot[S_CHECK])
-    if row[0] != check[C_RUN]:
+    if row[0] != check[C_RUN] >> TICK_AT:
         return
     check[C_USES_FAR] = 1
     far = Ptr[i64](check[C_FAR]) + thread * (THREAD + 1)
@@ -155,7 +155,7 @@ def observe(slot: Ptr[i64], thread: int, address: int, near: int) -> None:
     if near == 0:
         own = Ptr[i64](check[C_FENCES]) + thread * FENCE_WORDS
         own[F_SEEN] = max(own[F_SEEN], released_far(check, address)[0])
-    if row[0] != check[C_RUN]:
+    if row[0] != check[C_RUN] >> TICK_AT:
         return
     pending = Ptr[i64](check[C_PENDING]) + thread * (THREAD + 2)
     make_row(check, pending, threads)

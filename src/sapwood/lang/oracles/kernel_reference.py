@@ -90,9 +90,9 @@ class KernelThread:
         self.copies = Copies()
         self.done = False
         self.error: BaseException | None = None
-        self.offered = 0
-        self.source = number
-        self.result = 0
+        self.members = 0  # the lanes that it waits for at an operation of the warp, a mask
+        self.offered: Any = 0
+        self.met: dict[int, Any] = {}  # what each lane there has offered
         self._abandoned = False
         self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
         self._main = main
@@ -138,11 +138,16 @@ class KernelThread:
     def wait(self, what: str, line: int) -> None:
         self._wait((what, None, line))
 
-    def exchange(self, bits: int, source: int, op: Op) -> int:
-        """Offer bits to the warp; those of the lane `source` come back."""
-        self.offered, self.source = bits, self.number - self.lane + source
-        self._wait(("shuffle", op, op.loc.line))
-        return self.result
+    def meet(self, x: Any, op: Op, mask: int | None = None) -> dict[int, Any]:
+        """Offer something to the lanes of a mask; what those that have met there have offered, by lane."""
+        self.offered = x
+        self.members = (1 << self.warp_size) - 1 if mask is None else mask
+        self._wait(("warp", (None if op.name == "warp_sync" else op, self.members), op.loc.line))
+        return self.met
+
+    def exchange(self, x: Any, source: int, op: Op, mask: int | None = None) -> Any:
+        """What the lane `source` has offered; one's own if it is not there."""
+        return self.meet(x, op, mask).get(source, x)
 
     # -- for the scheduler --------------------------------------------------------------------------
 
@@ -167,6 +172,10 @@ class KernelThread:
 
     def waits_for(self, what: str) -> bool:
         return self.waits is not None and self.waits[0] == what
+
+    def at_same(self, other: KernelThread) -> bool:
+        """Whether it waits where `other` does, with the same mask."""
+        return self.waits is not None and other.waits is not None and self.waits[:2] == other.waits[:2]
 
     def start(self) -> None:
         self._os.start()
@@ -302,21 +311,37 @@ def _run_warp(block: BlockState, warp: list[KernelThread]) -> None:
             if not t.done and (t.waits is None or t.waits_for("turn")):
                 t.resume()
         left = [t for t in warp if not t.done]
-        waiting = next((t for t in left if t.waits_for("shuffle")), None)
-        if waiting is None:
+        waiting = [t for t in left if t.waits_for("warp")]
+        groups = [_members(t, left) for t in waiting]
+        complete = [g for t, g in zip(waiting, groups, strict=True) if g[0] is t and all(u.at_same(t) for u in g)]
+        for group in complete:
+            met = {t.lane: t.offered for t in group}
+            for t in group:
+                t.met, t.waits = met, None
+        if complete:
+            continue
+        if not waiting or any(t.waits_for(what) for t in left for what in COMING):
             return
-        assert waiting.waits is not None
-        other = next((t for t in left if t.waits is not None and t.waits[:2] != waiting.waits[:2]), None)
-        if other is None:
-            offered = {t.number: t.offered for t in left}
-            for t in left:
-                t.result = offered.get(t.source, t.offered)
-                t.waits = None
-        elif any(t.waits_for(what) for t in left for what in COMING):
-            return
-        else:
-            assert other.waits is not None
-            raise Deadlock(
-                f"deadlock in block {block.number}: thread {waiting.number} waits at the warp operation of "
-                f"line {waiting.waits[2]}, but thread {other.number} of its warp waits at line {other.waits[2]}"
-            )
+        first = waiting[0]
+        other = next(u for u in groups[0] if not u.at_same(first))
+        _apart(block, first, other)
+
+
+def _members(t: KernelThread, left: list[KernelThread]) -> list[KernelThread]:
+    """The threads that `t` waits for. Raises Deadlock if it is none of them."""
+    if not t.members >> t.lane & 1:
+        assert t.waits is not None
+        text = f"thread {t.number} waits at the warp operation of line {t.waits[2]}, whose mask does not name it"
+        raise Deadlock(f"deadlock in block {t.block.number}: {text}")
+    return [u for u in left if t.members >> u.lane & 1]
+
+
+def _apart(block: BlockState, t: KernelThread, other: KernelThread) -> None:
+    assert t.waits is not None and other.waits is not None
+    where = f"the warp operation of line {t.waits[2]}"
+    if other.waits_for("warp") and t.waits[1][0] is other.waits[1][0] is not None:
+        text = f"threads {t.number} and {other.number} of a warp wait at {where} with different masks"
+    else:
+        line = other.waits[2]
+        text = f"thread {t.number} waits at {where}, but thread {other.number} of its warp waits at line {line}"
+    raise Deadlock(f"deadlock in block {block.number}: {text}")

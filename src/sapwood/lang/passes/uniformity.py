@@ -19,7 +19,7 @@ from sapwood.lang.ir.ssa import Function, Op, Region, Var
 
 BLOCK, WARP, VARYING = 0, 1, 2
 RETURN = object()
-WAITING = frozenset({"barrier", "warp_shuffle"})
+WAITING = frozenset({"barrier", "warp_shuffle", "warp_vote", "warp_match", "warp_sync"})
 WARP_SIZE = 32  # of every target for which levels of warps matter
 
 
@@ -182,6 +182,8 @@ class _Uniformity:
 
     def _level_of(self, op: Op, level: int) -> int:
         """The level of what an operation without regions gives, from the level of its operands."""
+        if op.name == "warp_id" or op.name == "warp_vote" and len(op.operands) == 1:
+            return WARP
         if op.op.varies:
             return VARYING
         if level == VARYING and op.operands and self._is_x(op.operands[0]) and len(op.operands) == 2:

@@ -44,11 +44,12 @@ def _print(op: Any) -> str | None:
 
 _ARITHMETIC = (
     "add sub mul div and or xor floordiv floormod shl shr compare select neg minimum maximum absolute copysign "
-    "floor ceil trunc round_even constant convert bitcast"
+    "floor ceil trunc round_even constant convert bitcast popcount leading_zeros trailing_zeros"
 )
 _MEMORY = "pointer_add pointer_sub address pointer_at stack_storage shared_storage dynamic_storage dynamic_bytes"
 _CONTROL = "yield break continue return raise raise_if if loop"
-_KERNEL = "thread_idx block_idx block_dim grid_dim lane_id barrier warp_shuffle give_way"
+_KERNEL = "thread_idx block_idx block_dim grid_dim lane_id warp_id barrier give_way"
+_WARPS = "warp_shuffle warp_vote warp_match warp_sync warp_active_mask"
 _SYNC = "barrier_vote named_barrier_arrive named_barrier_sync is_cooperative grid_sync"
 _COPIES = "copy_issue commit_group wait_group"
 _MBARRIERS = "mbarrier_init mbarrier_arrive mbarrier_arrive_after_copies mbarrier_test mbarrier_wait"
@@ -66,7 +67,7 @@ LEGAL: dict[str, Rule] = {
     **dict.fromkeys(("load", "store"), _no_mask),
     "print": _print,
     **dict.fromkeys(_CONTROL.split(), _always),
-    **dict.fromkeys(_KERNEL.split(), _always),
+    **dict.fromkeys(f"{_KERNEL} {_WARPS}".split(), _always),
     **dict.fromkeys(_SYNC.split(), _always),
     **dict.fromkeys(f"{_CLUSTERS} {_COPIES} {_MBARRIERS} {_BULK}".split(), _always),
     **dict.fromkeys(_MATRICES.split(), _always),

@@ -22,6 +22,7 @@ COUNTING = frozenset(
 )
 MAP = 'ptr byval([128 x i8]) align 64 "nvvm.grid_constant"'  # CUtensorMap
 _MODES = {"idx": ("idx", 31), "up": ("up", 0), "down": ("down", 31), "xor": ("bfly", 31)}  # and the clamp
+ALL = "-1"  # the mask of all lanes: those that have returned do not count
 
 
 class PtxThread(AtomicCode, CopyCode, MatrixCode):
@@ -73,6 +74,14 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
 
     def lane_id(self) -> str:
         return self._register("laneid")
+
+    def warp_id(self) -> str:
+        """By the thread's number: the register `%warpid` may change while a thread runs (PTX ISA)."""
+        e = self.e
+        at, size = ([self.place(what, axis) for axis in range(3)] for what in ("thread_idx", "block_dim"))
+        row = e.value(f"add i64 {at[1]}, {e.value(f'mul i64 {at[2]}, {size[1]}')}")
+        number = e.value(f"add i64 {at[0]}, {e.value(f'mul i64 {row}, {size[0]}')}")
+        return e.value(f"lshr i64 {number}, 5")
 
     def shared_storage(self, nbytes: int, align: int) -> str:
         name = f"@{self.e.module.fresh(f'{self.e.function.name}.shared')}"
@@ -165,14 +174,14 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
         e.block(go)
         self.barrier(line, False)
 
-    def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
+    def shuffle(self, mode: str, ty: str, x: str, n: str, mask: str | None, line: int) -> str:
         """64 bits go as two halves, which is what CUDA's `__shfl_sync` does."""
         e = self.e
         word, clamp = _MODES[mode]
         lane = e.value(f"and i32 {e.value(f'trunc i64 {n} to i32')}, 31")
 
         def move(bits: str) -> str:
-            arguments = [("i32", "-1"), ("i32", bits), ("i32", lane), ("i32", str(clamp))]
+            arguments = [("i32", mask or ALL), ("i32", bits), ("i32", lane), ("i32", str(clamp))]
             return e.call(f"llvm.nvvm.shfl.sync.{word}.i32", "i32", arguments)
 
         if int_of(ty) != "i64":
@@ -182,3 +191,19 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
         high = move(e.value(f"trunc i64 {e.value(f'lshr i64 {bits}, 32')} to i32"))
         high = e.value(f"shl i64 {e.value(f'zext i32 {high} to i64')}, 32")
         return self.from_bits(ty, e.value(f"or i64 {high}, {e.value(f'zext i32 {low} to i64')}"), 64)
+
+    def meet(self, what: str, ty: str, x: str, mask: str | None, line: int) -> str:
+        e, lanes = self.e, ("i32", mask or ALL)
+        if what == "sync":
+            return e.call("llvm.nvvm.bar.warp.sync", "void", [lanes])
+        if not what.startswith("match"):
+            return e.call(f"llvm.nvvm.vote.{what}.sync", "i32" if what == "ballot" else "i1", [lanes, ("i1", x)])
+        width = 64 if int_of(ty) == "i64" else 32
+        word = (f"i{width}", self.to_bits(ty, x, width))
+        if what == "match_any":
+            return e.call(f"llvm.nvvm.match.any.sync.i{width}", "i32", [lanes, word])
+        found = e.call(f"llvm.nvvm.match.all.sync.i{width}p", "{i32, i1}", [lanes, word])
+        return e.value(f"extractvalue {{i32, i1}} {found}, 1")
+
+    def active_mask(self) -> str:
+        return self.e.call("llvm.nvvm.activemask", "i32", [])

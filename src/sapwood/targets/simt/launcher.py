@@ -24,6 +24,15 @@ DEADLOCK = {
 }
 
 
+WRONG_MASK = {
+    **DEADLOCK,
+    "message": "deadlock in block {0}: thread {1} waits at the warp operation of line {2}, whose mask does not name it",
+}
+OTHER_MASK = {
+    **DEADLOCK,
+    "message": "deadlock in block {0}: threads {1} and {3} of a warp wait at the warp operation of line {2} with "
+    "different masks",
+}
 STUCK = {
     **DEADLOCK,
     "message": "deadlock: thread {1} of block {0} waits at line {2}, thread {4} of block {3} at line {5}, and none is "
@@ -115,6 +124,9 @@ def _launcher(
         layout.RESUME: f"ptrtoint (ptr @{name}.resume to i64)" if parts.coroutines else "0",
         layout.WHOLE: whole,
         layout.DEADLOCK: f"ptrtoint (ptr {_descriptor(module, DEADLOCK)} to i64)",
+        layout.WRONG_MASK: f"ptrtoint (ptr {_descriptor(module, WRONG_MASK)} to i64)",
+        layout.OTHER_MASK: f"ptrtoint (ptr {_descriptor(module, OTHER_MASK)} to i64)",
+        layout.WARP_SIZE: str(module.target.warp_size),
         layout.STUCK: f"ptrtoint (ptr {_descriptor(module, STUCK)} to i64)",
         layout.ALL_STUCK: f"ptrtoint (ptr {_descriptor(module, ALL_STUCK)} to i64)",
         layout.ARENA: "%arena",

@@ -3,8 +3,8 @@
 A launch has one context. Blocks that run together are a *group*: those of a cluster, the whole grid of a cooperative
 launch, else one block. Each worker runs a group at a time, and has a slot for each of its blocks:
 
-    header | status | handle | offered | source | result | ... | shared memory | coroutine frames
-             `------------- one word for each thread ----------'
+    header | status | handle | offered | source | result | mask | flag | shared memory | coroutine frames
+             `---------------- one word for each thread --------------'
 
 Shared memory is what the kernel declares, and behind it what the launch adds.
 """
@@ -34,7 +34,10 @@ ALL_STUCK = 24  # ... at one place
 WHOLE = 25  # address of whole(slot, 0) -> i64, which runs a block and gives 1 if a thread failed; or 0
 CHECK = 26  # address of a word for each block of a group, its S_CHECK; 0 where nothing is checked
 COPIES_AT = 27  # where queues of copies begin in a slot, in bytes, or 0
-CONTEXT_WORDS = 28
+WARP_SIZE = 28
+WRONG_MASK = 29  # the descriptor for a thread that is not in the mask it names
+OTHER_MASK = 30  # ... for threads at one operation with different masks
+CONTEXT_WORDS = 31
 
 # what comes before the arguments of a kernel's launcher, each an i64
 LAUNCH = (
@@ -63,6 +66,7 @@ S_ELSEWHERE = 33  # threads that wait for what is not of their warp, and not at 
 S_BYTES = 34  # of a slot: the next block of the group is so far away
 S_COOPERATIVE = 35  # whether all blocks of the grid are in the group
 S_COPIES = 36  # address of the queues of copies, or 0
+S_WARP = 37  # threads of a warp
 S_CHECK = 38  # address of what checked launches note of the block (checked_layout.py); 0 in others
 S_STEPS = 39  # rounds of loops that its threads may go before Python is asked whether to go on
 S_ARRIVED = 40  # at each named barrier, 16 words
@@ -77,7 +81,10 @@ READY = 1
 DONE = 2
 FAILED = 3
 AT_BARRIER = 4
-AT_SHUFFLE = 5
+AT_SHUFFLE = 5  # this and the next: at an operation of the warp
+AT_BALLOT = 6
+AT_MATCH = 7
+AT_SYNC = 8
 ELSEWHERE = 16  # from here on, what others than the threads of the warp resolve
 AT_VOTE = 16  # a barrier of the block that counts
 AT_NAMED = 17  # offered: which one, source: its phase
@@ -89,7 +96,7 @@ LINE_AT = 8
 SITE_AT = 40
 
 WARP = 32
-STATUS, OFFERED = 0, 2  # numbers of arrays
+STATUS, OFFERED, MASK = 0, 2, 5  # numbers of arrays
 ARRAYS = 7
 FLAG = 6  # the array of what a thread has come to: of the barrier of the cluster
 COME, OPEN = 1, 2

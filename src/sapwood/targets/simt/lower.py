@@ -74,7 +74,7 @@ class Coroutine(CopyCode):
             e.value(f"urem i64 {row}, {dy}"),
             e.value(f"udiv i64 {row}, {dy}"),
         ]
-        self.lane = e.value(f"and i64 %thread, {layout.WARP - 1}")
+        self.lane = e.value(f"and i64 %thread, {e.target.warp_size - 1}")
 
     def end(self, name: str, params: list[str]) -> None:
         e = self.e
@@ -94,7 +94,7 @@ class Coroutine(CopyCode):
         return self.e.value(f"load i64, ptr {p}")
 
     def array(self, number: int) -> str:
-        """The thread's word in one of the slot's arrays (status, handle, offered, source, result)."""
+        """The thread's word in one of the slot's arrays (status, handle, offered, source, result, mask)."""
         e = self.e
         row = e.value(f"mul i64 {self.threads}, {number}")
         at = e.value(f"add i64 {row}, {layout.HEADER}")
@@ -128,6 +128,9 @@ class Coroutine(CopyCode):
 
     def lane_id(self) -> str:
         return self.lane
+
+    def warp_id(self) -> str:
+        return self.e.value(f"lshr i64 %thread, {self.e.target.warp_size.bit_length() - 1}")
 
     def shared_storage(self, nbytes: int, align: int) -> str:
         at = layout.align(self.shared_bytes, align)
@@ -210,15 +213,38 @@ class Coroutine(CopyCode):
         here = e.value(f"ptrtoint ptr addrspace(3) {p} to i64")
         return e.value(f"inttoptr i64 {e.value(f'add i64 {here}, {nbytes}')} to ptr")
 
-    def shuffle(self, mode: str, ty: str, x: str, n: str, line: int) -> str:
-        e = self.e
-        e.line(f"store i64 {self.to_bits(ty, x, 64)}, ptr {self.array(2)}")
-        n = e.value(f"and i64 {n}, {layout.WARP - 1}")
+    def _meet(self, kind: int, bits: str, mask: str | None, line: int) -> str:
+        """Offer an i64 to the lanes of a mask; what the scheduler has for this one, an i64."""
+        e, size = self.e, self.e.target.warp_size
+        e.line(f"store i64 {bits}, ptr {self.array(layout.OFFERED)}")
+        if mask is None:
+            mask = str((1 << size) - 1 if size < 64 else -1)
+        elif size < 64:
+            mask = e.value(f"zext i32 {mask} to i64")
+        e.line(f"store i64 {mask}, ptr {self.array(layout.MASK)}")
+        self._suspend(kind, line)
+        return e.value(f"load i64, ptr {self.array(4)}")
+
+    def shuffle(self, mode: str, ty: str, x: str, n: str, mask: str | None, line: int) -> str:
+        e, size = self.e, self.e.target.warp_size
+        n = e.value(f"and i64 {n}, {size - 1}")
         word = {"up": "sub", "down": "add", "xor": "xor"}.get(mode)
         lane = n if word is None else e.value(f"{word} i64 {self.lane}, {n}")
-        outside = e.value(f"icmp uge i64 {lane}, {layout.WARP}")
+        outside = e.value(f"icmp uge i64 {lane}, {size}")
         lane = e.select("i1", outside, "i64", self.lane, lane)
         first = e.value(f"sub i64 %thread, {self.lane}")
         e.line(f"store i64 {e.value(f'add i64 {first}, {lane}')}, ptr {self.array(3)}")
-        self._suspend(layout.AT_SHUFFLE, line)
-        return self.from_bits(ty, e.value(f"load i64, ptr {self.array(4)}"), 64)
+        return self.from_bits(ty, self._meet(layout.AT_SHUFFLE, self.to_bits(ty, x, 64), mask, line), 64)
+
+    def meet(self, what: str, ty: str, x: str, mask: str | None, line: int) -> str:
+        """The scheduler gives the lanes that said yes or have the same bits, and as the source those that met."""
+        e = self.e
+        if what == "sync":
+            return self._meet(layout.AT_SYNC, "0", mask, line)
+        matches = what.startswith("match")
+        found = self._meet(layout.AT_MATCH if matches else layout.AT_BALLOT, self.to_bits(ty, x, 64), mask, line)
+        if what in ("ballot", "match_any"):
+            return found if e.target.warp_size == 64 else e.value(f"trunc i64 {found} to i32")
+        if what == "any":
+            return e.value(f"icmp ne i64 {found}, 0")
+        return e.value(f"icmp eq i64 {found}, {e.value(f'load i64, ptr {self.array(3)}')}")

@@ -15,10 +15,11 @@ from sapwood.targets.simt import layout
 from sapwood.targets.simt.launcher import Parts, add_launcher
 from sapwood.targets.simt.lower import DYNAMIC_AT, PLACES, Coroutine
 from sapwood.targets.simt.workitems_plan import LEAVES, Plan, inside
-from sapwood.targets.simt.workitems_scopes import FULL, MEMSET, LoopState, Scope, Scopes
+from sapwood.targets.simt.workitems_scopes import FULL, MEMSET, LoopState, Scope
+from sapwood.targets.simt.workitems_warps import Warps
 
 
-class WorkItems(Scopes):
+class WorkItems(Warps):
     """A block of threads as loops over them."""
 
     def __init__(self, emitter: Any, plan: Plan) -> None:
@@ -27,7 +28,6 @@ class WorkItems(Scopes):
         self.alternative = (lambda e: Coroutine(e, alone=False)) if self.coroutines else None
         self.shared_bytes = 0
         self.private: dict[Any, str] = {}  # stack storage -> array
-        self.offers: dict[Any, tuple[str, str | None]] = {}  # shuffle -> arrays of values, of who offers
 
     # -- the whole ----------------------------------------------------------------------------------
 
@@ -156,8 +156,8 @@ class WorkItems(Scopes):
             if text is not None:
                 e.names[op.results[0]] = text
                 return True
-        if op.name == "warp_shuffle":
-            self._take(op)
+        if op.name in ("warp_shuffle", "warp_vote"):
+            (self.take if op.name == "warp_shuffle" else self.take_vote)(op)
             return True
         if op.name == "stack_storage":
             size = layout.align(op.attrs["bytes"])
@@ -210,10 +210,10 @@ class WorkItems(Scopes):
             if op.name in ("break", "continue"):
                 self._block_leave(op)
                 return None
-            if op.name == "barrier":
+            if op.name in ("barrier", "warp_sync"):
                 self.flush()
-            elif op.name == "warp_shuffle":
-                self._shuffle(op)
+            elif op.name in ("warp_shuffle", "warp_vote"):
+                (self.shuffle_all if op.name == "warp_shuffle" else self.vote_all)(op)
             elif op in plan.split:
                 (self._loop if op.name == "loop" else self._if)(op)
             elif plan.once(op):
@@ -473,40 +473,6 @@ class WorkItems(Scopes):
     @staticmethod
     def _own(op: Any) -> set[Any]:
         return {o.attrs["id"] for o in inside(op) if o.name == "loop"}
-
-    # -- warp operations ------------------------------------------------------------------------------
-
-    def _shuffle(self, op: Any) -> None:
-        """Threads leave their values in an array, in one loop; each takes one, in the next."""
-        e = self.e
-        offered, there = self.array(e.memory_bytes(op.operands[0].type)), None
-        self.store_after([(op.operands[0], offered)])
-        if self.scope.outer is not None:  # not all of the block are here
-            there = self.array(1)
-            e.declare(MEMSET)
-            e.line(f"call void @llvm.memset.p0.i64(ptr {there}, i8 0, i64 {self.threads}, i1 false)")
-            self.after.append((None, lambda: self.mark(there, "1")))
-        self.flush()
-        self.offers[op] = (offered, there)
-        self.run.append(op)
-
-    def _take(self, op: Any) -> None:
-        e = self.e
-        offered, there = self.offers[op]
-        number, last = self.number(), layout.WARP - 1
-        lane = e.value(f"and i64 {number}, {last}")
-        n = e.value(f"and i64 {e.name(op.operands[1])}, {last}")
-        word = {"up": "sub", "down": "add", "xor": "xor"}.get(op.attrs["mode"])
-        source = n if word is None else e.value(f"{word} i64 {lane}, {n}")
-        source = e.value(f"add i64 {e.value(f'sub i64 {number}, {lane}')}, {source}")
-        same = e.value(f"icmp ult i64 {e.value(f'xor i64 {source}, {number}')}, {layout.WARP}")  # in this warp
-        good = e.value(f"and i1 {same}, {e.value(f'icmp slt i64 {source}, {self.threads}')}")
-        source = e.select("i1", good, "i64", source, number)
-        if there is not None:
-            flag = e.value(f"load i8, ptr {self.element(there, 'i8', source)}, align 1")
-            source = e.select("i1", e.value(f"icmp ne i8 {flag}, 0"), "i64", source, number)
-        ty = e.type(op.results[0].type)
-        e.names[op.results[0]] = e.value(f"load {ty}, ptr {self.element(offered, ty, source)}, align 1")
 
 
 _PLAIN = {

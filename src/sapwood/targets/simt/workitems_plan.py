@@ -13,12 +13,14 @@ from typing import Any
 AXES = 3
 KNOWN = frozenset({
     "thread_idx", "block_idx", "block_dim", "grid_dim", "cluster_idx", "cluster_dim", "lane_id", "shared_storage",
-    "dynamic_storage", "dynamic_bytes", "barrier", "warp_shuffle",
+    "dynamic_storage", "dynamic_bytes", "barrier", "warp_id", "warp_shuffle", "warp_vote", "warp_sync",
+    "warp_active_mask",
 })  # fmt: skip
 CHEAP = frozenset({
-    "constant", "thread_idx", "lane_id", "add", "sub", "mul", "and", "or", "xor", "shl", "shr", "neg", "compare",
-    "select", "convert", "pointer_add", "address", "pointer_at", "minimum", "maximum",
+    "constant", "thread_idx", "lane_id", "warp_id", "add", "sub", "mul", "and", "or", "xor", "shl", "shr", "neg",
+    "compare", "select", "convert", "pointer_add", "address", "pointer_at", "minimum", "maximum",
 })  # fmt: skip
+MASKED = {"warp_shuffle": 2, "warp_vote": 1, "warp_sync": 0}  # operations with operands behind which a mask may be
 STORAGE = frozenset({"shared_storage", "dynamic_storage", "dynamic_bytes"})
 CHAIN = 24  # operations that are done again in another loop rather than kept in memory
 LEAVES = frozenset({"break", "continue", "return"})
@@ -107,6 +109,8 @@ class Plan:
                 return f"{at}: the loop may wait for what another thread writes"
             if op.op.space == "kernel" and op.name not in KNOWN:
                 return f"{at}: {op.name} has no work-item form"
+            if op.name in MASKED and len(op.operands) > MASKED[op.name]:
+                return f"{at}: {op.name} with a mask has no work-item form"
             if any(type(v.type).__name__ in ("Ref", "Tile") for v in (*op.operands, *op.results)):
                 return f"{at}: {op.name} works on heap objects or tiles"
             if op in self.uniformity.together:
@@ -128,7 +132,9 @@ class Plan:
         return self._coefficients[key]
 
     def warp_number(self, op: Any) -> bool:
-        """Whether an operation divides thread_idx.x by the size of a warp, or a multiple of it."""
+        """Whether an operation is the number of the warp, or divides thread_idx.x by the size of one, or a multiple."""
+        if op.name == "warp_id":
+            return True
         if op.name != "shr" or len(op.operands) != 2 or not is_int(op.results[0].type):
             return False
         x, n = self.definitions.get(op.operands[0]), self.constant(op.operands[1])

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from sapwood.targets.base import ThreadCode
-from sapwood.targets.simt import layout
 from sapwood.targets.simt.workitems_plan import MIRRORED, Plan, inside
 
 CONDITIONS = 6  # that a row is cut by at most
@@ -48,7 +47,10 @@ class Threads(ThreadCode):
     def lane_id(self) -> str:
         if self.lane:
             return self.e.value(f"add i64 {self.at[0]}, {self.lane}")
-        return self.e.value(f"and i64 {self.number()}, {layout.WARP - 1}")
+        return self.e.value(f"and i64 {self.number()}, {self.e.target.warp_size - 1}")
+
+    def warp_id(self) -> str:
+        return self.e.value(f"lshr i64 {self.number()}, {self.e.target.warp_size.bit_length() - 1}")
 
     # -- memory of the threads ----------------------------------------------------------------------
 
@@ -221,8 +223,9 @@ class Threads(ThreadCode):
         if warps:  # cut where a warp ends, by the number of the thread and by its x
             lane = self.lane_id()
             self.lane = e.value(f"sub i64 {lane}, {start}")
-            for place in (lane, e.value(f"and i64 {start}, {layout.WARP - 1}")):
-                more = e.value(f"sub i64 {layout.WARP}, {place}")
+            size = e.target.warp_size
+            for place in (lane, e.value(f"and i64 {start}, {size - 1}")):
+                more = e.value(f"sub i64 {size}, {place}")
                 left = e.call("llvm.umin.i64", "i64", [("i64", left), ("i64", more)])
             for op in warps:
                 if op.name != "lane_id":

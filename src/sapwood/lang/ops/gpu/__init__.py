@@ -60,7 +60,7 @@ from sapwood.lang.ops.gpu.place import block_dim, block_idx, grid_dim, lane_id, 
 from sapwood.lang.ops.gpu.shared import dynamic_shared, shared
 from sapwood.lang.ops.gpu.sync import barrier, barrier_all, barrier_any, barrier_count, grid_sync
 from sapwood.lang.ops.gpu.tensor_copies import tensor_copy, tensor_store
-from sapwood.lang.ops.gpu.warp import warp
+from sapwood.lang.ops.gpu.warp import warp, warp_id
 
 __all__ = [
     "async_copy",
@@ -114,6 +114,7 @@ __all__ = [
     "transposed",
     "wait_group",
     "warp",
+    "warp_id",
     "wgmma",
     "wgmma_commit_group",
     "wgmma_fence",
