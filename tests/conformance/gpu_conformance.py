@@ -28,8 +28,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sapwood import Array, f32, fn, unroll
-from sapwood.gpu import warp
+from sapwood import Array
 from sapwood.runtime import device_array
 
 FOLDER = Path(__file__).parent / "gpu"
@@ -167,14 +166,6 @@ def normal(rng: np.random.Generator, *shape: int) -> NDArray:
 
 def wide(x: NDArray) -> NDArray:
     return x.astype(np.float64)
-
-
-@fn(inline=True)
-def warp_sum(x: f32) -> f32:
-    """The sum over a warp, for all of its lanes."""
-    for k in unroll(range(5)):
-        x += warp.shuffle_xor(x, 16 >> k)
-    return x
 
 
 def main(architecture: str) -> None:

@@ -52,6 +52,7 @@ from sapwood.gpu import (
     barrier_all,
     barrier_any,
     barrier_count,
+    block,
     block_dim,
     block_idx,
     block_rank,
@@ -335,6 +336,16 @@ def warps(a: Tensor[f32, 1], b: Tensor[i32, 1], c: Tensor[u32, 1], n: int, on: b
 
 
 @kernel
+def collectives(out: Tensor[T, 1]) -> None:
+    """On NVIDIA from sm_80 on one instruction each, if these are i32 or u32."""
+    x = out[thread_idx.x]
+    x = warp.reduce_add(x) + warp.reduce_min(x) + warp.reduce_max(x, mask=0xFF)
+    if T is not f32:
+        x ^= warp.reduce_and(x) + warp.reduce_or(x) + warp.reduce_xor(x)
+    out[thread_idx.x] = block.reduce_max(warp.scan_add(x)) + block.scan_add(x) + block.broadcast(x)
+
+
+@kernel
 def bit_counts(out: Tensor[T, 1], x: Tensor[T, 1]) -> None:
     i = thread_idx.x
     out[i] = popcount(x[i]) + trailing_zeros(x[i]) + leading_zeros(x[i])
@@ -401,6 +412,8 @@ def kernels(generation: int, warpgroups: bool) -> list[tuple[str, Any, tuple[Any
         out.append(("clusters", clusters, (array(i32),)))
     out.append(("waits", waits, (array(i32),)))
     out.append(("warps", warps, (array(f32), array(i32), array(u32), 1, True, f16(0.5))))
+    if generation < 1000:  # they are no operations of their own on simt
+        out += [(f"collectives_{t.__name__}", collectives, (array(t),)) for t in (i32, u32, f32)]
     out += [(f"bit_counts_{t.__name__}", bit_counts, (array(t),) * 2) for t in INTS]
     out += [(f"ints_{t.__name__}", ints, (array(t),) * 3) for t in INTS]
     out += [(f"floats_{t.__name__}", floats, (array(t),) * 3) for t in FLOATS]

@@ -36,7 +36,8 @@ from sapwood.targets.nvptx.target import ARCHITECTURES
 
 WARPGROUPS = ("wgmma.mma", "wgmma.order")  # on sm_90a only
 TENSORS = ("tensor_load", "tensor_store_issue")
-ELSEWISE = ("mma.sync", "ldmatrix.sync", "stmatrix.sync", "dot_product", *TENSORS, *WARPGROUPS)  # not so on simt
+MATRICES = ("mma.sync", "ldmatrix.sync", "stmatrix.sync", "dot_product")
+ELSEWISE = (*MATRICES, "warp_redux", *TENSORS, *WARPGROUPS)  # not so on simt
 PROGRAM = Path(__file__).with_name("every_op.py")
 needs_ptxas = pytest.mark.skipif(shutil.which("ptxas") is None, reason="ptxas is not installed")
 

@@ -110,7 +110,7 @@ def check(program: Program, target: Any) -> None:
     for function in program.functions:
         if function.kind == "kernel":
             give_way_in_loops(function)
-            mark_uniform(function)
+            mark_uniform(function, target.warp_size)
 
 
 # -- inference of an entry -----------------------------------------------------------------------------

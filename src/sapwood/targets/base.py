@@ -257,6 +257,11 @@ class ThreadCode:
         sees what the others wrote before."""
         raise NotImplementedError
 
+    def redux(self, mode: str, signed: bool, x: str, mask: str | None) -> str:
+        """All lanes' i32 combined by "add", "min", "max", "and", "or" or "xor". Only targets with "sm_80" are
+        asked."""
+        raise NotImplementedError
+
     def active_mask(self) -> str:
         """The mask of this lane and any others that execute it at the same time: none, where threads take turns."""
         lane = self.lane_id()

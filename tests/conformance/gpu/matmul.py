@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from gpu_conformance import Results, cdiv, normal, poison, program, warp_sum, wide
+from gpu_conformance import Results, cdiv, normal, poison, program, wide
 
 from sapwood import Const, StackArray, Tensor, f32, i8, i32, kernel, u8, unroll
-from sapwood.gpu import barrier, block_dim, block_idx, lane_id, shared, thread_idx
+from sapwood.gpu import barrier, block_dim, block_idx, lane_id, shared, thread_idx, warp
 
 
 @kernel
@@ -119,7 +119,7 @@ def int8_kernel(out: Tensor[f32, 1], weight: Tensor[i8, 2], scale: Tensor[f32, 1
         total = f32(0)
         for k in range(lane_id(), x.size, 32):
             total += f32(weight[row, k]) * x[k]
-        total = warp_sum(total)
+        total = warp.reduce_add(total)
         if lane_id() == 0:
             out[row] = total * scale[row]
 
@@ -142,7 +142,7 @@ def int4_kernel(out: Tensor[f32, 1], packed: Tensor[u8, 2], scale: Tensor[f32, 2
         byte = i32(packed[row, k])
         low, high = f32((byte & 15) - 8), f32((byte >> 4) - 8)
         total += scale[row, k // 16] * (low * x[2 * k] + high * x[2 * k + 1])
-    total = warp_sum(total)
+    total = warp.reduce_add(total)
     if lane_id() == 0:
         parts[t // 32] = total
     barrier()
@@ -172,7 +172,7 @@ def sparse_kernel(
     total = f32(0)
     for k in range(int(start[row]) + lane_id(), int(start[row + 1]), 32):
         total += value[k] * x[int(column[k])]
-    total = warp_sum(total)
+    total = warp.reduce_add(total)
     if lane_id() == 0:
         out[row] = total
 

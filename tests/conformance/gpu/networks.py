@@ -3,33 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from gpu_conformance import NDArray, Results, cdiv, normal, poison, program, warp_sum, wide
+from gpu_conformance import NDArray, Results, cdiv, normal, poison, program, wide
 
-from sapwood import Const, StackArray, Tensor, bf16, f32, fn, i32, i64, kernel, u32, unroll
-from sapwood.gpu import atomic_add, barrier, block_dim, block_idx, lane_id, shared, thread_idx, warp
+from sapwood import Const, StackArray, Tensor, bf16, f32, i32, i64, kernel, u32
+from sapwood.gpu import atomic_add, barrier, block, block_dim, block_idx, lane_id, shared, thread_idx, warp
 from sapwood.lang.library import math
-
-
-@fn(inline=True)
-def warp_max(x: f32) -> f32:
-    for k in unroll(range(5)):
-        x = max(x, warp.shuffle_xor(x, 16 >> k))
-    return x
-
-
-@fn(inline=True)
-def block_sum(x: f32) -> f32:
-    """For blocks of whole warps; all threads get it."""
-    parts = shared(f32, 32)
-    x = warp_sum(x)
-    barrier()
-    if lane_id() == 0:
-        parts[thread_idx.x // 32] = x
-    barrier()
-    total = f32(0)
-    for w in range(block_dim.x // 32):
-        total += parts[w]
-    return total
 
 
 def softmax_of(x: NDArray) -> NDArray:
@@ -47,11 +25,11 @@ def warp_softmax_kernel(out: Tensor[f32, 2], x: Tensor[f32, 2]) -> None:
     high = f32(-3.0e38)
     for j in range(lane_id(), n, 32):
         high = max(high, x[row, j])
-    high = warp_max(high)
+    high = warp.reduce_max(high)
     total = f32(0)
     for j in range(lane_id(), n, 32):
         total += math.exp(x[row, j] - high)
-    total = warp_sum(total)
+    total = warp.reduce_add(total)
     for j in range(lane_id(), n, 32):
         out[row, j] = math.exp(x[row, j] - high) / total
 
@@ -105,12 +83,12 @@ def layer_norm_kernel(out: Tensor[f32, 2], x: Tensor[f32, 2], gain: Tensor[f32, 
     total = f32(0)
     for j in range(thread_idx.x, n, block_dim.x):
         total += x[row, j]
-    mean = block_sum(total) / f32(n)
+    mean = block.reduce_add(total) / f32(n)
     squares = f32(0)
     for j in range(thread_idx.x, n, block_dim.x):
         d = x[row, j] - mean
         squares += d * d
-    scale = math.rsqrt(block_sum(squares) / f32(n) + 1e-5)
+    scale = math.rsqrt(block.reduce_add(squares) / f32(n) + 1e-5)
     for j in range(thread_idx.x, n, block_dim.x):
         out[row, j] = (x[row, j] - mean) * scale * gain[j] + bias[j]
 
@@ -132,7 +110,7 @@ def rms_norm_kernel(x: Tensor[f32, 2], residual: Tensor[f32, 2], gain: Tensor[f3
         v = x[row, j] + residual[row, j]
         residual[row, j] = v
         squares += v * v
-    scale = math.rsqrt(block_sum(squares) / f32(n) + 1e-6)
+    scale = math.rsqrt(block.reduce_add(squares) / f32(n) + 1e-6)
     for j in range(thread_idx.x, n, block_dim.x):
         x[row, j] = residual[row, j] * scale * gain[j]
 
@@ -187,7 +165,7 @@ def decode_kernel(
         total = f32(0)
         for d in range(lane_id(), size, 32):
             total += q[h, d] * k[h, j, d]
-        total = warp_sum(total)
+        total = warp.reduce_add(total)
         if lane_id() == 0:
             scores[j] = total * math.rsqrt(f32(size))
     barrier()
@@ -197,7 +175,7 @@ def decode_kernel(
     total = f32(0)
     for j in range(t, n, block_dim.x):
         total += math.exp(scores[j] - high)
-    total = block_sum(total)
+    total = block.reduce_add(total)
     for d in range(t, size, block_dim.x):
         value = f32(0)
         for j in range(n):
@@ -265,11 +243,11 @@ def loss_kernel(out: Tensor[f32, 1], logits: Tensor[f32, 2], label: Tensor[i64, 
         high = f32(-3.0e38)
         for j in range(lane_id(), n, 32):
             high = max(high, logits[row, j])
-        high = warp_max(high)
+        high = warp.reduce_max(high)
         total = f32(0)
         for j in range(lane_id(), n, 32):
             total += math.exp(logits[row, j] - high)
-        total = warp_sum(total)
+        total = warp.reduce_add(total)
         if lane_id() == 0:
             atomic_add(out.ptr, (high + math.log(total) - logits[row, label[row]]) / f32(rows))
 

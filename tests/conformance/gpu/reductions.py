@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from gpu_conformance import Results, cdiv, normal, poison, program, warp_sum, wide
+from gpu_conformance import Results, cdiv, normal, poison, program, wide
 
 from sapwood import Tensor, f32, f64, i32, i64, kernel, u8, u64
-from sapwood.gpu import atomic_add, barrier, block_dim, block_idx, grid_dim, lane_id, shared, thread_idx
+from sapwood.gpu import atomic_add, barrier, block_dim, block_idx, grid_dim, lane_id, shared, thread_idx, warp
 from sapwood.lang.ops.atomics import atomic_max, atomic_min
 
 BINS = 64
@@ -47,14 +47,14 @@ def shuffle_kernel(out: Tensor[f32, 1], x: Tensor[f32, 1]) -> None:
     total = f32(0)
     for i in range(block_idx.x * block_dim.x + thread_idx.x, x.size, grid_dim.x * block_dim.x):
         total += x[i]
-    total = warp_sum(total)
+    total = warp.reduce_add(total)
     w = thread_idx.x // 32
     if lane_id() == 0:
         partial[w] = total
     barrier()
     if w == 0:
         total = partial[lane_id()] if lane_id() < block_dim.x // 32 else f32(0)
-        total = warp_sum(total)
+        total = warp.reduce_add(total)
         if lane_id() == 0:
             atomic_add(out.ptr, total)
 
@@ -75,7 +75,7 @@ def dot_kernel(out: Tensor[f32, 1], x: Tensor[f32, 2], y: Tensor[f32, 2]) -> Non
         total = f32(0)
         for j in range(lane_id(), x.shape[1], 32):
             total += x[row, j] * y[row, j]
-        total = warp_sum(total)
+        total = warp.reduce_add(total)
         if lane_id() == 0:
             out[row] = total
 

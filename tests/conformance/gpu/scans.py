@@ -6,23 +6,13 @@ import numpy as np
 from gpu_conformance import Results, cdiv, poison, program
 
 from sapwood import Tensor, fn, i32, kernel, unroll
-from sapwood.gpu import barrier, block_dim, block_idx, lane_id, shared, thread_idx, warp
-
-
-@fn(inline=True)
-def warp_scan(x: i32) -> i32:
-    """The sum of the lanes up to this one."""
-    for k in unroll(range(5)):
-        y = warp.shuffle_up(x, 1 << k)
-        if lane_id() >= 1 << k:
-            x += y
-    return x
+from sapwood.gpu import barrier, block, block_dim, block_idx, lane_id, shared, thread_idx, warp
 
 
 @kernel
 def warp_scan_kernel(out: Tensor[i32, 1], x: Tensor[i32, 1]) -> None:
     i = block_idx.x * block_dim.x + thread_idx.x
-    total = warp_scan(x[i] if i < x.size else i32(0))
+    total = warp.scan_add(x[i] if i < x.size else i32(0))
     if i < x.size:
         out[i] = total
 
@@ -102,26 +92,10 @@ def scan_by_sweeps(run, rng, n) -> Results:
     yield out, (np.cumsum(x) - x).astype(np.int32)
 
 
-@fn(inline=True)
-def block_scan(x: i32) -> i32:
-    """The sum of the block's threads up to this one, by all of its warps together."""
-    sums = shared(i32, 32)
-    w = thread_idx.x // 32
-    total = warp_scan(x)
-    if lane_id() == 31:
-        sums[w] = total
-    barrier()
-    if w == 0:
-        found = warp_scan(sums[lane_id()] if lane_id() < block_dim.x // 32 else i32(0))
-        sums[lane_id()] = found
-    barrier()
-    return total + sums[w - 1] if w > 0 else total
-
-
 @kernel
 def blocks_kernel(out: Tensor[i32, 1], ends: Tensor[i32, 1], x: Tensor[i32, 1]) -> None:
     i = block_idx.x * block_dim.x + thread_idx.x
-    total = block_scan(x[i] if i < x.size else i32(0))
+    total = block.scan_add(x[i] if i < x.size else i32(0))
     if i < x.size:
         out[i] = total
     if thread_idx.x == block_dim.x - 1:
@@ -157,7 +131,7 @@ def compact_kernel(out: Tensor[i32, 1], count: Tensor[i32, 1], x: Tensor[i32, 1]
     for first in range(0, x.size, block_dim.x):
         i = first + t
         keep = i < x.size and x[i] > 0
-        total = block_scan(i32(1) if keep else i32(0))
+        total = block.scan_add(i32(1) if keep else i32(0))
         before = base[0]
         if keep:
             out[int(before + total) - 1] = x[i]

@@ -1,10 +1,10 @@
 """Uniformity: which values of a kernel all threads of a block share, and where all of them come together.
 
-A value has a level: the same for all threads of a block (BLOCK), for those of a warp (WARP, if blocks have one axis),
-or it varies. A value is the same if those threads that compute it together, in the same round of each loop around it,
-get the same. Control has a level, too: which threads reach a point together, but for those that failed. The answer is
-on the safe side: VARYING when in doubt. Regions make it simple: threads that part at an `if` meet again at its end,
-those that leave a loop at its end, those that `continue` at its head.
+A value has a level: the same for all threads of a block (BLOCK), for those of a warp (WARP; FLAT if blocks have one
+axis), or it varies. A value is the same if those threads that compute it together, in the same round of each loop
+around it, get the same. Control has a level, too: which threads reach a point together, but for those that failed.
+The answer is on the safe side: VARYING when in doubt. Regions make it simple: threads that part at an `if` meet again
+at its end, those that leave a loop at its end, those that `continue` at its head.
 
 Some threads need not be waited for: those that have left for a place from which no way leads to an operation that
 waits, as after an early `return`. `together` is the level of control without them.
@@ -17,34 +17,32 @@ from typing import Any
 
 from sapwood.lang.ir.ssa import Function, Op, Region, Var
 
-BLOCK, WARP, VARYING = 0, 1, 2
+BLOCK, WARP, FLAT, VARYING = 0, 1, 2, 3
 RETURN = object()
 WAITING = frozenset({"barrier", "warp_shuffle", "warp_vote", "warp_match", "warp_sync"})
-WARP_SIZE = 32  # of every target for which levels of warps matter
 
 
 @dataclass(eq=False)
 class Uniformity:
     """What is known of a kernel. A value that is in neither set is the same for all threads of the block."""
 
-    varying: frozenset[Var]  # at level WARP or VARYING
-    by_warp: frozenset[Var]  # of these, at level WARP
+    varying: frozenset[Var]  # at a level above BLOCK
     together: dict[Op, int] = field(default_factory=dict)  # operation that waits -> level of control there
     flat: bool = False  # whether a level of `together` holds only for blocks of one axis
     broken: frozenset[Any] = frozenset()  # loops that some threads leave while others stay
+    warp_size: int = 32
 
 
-def mark_uniform(function: Function) -> Uniformity:
+def mark_uniform(function: Function, warp_size: int) -> Uniformity:
     """Set `uniform` of every barrier of a kernel; what is known of its values and of where it waits."""
-    analysis = _Uniformity(function)
+    analysis = _Uniformity(function, warp_size)
     size = -1
     while size != analysis.size:  # loops carry values around
         size = analysis.size
         analysis.region(function.body, _Apart(), {})
     varying = frozenset(v for v, level in analysis.levels.items() if level > BLOCK)
-    by_warp = frozenset(v for v, level in analysis.levels.items() if level == WARP)
-    flat = any(level == WARP for level in analysis.together.values())
-    found = Uniformity(varying, by_warp, analysis.together, flat, frozenset(analysis.broken))
+    flat = any(level == FLAT for level in analysis.together.values())
+    found = Uniformity(varying, analysis.together, flat, frozenset(analysis.broken), warp_size)
     function.attrs["uniformity"] = found
     return found
 
@@ -69,7 +67,8 @@ Left = dict[Any, _Apart]  # loop that some threads left, or RETURN -> how
 
 
 class _Uniformity:
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, warp_size: int) -> None:
+        self.warp_size = warp_size
         self.definitions = {v: op for op in function.body.walk() for v in op.results}
         self.levels: dict[Var, int] = {}
         self.together: dict[Op, int] = {}
@@ -190,15 +189,16 @@ class _Uniformity:
             n = self._constant(op.operands[1])
             if n is None:
                 return level
+            size = self.warp_size
             match op.name:
                 case "shr":
-                    return WARP if 1 << min(n, 63) >= WARP_SIZE else level
+                    return FLAT if 1 << min(n, 63) >= size else level
                 case "floordiv":
-                    return WARP if n % WARP_SIZE == 0 else level
+                    return FLAT if n % size == 0 else level
                 case "compare" if op.attrs["test"] in ("lt", "ge"):
-                    return WARP if n % WARP_SIZE == 0 else level
+                    return FLAT if n % size == 0 else level
                 case "compare" if op.attrs["test"] in ("le", "gt"):
-                    return WARP if n % WARP_SIZE == WARP_SIZE - 1 else level
+                    return FLAT if n % size == size - 1 else level
         return level
 
     def _is_x(self, v: Var) -> bool:

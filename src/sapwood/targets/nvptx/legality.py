@@ -49,7 +49,7 @@ _ARITHMETIC = (
 _MEMORY = "pointer_add pointer_sub address pointer_at stack_storage shared_storage dynamic_storage dynamic_bytes"
 _CONTROL = "yield break continue return raise raise_if if loop"
 _KERNEL = "thread_idx block_idx block_dim grid_dim lane_id warp_id barrier give_way"
-_WARPS = "warp_shuffle warp_vote warp_match warp_sync warp_active_mask"
+_WARPS = "warp_shuffle warp_vote warp_match warp_sync warp_active_mask warp_redux"
 _SYNC = "barrier_vote named_barrier_arrive named_barrier_sync is_cooperative grid_sync"
 _COPIES = "copy_issue commit_group wait_group"
 _MBARRIERS = "mbarrier_init mbarrier_arrive mbarrier_arrive_after_copies mbarrier_test mbarrier_wait"
@@ -76,6 +76,7 @@ LEGAL: dict[str, Rule] = {
 
 # operation -> (the oldest architecture that has it, what it is part of)
 SINCE: dict[str, tuple[int, str]] = {
+    "warp_redux": (80, "reductions by one instruction"),
     **dict.fromkeys(_CLUSTERS.split(), (90, "clusters")),
     **dict.fromkeys(_COPIES.split(), (80, "asynchronous copies")),
     **dict.fromkeys(_MBARRIERS.split(), (80, "mbarriers")),

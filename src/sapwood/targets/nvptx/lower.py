@@ -205,5 +205,9 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
         found = e.call(f"llvm.nvvm.match.all.sync.i{width}p", "{i32, i1}", [lanes, word])
         return e.value(f"extractvalue {{i32, i1}} {found}, 1")
 
+    def redux(self, mode: str, signed: bool, x: str, mask: str | None) -> str:
+        name = f"u{mode}" if mode in ("min", "max") and not signed else mode
+        return self.e.call(f"llvm.nvvm.redux.sync.{name}", "i32", [("i32", x), ("i32", mask or ALL)])
+
     def active_mask(self) -> str:
         return self.e.call("llvm.nvvm.activemask", "i32", [])

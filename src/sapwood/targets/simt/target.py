@@ -31,7 +31,7 @@ class SimtTarget(Target):
         return self.host.illegal(op)
 
     def how(self, function: Any) -> str:
-        if self.name != FAST:
+        if self.name not in FAST_NAMES:
             return f"coroutines: target {self.name}"
         from sapwood.targets.simt.workitems_plan import Plan
 
@@ -53,7 +53,7 @@ class SimtTarget(Target):
             from sapwood.targets.simt.checked import Checked
 
             return Checked(emitter)
-        if self.name == FAST:
+        if self.name in FAST_NAMES:
             from sapwood.targets.simt.workitems import WorkItems
             from sapwood.targets.simt.workitems_plan import Plan
 
@@ -65,14 +65,16 @@ class SimtTarget(Target):
 
 FAST = "simt"
 CHECKED = "checked"
-VARIANTS = ("", "coroutines", CHECKED)
+WIDE = "warp64"
+VARIANTS = ("", "coroutines", CHECKED, WIDE)
+FAST_NAMES = (FAST, f"{FAST}:{WIDE}")
 
 
 def make(variant: str) -> SimtTarget:
     """`simt` on this machine: work-item loops where they can be; or `simt:coroutines`, one for each thread; or
-    `simt:checked`, which reports races and other bugs of kernels."""
+    `simt:checked`, which reports races and other bugs of kernels; or `simt:warp64`, whose warps have 64 threads."""
     if variant not in VARIANTS:
-        raise ValueError(f"target simt has no variant {variant!r}, but these: coroutines, checked")
+        raise ValueError(f"target simt has no variant {variant!r}, but these: {', '.join(VARIANTS[1:])}")
     return on(host_target(), variant)
 
 
@@ -87,7 +89,7 @@ def on(host: Target, variant: str = "") -> SimtTarget:
         host.data_layout,
         kernel=True,
         checks=variant == CHECKED,
-        warp_size=WARP,
+        warp_size=2 * WARP if variant == WIDE else WARP,
         shared_bytes=SHARED_BYTES,
         max_shared_bytes=MAX_SHARED_BYTES,
         launch=LAUNCH,

@@ -44,6 +44,7 @@ class Plan:
     def __init__(self, function: Any) -> None:
         self.function = function
         self.uniformity = function.attrs["uniformity"]
+        self.warp_log = self.uniformity.warp_size.bit_length() - 1
         self.definitions: dict[Any, Any] = {}
         self.loop_of: dict[Any, Any] = {}  # parameter of a loop -> the loop
         self.loops: dict[Any, Any] = {}  # id -> loop
@@ -115,7 +116,7 @@ class Plan:
                 return f"{at}: {op.name} works on heap objects or tiles"
             if op in self.uniformity.together:
                 level = self.uniformity.together[op]
-                if level > (0 if op.name == "barrier" else 1):
+                if level > (0 if op.name == "barrier" else 2):
                     who = "block" if op.name == "barrier" else "warp"
                     return f"{at}: not all threads of the {who} come to this {op.name} together"
         return None
@@ -138,7 +139,9 @@ class Plan:
         if op.name != "shr" or len(op.operands) != 2 or not is_int(op.results[0].type):
             return False
         x, n = self.definitions.get(op.operands[0]), self.constant(op.operands[1])
-        return x is not None and x.name == "thread_idx" and x.attrs["axis"] == 0 and n is not None and 5 <= n < 63
+        if x is None or x.name != "thread_idx" or x.attrs["axis"] != 0:
+            return False
+        return n is not None and self.warp_log <= n < 63
 
     def _coefficient(self, v: Any, axis: int, near: bool) -> int | None:
         if v not in self.uniformity.varying:

@@ -200,6 +200,9 @@ def _(b, unit, x, y, z):
 
 
 def known_unit(b: Any, unit: Any, function: str) -> MatrixUnit:
+    if b.target.warp_size != WARP:
+        hint = "its units are those of NVIDIA GPUs"
+        raise BadOperand(b.loc, function=function, detail=f"a warp of {b.target.warp_size} threads", hint=hint)
     if isinstance(unit, Known) and isinstance(unit.value, MatrixUnit):
         return unit.value
     hint = f"the first argument is one of {', '.join(UNITS)}, of sapwood.gpu"

@@ -7,13 +7,14 @@ A mask is a u32, or a u64 where a warp has 64 threads. In the SSA it is the last
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
-from sapwood.lang.bits import from_bits, to_bits
+from sapwood.lang.bits import from_bits, to_bits, wrap_int
 from sapwood.lang.errors import BadOperand, KernelOnly
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops.base import Operation, operation
-from sapwood.lang.types import BOOL, I64, U32, U64, Scalar
+from sapwood.lang.types import BOOL, I32, I64, U32, U64, Scalar
 from sapwood.lang.values import Known, Value, describe
 
 
@@ -173,6 +174,110 @@ def _match(name: str, mode: str, doc: str) -> Operation[..., Any]:
     return op
 
 
+# -- reductions and scans ----------------------------------------------------------------------------
+
+FOLDS = {
+    "add": lambda a, b: a + b,
+    "min": min,
+    "max": max,
+    "and": lambda a, b: a & b,
+    "or": lambda a, b: a | b,
+    "xor": lambda a, b: a ^ b,
+}
+
+
+@operation(space="kernel", varies=True)
+def warp_redux(x: Any, mask: Any = None) -> Any:
+    """All lanes' x, an i32 or u32, combined as attribute `mode` says. (PTX: `redux.sync`, sm_80 and newer.)"""
+
+
+@warp_redux.reference
+def _(ev, op, x, mask=None):
+    return wrap_int(op.result.type, reduce(FOLDS[op.attrs["mode"]], ev.thread.meet(x, op, mask).values()))
+
+
+@warp_redux.lowering
+def _(e, op, x, mask=None):
+    return e.thread.redux(op.attrs["mode"], op.result.type.signed, x, mask)
+
+
+def _reduce(mode: str, combine: str, doc: str) -> Operation[..., Any]:
+    def stub(x: Any, mask: Any = None) -> Any: ...
+
+    stub.__name__ = stub.__qualname__ = f"reduce_{mode}"
+    stub.__doc__ = (
+        f"{doc}, for each of them. Of the lanes that have not returned.\n\n"
+        "Floats are added in pairs, then pairs of these, if the whole warp is there, else in the order of lanes.\n"
+        "(PTX: `redux.sync` for i32 and u32 from sm_80 on, else `shfl.sync`.)"
+    )
+    op = operation(name=f"warp.reduce_{mode}", space="kernel")(stub)
+
+    @op.typing
+    def _(b, x, mask):
+        from sapwood.lang.library import warp as library
+
+        value = _number(b, x, op.name)
+        if mode in ("and", "or", "xor") and not value.type.is_int:
+            hint = "it works on the bits of ints; x.bitcast(u32) gives those of a float"
+            raise BadOperand(b.loc, function=op.name, detail=f"cannot combine {value.type}", hint=hint)
+        if b.target.gpu and b.target.has("sm_80") and value.type in (I32, U32):
+            return b.emit1(warp_redux, (value, *_members(b, mask, op.name)), value.type, mode=mode)
+        ordered = mode in ("min", "max") and value.type.is_float  # zeros differ, and NaNs
+        arguments = (value, Known(getattr(library, combine)), mask, Known(ordered))
+        return b.interpreter.call_function(library.reduce, arguments)
+
+    return op
+
+
+@operation(name="warp.reduce", space="kernel")
+def reduce_any(x: Any, op: Any, mask: Any = None) -> Any:
+    """All lanes' x combined by `op`, for each of them: an associative function of two numbers, in the order of lanes.
+
+    x is a number of any type, and the result has its type. Of the lanes that have not returned.
+    """
+
+
+@reduce_any.typing
+def _(b, x, op, mask):
+    from sapwood.lang.library import warp as library
+
+    return b.interpreter.call_function(library.reduce, (_number(b, x, "warp.reduce"), op, mask, Known(True)))
+
+
+@operation(name="warp.scan", space="kernel")
+def scan(x: Any, op: Any, init: Any = None, exclusive: bool = False, mask: Any = None) -> Any:
+    """The x of the lanes up to this one combined by `op`, an associative function of two numbers, in their order.
+
+    exclusive: without this lane's own; the first lane gets `init`, which must be given. `init` comes before all of
+    them. x is a number of any type, and the result has its type. Of the lanes that have not returned.
+    """
+
+
+@scan.typing
+def _(b, x, op, init, exclusive, mask):
+    from sapwood.lang.library import warp as library
+
+    alone = b.known(exclusive, "exclusive", bool)
+    if alone and init == Known(None):
+        hint = "it is what the first lane gets: init=0 for a sum"
+        raise BadOperand(b.loc, function="warp.scan", detail="an exclusive scan without init", hint=hint)
+    return b.interpreter.call_function(library.scan, (_number(b, x, "warp.scan"), op, init, Known(alone), mask))
+
+
+@operation(name="warp.scan_add", space="kernel")
+def scan_add(x: Any, exclusive: bool = False, mask: Any = None) -> Any:
+    """The sum of x over the lanes up to this one, or with `exclusive` before it (0 for the first)."""
+
+
+@scan_add.typing
+def _(b, x, exclusive, mask):
+    from sapwood.lang.library import warp as library
+
+    alone = b.known(exclusive, "exclusive", bool)
+    arguments = (_number(b, x, "warp.scan_add"), Known(library.add), Known(0 if alone else None), Known(alone), mask)
+    return b.interpreter.call_function(library.scan, arguments)
+
+
 # -- waiting -----------------------------------------------------------------------------------------
 
 
@@ -276,6 +381,15 @@ class Warp:
     ballot = _vote("ballot", "The mask of those of the lanes in which x is true.")
     match_any = _match("match_any", "any", "The mask of those of the lanes that have the same x as this one.")
     match_all = _match("match_all", "all", "Whether all of the lanes have the same x.")
+    reduce = reduce_any
+    reduce_add = _reduce("add", "add", "The sum of all lanes' x")
+    reduce_min = _reduce("min", "smallest", "The least of all lanes' x (NaN if one is)")
+    reduce_max = _reduce("max", "largest", "The greatest of all lanes' x (NaN if one is)")
+    reduce_and = _reduce("and", "both", "The bits that are 1 in all lanes' x")
+    reduce_or = _reduce("or", "either", "The bits that are 1 in any lane's x")
+    reduce_xor = _reduce("xor", "differ", "The bits that are 1 in an odd number of lanes' x")
+    scan = scan
+    scan_add = scan_add
     sync = sync
     active_mask = active_mask
 
