@@ -127,8 +127,8 @@ class Launch:
         self.warp_size = kernel_target().warp_size
         self.threads = math.prod(shape.block)
         self.blocks = math.prod(shape.grid)
-        self.shared_bytes = layout.align(shared) + layout.align(shape.shared)
-        self.static_bytes = layout.align(shared)
+        self.shared_bytes = layout.dynamic_at(shared) + layout.align(shape.shared)
+        self.static_bytes = layout.dynamic_at(shared)
         seed = config.schedule_seed()
         self.seed = secrets.randbits(31) if seed is None else seed
         self.arguments = self._arguments(specialisation, values)

@@ -18,7 +18,9 @@ from sapwood.gpu import (
     tensor_copy,
     tensor_store,
     thread_idx,
+    wgmma_unit,
 )
+from sapwood.gpu.pipelined_matmul import pipelined_matmul_kernel, stage_bytes
 
 
 def padded(rows: int, columns: int, dtype: type = np.float32) -> np.ndarray:
@@ -156,3 +158,14 @@ def test_of_boxes_of_three_axes(run, rng, n):
     out = poison(*x.shape, dtype=np.int32)
     run(boxes_of_three_axes_kernel, (cdiv(4 * n, 8), cdiv(n + 1, 3), cdiv(n, 2)), 64, out, x)
     yield out, 2 * x
+
+
+@program(1, 70, 200, since=90, only="sm_90a", rtol=1e-4)
+def test_of_a_pipelined_matmul(run, rng, n):
+    """Boxes through a ring of stages to two warpgroups."""
+    unit, stages = wgmma_unit(32, f16), 3
+    a, b, c = padded(n, 2 * n + 3, np.float16), padded(n + 5, 2 * n + 3, np.float16), poison(n, n + 5)
+    a[:], b[:] = normal(rng, *a.shape), normal(rng, *b.shape)
+    blocks = cdiv(n, 128) * cdiv(n + 5, 32)
+    run(pipelined_matmul_kernel, blocks, 256, c, a, b, unit, stages, shared=stages * stage_bytes(unit))
+    yield c, a.astype(np.float64) @ b.astype(np.float64).T

@@ -44,7 +44,7 @@ class BlockState:
         self.number = index[0] + config.grid[0] * (index[1] + config.grid[1] * index[2])
         self.warp_size = warp_size
         self.memory: dict[Op, Block] = {}
-        self.dynamic = Pointer(Block.allocate(config.shared), 0, U8)
+        self.dynamic = Pointer(Block.allocate(config.shared, 1024), 0, U8)
         self.is_cooperative = config.group == math.prod(config.grid)
         self.cluster: list[BlockState] = []  # its blocks, by rank
         self.arrived = [0] * 16  # at each named barrier

@@ -90,7 +90,7 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
 
     def dynamic_storage(self) -> str:
         name = f"@{self.e.function.name}_dynamic_shared"  # PTX has no dots in the names of what is external
-        self.e.declare(f"{name} = external addrspace(3) global [0 x i8], align 128")
+        self.e.declare(f"{name} = external addrspace(3) global [0 x i8], align 1024")
         return name
 
     def dynamic_bytes(self) -> str:

@@ -124,3 +124,8 @@ SHARED_ALIGN = 1024  # of a block's shared memory: the most that an array can as
 
 def align(nbytes: int, to: int = 64) -> int:
     return -(-nbytes // to) * to
+
+
+def dynamic_at(shared: int) -> int:
+    """Where the memory of the launch lies, behind the bytes that the kernel declares."""
+    return align(shared, SHARED_ALIGN)

@@ -83,7 +83,7 @@ class Coroutine(CopyCode):
         e.line("ret ptr %handle")
         attributes = e.target.function_attributes(e.function)
         head = f"define internal ptr @{name}.thread({', '.join(['ptr %slot', 'i64 %thread', *params])})"
-        e.lines[:] = [line.replace(DYNAMIC_AT, str(layout.align(self.shared_bytes))) for line in e.lines]
+        e.lines[:] = [line.replace(DYNAMIC_AT, str(layout.dynamic_at(self.shared_bytes))) for line in e.lines]
         e.finish(head, f"presplitcoroutine {attributes}")
         if self.alone:
             add_launcher(e.module, name, attributes, params, self.shared_bytes, Parts(None, True, self.copies))

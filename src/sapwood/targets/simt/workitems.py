@@ -61,7 +61,7 @@ class WorkItems(Warps):
         e = self.e
         e.lines[self.arrays_at : self.arrays_at] = self._array_lines()
         e.dead = False
-        e.lines[:] = [line.replace(DYNAMIC_AT, str(layout.align(self.shared_bytes))) for line in e.lines]
+        e.lines[:] = [line.replace(DYNAMIC_AT, str(layout.dynamic_at(self.shared_bytes))) for line in e.lines]
         attributes = e.target.function_attributes(e.function)
         e.finish(f"define internal i64 @{name}.block({', '.join(['ptr %slot', *params])})", attributes)
         add_launcher(e.module, name, attributes, params, self.shared_bytes, Parts(self.arrays, self.coroutines))
