@@ -48,7 +48,7 @@ def stage_bytes(unit: WarpgroupUnit) -> int:
     return (ROWS + unit.n) * ROW
 
 
-@fn(inline=True)
+@fn(inline=True, unchecked=True)
 def block_place(rows: int, columns: int) -> tuple[int, int]:
     """Row and column of the block's part among the parts of the result: GROUP rows of them at a time."""
     first = block_idx.x // (GROUP * columns) * GROUP
@@ -57,7 +57,7 @@ def block_place(rows: int, columns: int) -> tuple[int, int]:
     return first + within % height, within // height
 
 
-@fn(inline=True)
+@fn(inline=True, unchecked=True)
 def bring(
     unit: Const[WarpgroupUnit], a: Tensor[T, 2], b: Tensor[T, 2], row: int, column: int, first: int, stage: int,
     bar: Any,
@@ -73,7 +73,7 @@ def bring(
     tensor_copy(right, b, (column, first), bar, ROW)
 
 
-@kernel
+@kernel(unchecked=True)
 def pipelined_matmul_kernel(
     c: Tensor[S, 2], a: Tensor[T, 2], b: Tensor[T, 2], unit: Const[WarpgroupUnit], stages: Const[int]
 ) -> None:

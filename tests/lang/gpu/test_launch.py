@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from gpu_oracle import both
+from gpu_oracle import BOTH, both, runs
 
 from sapwood import Tensor, config, f32, f64, i32, i64, kernel
 from sapwood.gpu import barrier, block_dim, block_idx, dynamic_shared, grid_dim, shared, thread_idx
-from sapwood.systems import atomic_add, atomic_cas, atomic_load, atomic_store
+from sapwood.systems import address, atomic_add, atomic_cas, atomic_load, atomic_store
 
 THREADS = pytest.mark.parametrize("threads", ["1", "2"])
 
@@ -69,6 +69,26 @@ def test_offsets_of_dynamic_shared_memory(run):
             run.launch(grid=1, block=1, shared=37)(out, offset)
     run[1, 1](out, 0)
     assert out[0] == 0
+
+
+@kernel
+def shaped(out: Tensor[i32, 2], offset: int) -> None:
+    tile = dynamic_shared(i32, offset, (3, 5))
+    t = thread_idx.x
+    tile[t // 5, t % 5] = i32(t + address(tile.ptr) % 1024 - offset)
+    barrier()
+    out[t // 5, t % 5] = tile[2 - t // 5, 4 - t % 5]
+
+
+@BOTH
+def test_dynamic_shared_memory_of_a_shape(how):
+    out = np.full((3, 5), -1, np.int32)
+    for offset in (0, 64):
+        out[:] = -1
+        runs(shaped, how).launch(grid=1, block=15, shared=offset + 60)(out, offset)
+        assert out.reshape(-1).tolist() == list(range(15))[::-1]
+    with pytest.raises(ValueError, match="room for 14 elements from there, not for 15"):
+        runs(shaped, how).launch(grid=1, block=15, shared=59)(out, 0)
 
 
 def test_an_index_beyond_dynamic_shared_memory():
