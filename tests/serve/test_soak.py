@@ -1,6 +1,6 @@
 """The server under mixed load for a while: nothing hangs, leaks or is lost but what the killed engine held.
 
-SOAK_SECONDS sets the time (30 by default), SOAK_SEED the choices; `make nightly` runs 20 minutes.
+SOAK_SECONDS sets the time (20 by default), SOAK_SEED the choices; `make nightly` runs 20 minutes.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def check_counters(run: Soak) -> None:
 
 @pytest.mark.timeout(900)
 def test_soak() -> None:
-    soak(float(os.environ.get("SOAK_SECONDS", "30")), int(os.environ.get("SOAK_SEED", "1")))
+    soak(float(os.environ.get("SOAK_SECONDS", "20")), int(os.environ.get("SOAK_SEED", "1")))
 
 
 @pytest.mark.nightly
