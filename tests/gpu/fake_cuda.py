@@ -208,6 +208,8 @@ class FakeCuda:
 
     def _cuLinkCreate(self, count: int, options: Any, values: Any, out: Any) -> None:
         out[0] = self.new()
+        major, minor = self.capability
+        assert list(options[:count]) == [5, 6, 9] and values[2] % 0x10000 == 10 * major + minor
         self.log = values[0]
 
     def _cuLinkAddData(self, state: int, kind: int, data: int, size: int, name: bytes, *rest: Any) -> int:
@@ -223,7 +225,7 @@ class FakeCuda:
 
     def _cuModuleLoadData(self, out: Any, image: int) -> int:
         data = ctypes.string_at(image)
-        if not data.startswith(b"CUBIN"):
+        if not data.startswith(b"CUBIN") and b".version" not in data:
             return 200
         out[0] = self.new()
         self.functions[out[0]] = data.decode()

@@ -375,6 +375,16 @@ def test_ptx_that_the_driver_refuses(fake_cuda, monkeypatch):
             checks[1, 1](x, 1)
 
 
+def test_ptx_that_the_driver_does_not_link_but_loads(fake_cuda):
+    fake = fake_cuda()
+    fake.fails["cuLinkComplete"] = 999
+    device = gpu.device("cuda")
+    x = device.zeros(4, "f32")
+    with config.override(SAPWOOD_CACHE="0"):
+        axpy[1, 4](x, x, 1.0)
+    assert fake.launches and fake.calls["cuModuleLoadData"] == 1
+
+
 def test_code_comes_from_the_cache(fake_cuda):
     for calls in (None, 0):  # of another driver and its devices, as in another process
         fake = fake_cuda()

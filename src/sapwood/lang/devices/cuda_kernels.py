@@ -27,6 +27,7 @@ from sapwood.runtime.jit import LoadedObject, load_object
 from sapwood.runtime.support import register_python_symbols
 from sapwood.targets.base import Target
 from sapwood.targets.nvptx.driver import modules
+from sapwood.targets.nvptx.driver.library import CudaError
 from sapwood.targets.nvptx.launcher import FUNCTIONS, LAUNCH
 
 
@@ -111,9 +112,8 @@ def _load(fn: Any, arguments: list[Any], device: Any) -> KernelOnDevice:
                  target.key, host.key, compiler_key())  # fmt: skip
     store = default_store()
     code = _cached(store, key) or _build(fn, arguments, target, host, key, store)
-    cubin = _cubin(store, code["text"], fn.__name__, device)
     with device.current():
-        found = modules.load(device.library, code["symbol"], cubin)
+        found = _load_code(store, code, fn.__name__, device)
         spare = device.max_shared_bytes - found.shared_bytes
         if spare > 0:
             modules.allow_shared(device.library, found, fn.__name__, spare)
@@ -176,12 +176,23 @@ def _build(fn: Any, arguments: list[Any], target: Target, host: Target, key: str
     return {**code, "text": ptx, "launcher": launcher}
 
 
-def _cubin(store: Any, ptx: bytes, name: str, device: Any) -> bytes:
+def _load_code(store: Any, code: dict[str, Any], name: str, device: Any) -> Any:
+    """The kernel in the current context, from the cubin in the store or from a new one.
+
+    Where the driver does not link PTX that it loads (some do not, for architectures that they have learnt late), it
+    loads the PTX, and keeps what it makes of it in a cache of its own.
+    """
+    ptx, library = code["text"], device.library
     key = digest("cubin", ptx, device.capability, device.driver_version)
-    found = store.get_object(key) if store is not None else None
-    if found is None:
-        with device.current():
-            found = modules.link(device.library, name, ptx)
+    cubin = store.get_object(key) if store is not None else None
+    if cubin is None:
+        try:
+            cubin = modules.link(library, name, ptx, device.capability)
+        except CudaError as refused:
+            try:
+                return modules.load(library, code["symbol"], ptx + b"\0")
+            except CudaError:
+                raise refused from None
         if store is not None:
-            store.put_object(key, found)
-    return found
+            store.put_object(key, cubin)
+    return modules.load(library, code["symbol"], cubin)

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from sapwood.targets.nvptx.driver.library import CudaError, Library
 
 LOG_BYTES = 16 << 10
-_ERROR_LOG, _ERROR_LOG_BYTES, _TARGET_FROM_CONTEXT = 5, 6, 8  # CUjit_option
+_ERROR_LOG, _ERROR_LOG_BYTES, _TARGET = 5, 6, 9  # CUjit_option
+_ACCELERATED = 0x10000  # CU_COMPUTE_ACCELERATED_TARGET_BASE
 _PTX = 1  # CUjitInputType
 _MAX_THREADS, _SHARED, _LOCAL, _REGISTERS, _MAX_DYNAMIC = 0, 1, 3, 4, 8  # CUfunction_attribute
 UNSUPPORTED_PTX = 222
@@ -35,11 +36,13 @@ class Function:
     registers: int  # of a thread
 
 
-def link(library: Library, name: str, ptx: bytes) -> bytes:
-    """PTX as a cubin for the current context. Raises CudaError with what the driver's assembler says."""
+def link(library: Library, name: str, ptx: bytes, capability: tuple[int, int]) -> bytes:
+    """PTX as a cubin for a device of a compute capability. Raises CudaError with what the driver's assembler says."""
     log = ctypes.create_string_buffer(LOG_BYTES)
-    options = (c_int * 3)(_ERROR_LOG, _ERROR_LOG_BYTES, _TARGET_FROM_CONTEXT)
-    values = (c_void_p * 3)(ctypes.addressof(log), LOG_BYTES, 0)
+    number = 10 * capability[0] + capability[1]
+    target = number + (_ACCELERATED if b".target sm_%da" % number in ptx else 0)
+    options = (c_int * 3)(_ERROR_LOG, _ERROR_LOG_BYTES, _TARGET)
+    values = (c_void_p * 3)(ctypes.addressof(log), LOG_BYTES, target)
     state, cubin, size = c_void_p(), c_void_p(), c_size_t()
     library.call("cuLinkCreate_v2", 3, options, values, byref(state), doing=f"assembling kernel '{name}'")
     try:
@@ -63,10 +66,10 @@ def _refused(library: Library, code: int, name: str, log: str) -> CudaError:
     return type(error)(error.code, error.name, f"{error}\n{log}".strip())
 
 
-def load(library: Library, symbol: str, cubin: bytes) -> Function:
-    """Load a cubin into the current context; its kernel is `symbol`."""
+def load(library: Library, symbol: str, code: bytes) -> Function:
+    """Load a cubin, or PTX, into the current context; its kernel is `symbol`."""
     module, handle = c_void_p(), c_void_p()
-    library.call("cuModuleLoadData", byref(module), cubin, doing=f"loading kernel '{symbol}'")
+    library.call("cuModuleLoadData", byref(module), code, doing=f"loading kernel '{symbol}'")
     try:
         doing = f"looking for kernel '{symbol}'"
         library.call("cuModuleGetFunction", byref(handle), module, symbol.encode(), doing=doing)
