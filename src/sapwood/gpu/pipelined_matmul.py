@@ -25,6 +25,7 @@ from sapwood.lang.ops.gpu import (
     shared,
     tensor_copy,
     thread_idx,
+    warp,
     wgmma,
     wgmma_commit_group,
     wgmma_fence,
@@ -108,6 +109,7 @@ def pipelined_matmul_kernel(
             total = wgmma(unit, total, x, wgmma_operand(right.ptr + first, ROW))
         wgmma_commit_group()
         total = wgmma_wait_group(1, total)  # the products of the step before are complete: its stage is free
+        warp.sync()
         if k > 0 and lane_id() == 0:
             mbarrier.arrive(empty.ptr + (k - 1) % stages)
         ahead = k + stages - 1
