@@ -9,6 +9,7 @@ from mistakes import MISTAKES, call
 
 from sapwood import Tensor, f16, f32, i8, kernel
 from sapwood.gpu import (
+    checked,
     dp4a,
     lane_id,
     ldmatrix,
@@ -130,6 +131,20 @@ def warpgroup(out: Tensor[f32, 2]) -> None:
 
 
 MISTAKES["wgmma_of_a_newer_architecture"] = lambda: warpgroup.inspect(SUMS, kind="ptx", target="nvptx:sm_100a")
+
+
+@kernel
+def few_threads(x: Tensor[f16, 2], c: Tensor[f32, 2]) -> None:
+    a, b = load_a(m16n8k16_f16, x), load_b(m16n8k16_f16, x)
+    mma(m16n8k16_f16, a, b, load_c(m16n8k16_f16, c))
+
+
+def launch_few() -> None:
+    with checked(seed=7):
+        few_threads[1, 20](HALVES, SUMS)
+
+
+MISTAKES["checked_product_of_few_threads"] = launch_few
 
 
 @kernel

@@ -3,6 +3,7 @@ block_dim, barrier, device, ...`."""
 
 from sapwood.lang.devices import device, devices
 from sapwood.lang.errors.kernels import (
+    AbsentLaneError,
     DeadlockError,
     DivergentBarrierError,
     KernelError,
@@ -99,6 +100,7 @@ from sapwood.runtime.device_array import DeviceArray
 from sapwood.targets.nvptx.driver.library import CudaError, NoCuda, OutOfDeviceMemory
 
 __all__ = [
+    "AbsentLaneError",
     "CudaError",
     "Deadlock",
     "DeadlockError",

@@ -322,6 +322,8 @@ class Launch:
             case c.MISALIGNED:
                 what = "" if region is None else f", in {region.name}"
                 return errors.MisalignedError(site, (self._seed(),), about, who=who, align=w[c.G_OTHER], what=what)
+            case c.ABSENT_LANE:
+                return errors.AbsentLaneError(site, (self._seed(),), about, who=who, lane=w[c.G_OTHER])
             case c.OUTSIDE_LOCAL:
                 hint = "use a larger StackArray, or test the index"
                 return errors.OutOfBoundsError(

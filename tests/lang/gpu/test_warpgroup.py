@@ -213,6 +213,22 @@ def test_ptxas_takes_products_of_all_kinds(tmp_path):
             assert k is product or "C75" not in done.stderr, done.stderr  # nothing is injected or serialised
 
 
+@kernel
+def misaligned(x: Tensor[f16, 1], first: int) -> None:
+    shared(f16, 8)[0] = f16(0)
+    tile = shared(f16, 1024, 16)
+    wgmma_operand(tile.ptr + first, 64)
+
+
+def test_a_swizzled_array_is_aligned_to_eight_rows():
+    x = np.zeros(8, np.float16)
+    for way in ("simt", "simt:checked"):
+        with pytest.raises(ValueError, match="its array is not aligned to 512 bytes"):
+            launch(way, misaligned, 1, x, 24)
+        for first in (-8, 0, 8):  # behind 16 bytes of another array
+            launch(way, misaligned, 1, x, first)
+
+
 def test_units_that_are_none():
     for n, factor, total in ((4, f16, None), (264, f16, None), (40, i8, None), (8, f32, f16), (8, i32, None)):
         with pytest.raises(ValueError, match="wgmma has no products"):

@@ -75,3 +75,9 @@ class WarpMaskError(DeadlockError):
     code = "K008"
     message = "{who} waits for the lanes of the mask {mask}, which {detail}"
     help = "name the lanes that come, all of them the same: warp.ballot(condition), taken before the branch"
+
+
+class AbsentLaneError(KernelError):
+    code = "K009"
+    message = "{who} comes to a matrix operation without lane {lane}, which has returned or is not in the block"
+    help = "all 32 threads of a warp take part: launch multiples of 32 threads, and let none return before"

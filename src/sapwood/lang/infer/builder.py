@@ -51,12 +51,14 @@ class Builder:
     ) -> tuple[Var, ...]:
         results = tuple(Var(t, name) for t in types)
         refused = self.interpreter.kernel is not None and any(isinstance(t, Ref) for t in types)  # passes/legality.py
-        loc = self.place_of_user() if op.space == "kernel" or refused else self.loc
+        ours = op.space == "kernel" or refused or self.target.checks
+        loc = self.place_of_user() if ours else self.loc
         self.append(Op(op, tuple(operands), results, attrs or {}, regions, loc))
         return results
 
     def place_of_user(self) -> Loc:
-        """Where the code that is not of the library stands: reports of waiting threads name its lines."""
+        """Where the code that is not of the library stands: reports of threads that wait, and of accesses in checked
+        launches, name its lines."""
         loc = self.loc
         for walker in reversed(self.interpreter.frames):
             if not loc.file.startswith(LIBRARY):

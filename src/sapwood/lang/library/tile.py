@@ -10,7 +10,7 @@ from sapwood.lang.api.dtypes import f32, i8, i32, u8, u16, u32
 from sapwood.lang.api.loops import unroll
 from sapwood.lang.function import fn
 from sapwood.lang.ops.arith import mul_add
-from sapwood.lang.ops.gpu.matrix import WARP, Fragment, MatrixUnit, Unit
+from sapwood.lang.ops.gpu.matrix import WARP, Fragment, MatrixUnit, Unit, lane_absent
 from sapwood.lang.ops.gpu.matrix_memory import NO, TRANSPOSED, how_rows_lie, ldmatrix
 from sapwood.lang.ops.gpu.place import block_dim, lane_id, thread_idx
 from sapwood.lang.ops.gpu.warp import warp
@@ -118,6 +118,16 @@ def store_c(unit: Const[Unit], c: Any, x: Tensor[T, 2], row: int = 0, column: in
         i, j = row + i, column + j
         if i >= 0 and i < x.shape[0] and j >= 0 and j < x.shape[1]:
             x[i, j] = x.dtype(c[k])
+
+
+# -- warps that are whole -----------------------------------------------------------------------------
+
+
+@fn(inline=True, unchecked=True)
+def whole_warp() -> None:
+    """Report a lane that is absent: the one before it gets its own number for that lane's."""
+    following = (lane_id() + 1) % WARP
+    lane_absent(warp.shuffle(lane_id(), following) != following, following)
 
 
 # -- products without a matrix unit ------------------------------------------------------------------

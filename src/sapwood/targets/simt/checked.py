@@ -89,7 +89,16 @@ class Checked(Coroutine):
     def writes(self, op: Any) -> bool:
         self.op = op
         self._before(op)
-        return False
+        if op.name != "lane_absent":
+            return False
+        absent, lane = map(self.e.name, op.operands)
+        bad, good = self.e.label("absent"), self.e.label("there")
+        self.e.line(f"br i1 {absent}, label %{bad}, label %{good}, !prof !1")
+        self.e.block(bad)
+        self._fail_if(self._call("wrong", ["%thread", str(c.ABSENT_LANE), str(self._site(op)), lane, "0"]))
+        self.e.line(f"br label %{good}")
+        self.e.block(good)
+        return True
 
     def _before(self, op: Any) -> None:
         if op.name == "shared_storage":

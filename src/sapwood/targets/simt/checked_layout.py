@@ -114,6 +114,7 @@ DIVISION = 6
 INTERRUPTED = 7  # by what G_RAISED says
 LIVELOCK = 8
 DIVERGED = 9
+ABSENT_LANE = 16  # of a warp that comes to a matrix operation
 APART = 10  # two atomic accesses whose scopes do not hold both threads
 NOT_IN_MASK = 11  # a lane waits with a mask that does not name it
 MASKS_DIFFER = 12  # ... with another mask than a lane that it names

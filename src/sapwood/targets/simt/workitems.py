@@ -464,7 +464,8 @@ class WorkItems(Warps):
             poison = [(["poison"] * len(results), label) for label in (inner.ends if inner is not outer else [])]
             e.join(results, [*state.exits, *poison])
             del self.states[key]
-            if any(o.name in LEAVES and o.attrs.get("target") not in self._own(op) for o in inside(op)):
+            own = self._own(op)
+            if any(o.name in LEAVES and o.attrs.get("target") not in own for o in inside(op)):
                 self.go_on_if_anyone(self.scope)
         else:
             del self.states[key]

@@ -168,6 +168,36 @@ def _(e, op, *values):
 
 
 @operation(space="kernel")
+def lane_absent(absent: Any, lane: Any) -> None:
+    """Report, in a checked launch, that a lane is absent if it is: an i1 and an i64. Other launches do not ask."""
+
+
+@lane_absent.typing
+def _(b, absent, lane):
+    b.emit(lane_absent, (b.materialize(absent), b.materialize(lane)))
+    return Known(None)
+
+
+@lane_absent.reference
+def _(ev, op, absent, lane):
+    from sapwood.lang.errors.kernels import AbsentLaneError
+
+    if absent:
+        thread = ev.thread
+        who = f"thread {thread.number} of block {thread.block.number}"
+        raise AbsentLaneError(op.loc, who=who, lane=lane)
+    return ()
+
+
+def ask_for_lanes(b: Any) -> None:
+    """In a checked launch, ask whether the warp is whole; comes before each operation of matrices."""
+    from sapwood.lang.library.tile import whole_warp
+
+    if b.target.checks:
+        b.interpreter.call_function(whole_warp, ())
+
+
+@operation(space="kernel")
 def mma(unit: Any, a: Any, b: Any, c: Any) -> Any:
     """The product of two matrices and a sum, A @ B + C, by all 32 threads of a warp together.
 
@@ -192,6 +222,7 @@ def _(b, unit, x, y, z):
         ("a", unit.a, unit.factor, x), ("b", unit.b, unit.factor, y), ("c", unit.c, unit.sum, z)
     ):  # fmt: skip
         _check(b, unit, name, fragment.size, dtype.scalar, value)
+    ask_for_lanes(b)
     if not b.target.gpu:
         return b.interpreter.call_function(multiply_by_shuffles, (Known(unit), x, y, z))
     results = (unit.sum.scalar,) * unit.c.size

@@ -16,7 +16,7 @@ from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.gpu.copies import pointer
-from sapwood.lang.ops.gpu.matrix import UNITS, Fragment, Unit
+from sapwood.lang.ops.gpu.matrix import UNITS, Fragment, Unit, ask_for_lanes
 from sapwood.lang.ops.numeric import round_float
 from sapwood.lang.types import BOOL, F32, I64, Ptr, Scalar, Tuple
 from sapwood.lang.values import Agg, Known, Value, describe
@@ -70,7 +70,8 @@ def wgmma_operand(p: Any, swizzle: int = 0, leading: int = 0, stride: int = 0) -
     """A factor in shared memory, as a descriptor says it: where it begins, and how it lies.
 
     p points to its first element, aligned to 16 bytes. `swizzle` is 0 or how many bytes, 32, 64 or 128, are in a row
-    whose chunks of 16 bytes are exchanged (`swizzled` says how); arrays are then aligned to eight rows. `leading`
+    whose chunks of 16 bytes are exchanged (`swizzled` says how); arrays are then aligned to eight rows, and p points
+    into the first of eight. Raises ValueError where that is not so, in code that is checked. `leading`
     and `stride` are bytes between groups of elements, multiples of 16; a `stride` of 0 stands for that of eight rows
     which follow each other. The result is (p, swizzle, leading, stride).
     """
@@ -91,10 +92,12 @@ def _(b, p, swizzle, leading, stride):
         if n % CHUNK or not 0 <= n < 1 << 18:
             hint = "it counts bytes: a multiple of 16, less than 262144"
             raise BadOperand(b.loc, function="wgmma_operand", detail=f"a {what} of {n}", hint=hint)
-    if not b.unchecked:
-        low = b.emit1(arith.band, (b.emit1(address, (q,), I64), b.index(CHUNK - 1)), I64)
+    if not b.unchecked or b.target.checks:
+        bits = CHUNK - 1 | 7 * rows  # it begins in a chunk of the first of eight rows
+        low = b.emit1(arith.band, (b.emit1(address, (q,), I64), b.index(bits)), I64)
         odd = b.emit1(arith.compare, (low, b.index(0)), BOOL, test="ne")
-        b.raise_if(odd, ValueError, f"wgmma_operand: the address is not a multiple of {CHUNK}")
+        what = f"its array is not aligned to {8 * rows} bytes" if rows else f"the address is not a multiple of {CHUNK}"
+        b.raise_if(odd, ValueError, f"wgmma_operand: {what}")
     return Agg(Tuple(4), (q, Known(rows), Known(ahead), Known(down)))
 
 
@@ -211,6 +214,7 @@ def _(b, unit, c, x, y, a_major, b_major):
         if (name == "b" or not in_registers) and not _fits(found, value):
             detail = f"{name} of {found} is a factor of {found.factor.__name__} in shared memory, not {describe(value)}"
             raise BadOperand(b.loc, function="wgmma", detail=detail, hint="wgmma_operand(tile.ptr, ...) makes one")
+    ask_for_lanes(b)
     if not b.target.gpu:
         kinds = tuple(Known(m) for m in majors)
         return b.interpreter.call_function(multiply_by_warpgroup, (unit, c, x, y, Known(in_registers), *kinds))
