@@ -189,10 +189,15 @@ def _(ev, op, absent, lane):
     return ()
 
 
-def ask_for_lanes(b: Any) -> None:
-    """In a checked launch, ask whether the warp is whole; comes before each operation of matrices."""
+def require_warp(b: Any, function: str) -> None:
+    """Comes before each operation of matrices: refuse warps of another size; in a checked launch, ask whether the warp
+    is whole."""
     from sapwood.lang.library.tile import whole_warp
 
+    if b.target.warp_size not in (0, WARP):
+        hint = f"compile for a target whose warp.size is {WARP}"
+        detail = f"fragments are those of {WARP} threads, and a warp of the target has {b.target.warp_size}"
+        raise BadOperand(b.loc, function=function, detail=detail, hint=hint)
     if b.target.checks:
         b.interpreter.call_function(whole_warp, ())
 
@@ -222,7 +227,7 @@ def _(b, unit, x, y, z):
         ("a", unit.a, unit.factor, x), ("b", unit.b, unit.factor, y), ("c", unit.c, unit.sum, z)
     ):  # fmt: skip
         _check(b, unit, name, fragment.size, dtype.scalar, value)
-    ask_for_lanes(b)
+    require_warp(b, "mma")
     if not b.target.gpu:
         return b.interpreter.call_function(multiply_by_shuffles, (Known(unit), x, y, z))
     results = (unit.sum.scalar,) * unit.c.size

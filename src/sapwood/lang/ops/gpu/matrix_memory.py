@@ -14,7 +14,7 @@ from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.gpu.copies import pointer
-from sapwood.lang.ops.gpu.matrix import WARP, Fragment, ask_for_lanes
+from sapwood.lang.ops.gpu.matrix import WARP, Fragment, require_warp
 from sapwood.lang.types import BOOL, I64, Ptr, Scalar, Tensor, Tuple
 from sapwood.lang.values import Agg, Known, Value, describe
 
@@ -97,7 +97,7 @@ def _(b, p, count, transposed):
     if n not in COUNTS:
         hint = "an instruction loads 1, 2 or 4 of them"
         raise BadOperand(b.loc, function="ldmatrix", detail=f"cannot load {n} matrices", hint=hint)
-    ask_for_lanes(b)
+    require_warp(b, "ldmatrix")
     _aligned_rows(b, "ldmatrix", p, n)
     per = WORD // elem.itemsize
     if not b.target.gpu:
@@ -128,7 +128,7 @@ def _(b, p, x, transposed):
         hint = f"it is a tuple of {sizes} {elem}, which make 1, 2 or 4 matrices"
         raise BadOperand(b.loc, function="stmatrix", detail=f"cannot store {describe(x)} as matrices", hint=hint)
     n = len(items) // per
-    ask_for_lanes(b)
+    require_warp(b, "stmatrix")
     _aligned_rows(b, "stmatrix", p, n)
     if not b.target.gpu:
         return b.interpreter.call_function(store_rows, (p, x, Known(n), Known(per), Known(turned)))

@@ -16,7 +16,7 @@ from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.gpu.copies import pointer
-from sapwood.lang.ops.gpu.matrix import UNITS, Fragment, Unit, ask_for_lanes
+from sapwood.lang.ops.gpu.matrix import UNITS, Fragment, Unit, require_warp
 from sapwood.lang.ops.numeric import round_float
 from sapwood.lang.types import BOOL, F32, I64, Ptr, Scalar, Tuple
 from sapwood.lang.values import Agg, Known, Value, describe
@@ -214,7 +214,7 @@ def _(b, unit, c, x, y, a_major, b_major):
         if (name == "b" or not in_registers) and not _fits(found, value):
             detail = f"{name} of {found} is a factor of {found.factor.__name__} in shared memory, not {describe(value)}"
             raise BadOperand(b.loc, function="wgmma", detail=detail, hint="wgmma_operand(tile.ptr, ...) makes one")
-    ask_for_lanes(b)
+    require_warp(b, "wgmma")
     if not b.target.gpu:
         kinds = tuple(Known(m) for m in majors)
         return b.interpreter.call_function(multiply_by_warpgroup, (unit, c, x, y, Known(in_registers), *kinds))
