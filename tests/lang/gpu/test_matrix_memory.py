@@ -206,5 +206,5 @@ def test_rows_are_aligned_and_those_that_nobody_reads_may_be_anything():
         assert out.tolist() == [1] * 32
     with pytest.raises(MisalignedError, match="not a multiple of 16 bytes"):
         launch("simt:checked", at_unchecked, out, 4, 8)
-    with pytest.raises(OutOfBoundsError, match="shared"):
+    with pytest.raises(OutOfBoundsError, match="outside of tile"):
         launch("simt:checked", at_unchecked, out, 16, 16)
