@@ -145,6 +145,7 @@ def launch_few() -> None:
 
 
 MISTAKES["checked_product_of_few_threads"] = launch_few
+MISTAKES["product_of_a_warp_of_64"] = lambda: few_threads.inspect(HALVES, SUMS, kind="llvm", target="simt:warp64")
 
 
 @kernel
