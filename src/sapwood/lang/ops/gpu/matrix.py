@@ -195,9 +195,8 @@ def require_warp(b: Any, function: str) -> None:
     from sapwood.lang.library.tile import whole_warp
 
     if b.target.warp_size not in (0, WARP):
-        hint = f"compile for a target whose warp.size is {WARP}"
-        detail = f"fragments are those of {WARP} threads, and a warp of the target has {b.target.warp_size}"
-        raise BadOperand(b.loc, function=function, detail=detail, hint=hint)
+        hint = "its units are those of NVIDIA GPUs"
+        raise BadOperand(b.loc, function=function, detail=f"a warp of {b.target.warp_size} threads", hint=hint)
     if b.target.checks:
         b.interpreter.call_function(whole_warp, ())
 
@@ -236,9 +235,6 @@ def _(b, unit, x, y, z):
 
 
 def known_unit(b: Any, unit: Any, function: str) -> MatrixUnit:
-    if b.target.warp_size != WARP:
-        hint = "its units are those of NVIDIA GPUs"
-        raise BadOperand(b.loc, function=function, detail=f"a warp of {b.target.warp_size} threads", hint=hint)
     if isinstance(unit, Known) and isinstance(unit.value, MatrixUnit):
         return unit.value
     hint = f"the first argument is one of {', '.join(UNITS)}, of sapwood.gpu"
