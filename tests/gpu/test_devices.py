@@ -21,6 +21,7 @@ from sapwood.gpu import (
     tensor_copy,
     thread_idx,
 )  # fmt: skip
+from sapwood.gpu import algorithms
 from sapwood.lang.devices.simt import simt_device
 
 DTYPES = ("f32", "f64", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "bool", "f16")
@@ -199,6 +200,29 @@ def test_streams_events_and_graphs(device):
     assert begin.elapsed(end) > 0 and end.done() and stream.done()
     with pytest.raises(ValueError, match="not whole"), stream.capture() as other:
         other.launch()
+
+
+@fn
+def plus(a, b):
+    return a + b
+
+
+def test_algorithms_run_where_their_arrays_are(device):
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal(1000).astype(np.float32), rng.integers(-50, 50, 1000).astype(np.int32)
+    there, ints = device.array(x), device.array(y)
+    out, sums, counts = device.empty(1000, "f32"), device.empty(1000, "i32"), device.zeros(100, "i32")
+    algorithms.elementwise(lambda a, b: a * 2 + b, out, there, 1.0)
+    np.testing.assert_array_equal(out.numpy(), x * 2 + 1)
+    assert algorithms.reduce(plus, ints, 7) == y.sum() + 7
+    algorithms.scan(plus, sums, ints)
+    np.testing.assert_array_equal(sums.numpy(), np.cumsum(y))
+    algorithms.histogram(counts, ints, -50.0, 50.0)
+    np.testing.assert_array_equal(counts.numpy(), np.histogram(y, 100, (-50, 50))[0])
+    algorithms.sort(there, ints)
+    order = np.argsort(x, kind="stable")
+    np.testing.assert_array_equal(there.numpy(), x[order])
+    np.testing.assert_array_equal(ints.numpy(), y[order])
 
 
 # -- CUDA alone -------------------------------------------------------------------------------------

@@ -133,7 +133,10 @@ def _blocks(n: int, each: int = 1) -> int:
 def _empty(like: Any, n: int, dtype: str | None = None) -> Any:
     """Memory for n elements where `like` has its own."""
     from sapwood.runtime.array import Array
+    from sapwood.runtime.device_array import DeviceArray
 
+    if isinstance(like, DeviceArray):
+        return like.device.empty(n, like.dtype if dtype is None else dtype)
     if isinstance(like, Array):
         return Array.empty(n, like.dtype if dtype is None else dtype)
     import numpy as np
