@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sapwood import Array, Tensor, bf16, config, f16, f32, f64, fn, gpu, i8, i32, i64, kernel, struct, u8, u32, u64
 from sapwood.gpu import (
+    algorithms,
     block_dim,
     block_idx,
     cluster_sync,
@@ -21,7 +22,6 @@ from sapwood.gpu import (
     tensor_copy,
     thread_idx,
 )  # fmt: skip
-from sapwood.gpu import algorithms
 from sapwood.lang.devices.simt import simt_device
 
 DTYPES = ("f32", "f64", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "bool", "f16")
