@@ -328,7 +328,7 @@ def _value(kind: Any, leaves: Any) -> Any:
                 x -= (x >> kind.scalar.bits - 1) << kind.scalar.bits
             return Boxed(x, kind.scalar) if kind.exact and kind.scalar.name not in ("i64", "f64") else x
         case ConstArg():
-            return kind.known.value
+            return getattr(kind.known.value, "__wrapped__", kind.known.value)  # a lambda, of what it was made
         case TupleArg():
             return tuple(_value(k, leaves) for k in kind.items)
         case StructArg():
@@ -347,6 +347,7 @@ def _leave(record: int, descriptors: int, e: Exception) -> None:
     name = f"{type(e).__module__}.{type(e).__qualname__}"
     for number in range(1000):
         at = c_uint64.from_address(descriptors + 8 * number).value
+        assert at, f"no descriptor of the kernel is about this: {e!r}"
         head = c_int64.from_address(at).value
         said = json.loads(ctypes.string_at(at + 8 * max(1 + head, 2)))
         if said["type"] == name and trace is not None and said["line"] == trace.tb_lineno:

@@ -38,10 +38,10 @@ def launcher_text(name: str, types: list[str], maps: tuple[Any, ...], device_tex
     """The launcher of a kernel whose parameters have these LLVM types and which has these tensor maps
     (lang/ops/gpu/tensor_copies.py); `device_text` is the kernel's module."""
     texts = re.findall(r"^(@\.text\d+) = (.*)$", device_text, re.MULTILINE)
-    table = ", ".join(f"ptr {text}" for text, _ in texts) or "ptr null"
+    table = ", ".join([*(f"ptr {text}" for text, _ in texts), "ptr null"])
     lines = [f"{text} = {definition}" for text, definition in texts]
     lines += [
-        f"@{name}.descriptors = constant [{max(len(texts), 1)} x ptr] [{table}]",
+        f"@{name}.descriptors = constant [{len(texts) + 1} x ptr] [{table}]",
         f"@{name}.function = global ptr null",
         f"@{name}.context = global ptr null",
         f"@{name}.record = global i64 0",
