@@ -33,9 +33,25 @@ settings.load_profile("default")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long runs may take long: the limit of one test is for hangs, and a busy machine is none."""
+    _sample(items)
     for item in items:
         if item.get_closest_marker("nightly") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(3600))
+
+
+def _sample(items: list[pytest.Item]) -> None:
+    """Of a test that is marked `sampled(n)`, n cases stay in `make test`, spread over all; the others are nightly."""
+    cases: dict[tuple[str, str], list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("sampled"):
+            cases.setdefault((str(item.path), item.name.partition("[")[0]), []).append(item)
+    for found in cases.values():
+        marker = found[0].get_closest_marker("sampled")
+        assert marker is not None
+        kept = {k * len(found) // marker.args[0] for k in range(marker.args[0])}
+        for k, item in enumerate(found):
+            if k not in kept:
+                item.add_marker(pytest.mark.nightly)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sapwood.targets.nvptx.driver.device import count
 
 PROGRAMS = load()
 ARCHITECTURES = (
-    "sm_75", "sm_90a", "sm_100a", *(pytest.param(a, marks=pytest.mark.nightly) for a in ("sm_80", "sm_120")),
+    "sm_75", "sm_90a", *(pytest.param(a, marks=pytest.mark.nightly) for a in ("sm_80", "sm_100a", "sm_120")),
 )  # fmt: skip
 WAYS = ("simt", pytest.param("simt:coroutines", marks=pytest.mark.nightly))  # checked ones: test_gpu_bugs.py
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from sapwood import (
@@ -451,6 +452,8 @@ def main(target: str) -> None:
     from sapwood.targets.nvptx.legality import WGMMA, generation
 
     chosen = get_target(target)
+    if not chosen.gpu:  # that LLVM takes the code, not how fast it is: optimising the loops takes a minute
+        chosen = replace(chosen, opt_level=0)
     ops: set[str] = set()
     code = {}
     for name, k, args in kernels(generation(chosen.cpu) if chosen.gpu else 1000, chosen.cpu == WGMMA):

@@ -105,7 +105,8 @@ def test_a_barrier_that_not_all_threads_of_a_warp_reach_is_not_the_aligned_one()
     assert "barrier.sync" in ptx and "bar.sync" not in ptx
 
 
-COMPILED_FOR = ["nvptx:sm_75", "nvptx:sm_80", "nvptx:sm_90a", "nvptx:sm_100a", "nvptx:sm_120", "simt"]
+COMPILED_FOR = ["nvptx:sm_75", "nvptx:sm_90a", "simt"]
+COMPILED_FOR += [pytest.param(f"nvptx:{a}", marks=pytest.mark.nightly) for a in ("sm_80", "sm_100a", "sm_120")]
 
 
 @pytest.fixture(scope="module", params=COMPILED_FOR)

@@ -27,6 +27,8 @@ from sapwood.gpu import (
 )
 from sapwood.lang.ops.gpu.matrix import UNITS, to_tf32
 
+pytestmark = pytest.mark.sampled(2)  # each case takes seconds to compile
+
 T = TypeVar("T")
 S = TypeVar("S")
 WAYS = ("simt", "simt:coroutines", "reference", "reference of sm_90")

@@ -25,6 +25,8 @@ from sapwood.gpu import (
     transposed,
 )
 
+pytestmark = pytest.mark.sampled(2)  # each case takes seconds to compile
+
 T = TypeVar("T")
 WAYS = ("simt", "simt:coroutines", "simt:checked", "reference", "reference of sm_90")
 

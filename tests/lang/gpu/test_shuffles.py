@@ -8,6 +8,8 @@ import pytest
 from sapwood import Array, bf16, config, f16, f32, f64, i8, i16, i32, i64, kernel, u8, u16, u32, u64
 from sapwood.gpu import block_dim, block_idx, shared, thread_idx, warp
 
+pytestmark = pytest.mark.sampled(8)  # each case takes seconds to compile
+
 TYPES = (i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64)
 WAYS = ("simt", "simt:coroutines", "simt:checked", "reference")
 

@@ -27,6 +27,8 @@ from sapwood.gpu import (
 )
 from sapwood.lang.library.tile_warpgroup import swizzled as place_of
 
+pytestmark = pytest.mark.sampled(2)  # each case takes seconds to compile
+
 T = TypeVar("T")
 S = TypeVar("S")
 NUMPY = {f16: np.float16, f32: np.float32, i8: np.int8, u8: np.uint8, i32: np.int32}
