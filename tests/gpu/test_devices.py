@@ -262,7 +262,7 @@ def test_what_a_kernel_raises_comes_when_somebody_waits(fake_cuda):
 
 
 def test_arrays_that_a_launch_cannot_take(fake_cuda):
-    fake_cuda(devices=2)
+    fake = fake_cuda(devices=2)
     here, there, host = gpu.device("cuda:0"), gpu.device("cuda:1"), np.ones(4, np.float32)
     x, y = here.array(host), there.array(host)
     with pytest.raises(TypeError, match=r"(?s)x.*of the host; gpu.device\('cuda:0'\).array\(x\) copies it"):
@@ -280,8 +280,10 @@ def test_arrays_that_a_launch_cannot_take(fake_cuda):
         axpy[1, 4](x.reshape(2, 2), x, 1.0)
     with pytest.raises(TypeError, match="convert it"):
         axpy[1, 4](here.zeros(4, "f64"), x, 1.0)
-    axpy[1, 4](there.array(host), y, 1.0)
-    assert gpu.device("cuda").library.cuCtxPushCurrent_v2 is not None
+    assert not fake.launches and fake.contexts == []
+    z = there.array(host)
+    axpy[1, 4](z, y, 1.0)
+    assert z.tolist() == [2.0] * 4 and fake.contexts == []
 
 
 def test_a_read_only_array_is_not_written(fake_cuda):
@@ -437,25 +439,59 @@ def test_memory_goes_back(fake_cuda):
     assert len(fake.memory) == before
 
 
-def test_memory_that_a_foreign_stream_uses_waits_for_it(fake_cuda):
+@struct(frozen=True)
+class Factor:
+    values: Tensor[f32, 1]
+    scale: f32
+
+
+@kernel
+def add_parts(y, parts):
+    i = thread_idx.x
+    x, factor = parts
+    y[i] += x[i] + factor.scale * factor.values[i]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_memory_that_a_foreign_stream_uses_waits_for_it(fake_cuda, nested):
     class Foreign:  # as PyTorch's
         cuda_stream = 4242
 
     fake = fake_cuda()
     device = gpu.device("cuda")
-    x = device.zeros(4, "f32")
-    axpy.launch(grid=1, block=4, stream=Foreign())(x, x, 1.0)
+    x, y, z = (device.array(np.ones(4, np.float32)) for _ in range(3))
+    if nested:
+        add_parts.launch(grid=1, block=4, stream=Foreign())(y, (x[:], Factor(z, 2.0)))
+    else:
+        axpy.launch(grid=1, block=4, stream=Foreign())(y, x, 3.0)
     assert fake.launches[-1]["stream"] == 4242
+    assert y.tolist() == [4.0] * 4
     waits = fake.calls["cuStreamWaitEvent"]
     del x
     gc.collect()
     assert fake.calls["cuStreamWaitEvent"] == waits + 1
+    del z
+    gc.collect()
+    assert fake.calls["cuStreamWaitEvent"] == waits + 1 + nested
+
+
+def test_whether_work_is_done(fake_cuda):
+    fake = fake_cuda()
+    stream = gpu.device("cuda").stream()
+    event = stream.record()
+    assert stream.done() and event.done()
+    for name, x in (("cuStreamQuery", stream), ("cuEventQuery", event)):
+        fake.fails[name] = 600  # CUDA_ERROR_NOT_READY
+        assert not x.done()
+        fake.fails[name] = 700
+        with pytest.raises(gpu.CudaError, match="asking whether work is done"):
+            x.done()
 
 
 def test_what_cannot_be_while_a_graph_is_captured(fake_cuda):
     fake = fake_cuda()
     device = gpu.device("cuda")
-    stream, x = device.stream(), device.zeros(4, "f32")
+    stream, x = device.stream(), device.array(np.ones(4, np.float32))
     spare = device.zeros(4, "f32")
     axpy[1, 4](x, x, 1.0)
     there = len(fake.memory)
@@ -467,7 +503,9 @@ def test_what_cannot_be_while_a_graph_is_captured(fake_cuda):
         gc.collect()
         assert len(fake.memory) == there  # not yet
     assert len(fake.memory) == there - 1
+    assert x.tolist() == [2.0] * 4
     graph.launch()
+    assert x.tolist() == [4.0] * 4
     with pytest.raises(KeyError), stream.capture() as failed:
         raise KeyError
     with pytest.raises(ValueError, match="not whole"):
@@ -476,7 +514,7 @@ def test_what_cannot_be_while_a_graph_is_captured(fake_cuda):
 
 
 def test_dlpack_with_a_device(fake_cuda):
-    fake_cuda(devices=2)
+    fake = fake_cuda(devices=2)
     device = gpu.device("cuda:1")
     x = device.array(np.arange(12, dtype=np.float32).reshape(3, 4))
     assert x.__dlpack_device__() == (2, 1)
@@ -500,8 +538,10 @@ def test_dlpack_with_a_device(fake_cuda):
         gpu.device("cuda:0").from_dlpack(Foreign())
     with pytest.raises(TypeError, match=r"in the memory of cuda:1|on device"):
         first(Foreign())
-    waits = device.library.cuStreamWaitEvent
-    assert x.__dlpack__(stream=99) is not None and waits is not None
+    waits = fake.calls["cuStreamWaitEvent"]
+    for stream, more in ((None, 0), (1, 0), (99, 1)):  # another stream than the default one waits for it
+        assert x.__dlpack__(stream=stream) is not None
+        assert fake.calls["cuStreamWaitEvent"] == waits + more
     assert x.__cuda_array_interface__["data"] == (x.data_ptr, False)
     assert x[:, 1:].__cuda_array_interface__["strides"] == (16, 4)
     assert not hasattr(simt_device().zeros(3), "__cuda_array_interface__")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sapwood import config
-from sapwood.lang.devices.base import ArrayMaking
+from sapwood.lang.devices.base import ArrayMaking, arrays_in
 from sapwood.lang.devices.simt import SimtDevice, simt_device
 from sapwood.runtime.device_array import DeviceArray
 from sapwood.runtime.dlpack import CUDA
@@ -57,15 +57,11 @@ def device_of(launch: Any, values: Sequence[Any]) -> Any:
     for value in values:
         kind = type(value)
         if kind is DeviceArray:
-            here = value.device
-        elif kind in _PLAIN:
-            continue
-        else:
-            here = _device_in(launch, value)
-        if here is not found and here is not None:
-            if found is not None:
-                raise _apart(launch, found, here)
-            found = here
+            if value.device is not found:
+                found = _one_device(launch, found, value.device)
+        elif kind not in _PLAIN:
+            for here in _devices_in(value):
+                found = _one_device(launch, found, here)
     if found is not None:
         return found
     stream_device = getattr(launch.config.stream, "device", None)
@@ -74,34 +70,24 @@ def device_of(launch: Any, values: Sequence[Any]) -> Any:
     return device() if config.target().startswith("nvptx") else simt_device()
 
 
-def _apart(launch: Any, first: Any, second: Any) -> Exception:
-    from sapwood.lang.errors.launches import ArraysApart
+def _one_device(launch: Any, found: Any, here: Any) -> Any:
+    """`here`; raises ArraysApart where another device was found before."""
+    if found is not None and here is not found:
+        from sapwood.lang.errors.launches import ArraysApart
 
-    return ArraysApart(None, name=launch.fn.__name__, first=first.name, second=second.name)
-
-
-def _device_in(launch: Any, value: Any) -> Any:
-    """The device of the arrays in an argument; None where there are none, or the host's."""
-    found: Any = None
-    for here in _devices_in(value):
-        if found is not None and here is not found:
-            raise _apart(launch, found, here)
-        found = here
-    return found
+        raise ArraysApart(None, name=launch.fn.__name__, first=found.name, second=here.name)
+    return here
 
 
-def _devices_in(value: Any) -> list[Any]:
-    """The devices of the arrays in an argument."""
-    if type(value) is DeviceArray:
-        return [value.device]
-    if isinstance(value, tuple):
-        return [d for item in value for d in _devices_in(item)]
-    if hasattr(type(value), "__sapwood_struct__"):
-        return [d for n in type(value).__sapwood_struct__.fields for d in _devices_in(getattr(value, n))]
-    if hasattr(value, "__dlpack_device__"):
-        kind, number = value.__dlpack_device__()
-        return [device(f"cuda:{number}")] if int(kind) in CUDA else []
-    return []
+def _devices_in(value: Any) -> Iterator[Any]:
+    """The devices of the arrays in an argument; the host is none."""
+    for x in arrays_in(value):
+        if type(x) is DeviceArray:
+            yield x.device
+        else:
+            kind, number = x.__dlpack_device__()
+            if int(kind) in CUDA:
+                yield device(f"cuda:{number}")
 
 
 __all__ = ["SimtDevice", "device", "device_of", "devices", "simt_device"]

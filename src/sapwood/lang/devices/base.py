@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sapwood.runtime import device_array
@@ -31,3 +32,18 @@ class ArrayMaking:
         """A new array of the host, its contents undefined, that copies from and to the device go fastest with: where
         there is such a thing, in page-locked memory."""
         return Array.empty(shape, dtype)
+
+
+def arrays_in(value: Any) -> Iterator[Any]:
+    """The arrays in an argument of a launch, also in its tuples and structs: those of devices, and others that speak
+    DLPack."""
+    if type(value) is DeviceArray:
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from arrays_in(item)
+    elif hasattr(type(value), "__sapwood_struct__"):
+        for name in type(value).__sapwood_struct__.fields:
+            yield from arrays_in(getattr(value, name))
+    elif hasattr(value, "__dlpack_device__"):
+        yield value

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sapwood import config
-from sapwood.lang.devices.base import ArrayMaking
+from sapwood.lang.devices.base import ArrayMaking, arrays_in
 from sapwood.lang.devices.cuda_kernels import KernelOnDevice, Launcher
 from sapwood.lang.errors.launches import BlockTooLargeForRegisters, NoSuchHardware
 from sapwood.lang.launch import LaunchConfig, check_shared
@@ -97,7 +97,7 @@ class Cuda(ArrayMaking, CudaDevice):
 
     def _used_elsewhere(self, stream: int, values: Sequence[Any]) -> None:
         """Note that a stream which does not wait for the default one uses arrays of ours."""
-        for x in values:
+        for x in (x for value in values for x in arrays_in(value)):
             if isinstance(x, DeviceArray) and isinstance(x.owner, DeviceMemory):
                 x.owner.streams.add(stream)
 
