@@ -91,7 +91,7 @@ class FakeCuda:
         ctypes.memmove(out, b"Fake GPU\0", 9)
 
     def _cuDeviceGetAttribute(self, out: Any, number: int, device: int) -> None:
-        known = {16: 4, 75: self.capability[0], 76: self.capability[1], 95: 1, 97: 232448, 115: int(self.pools), 120: 1}
+        known = {16: 4, 75: self.capability[0], 76: self.capability[1], 97: 232448, 115: int(self.pools)}
         out[0] = known[number]
 
     def _cuDevicePrimaryCtxRetain(self, out: Any, device: int) -> None:
@@ -244,7 +244,7 @@ class FakeCuda:
         return 0
 
     def _cuFuncGetAttribute(self, out: Any, number: int, function: int) -> None:
-        out[0] = {0: self.max_threads, 1: 1024, 3: 16, 4: 40}[number]
+        out[0] = {0: self.max_threads, 1: 1024, 4: 40}[number]
 
     def _cuFuncSetAttribute(self, function: int, number: int, value: int) -> None:
         assert number == 8

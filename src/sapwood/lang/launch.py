@@ -173,6 +173,7 @@ class Launch:
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         state = self.fn.state
+        # as state.bind, whose call and copy are a tenth of what a launch costs
         values = args if len(args) == state.positional and not kwargs else state.bind(args, kwargs)
         try:
             _device_of()(self, values).launch(self, values)

@@ -115,6 +115,15 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(out))
 
 
+def laid_out(shape: Any, strides: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Sizes and strides of a view; strides None are those of a C-contiguous one. Raises ValueError."""
+    dims = sizes(shape)
+    steps = contiguous_strides(dims) if strides is None else tuple(strides)
+    if len(steps) != len(dims):
+        raise ValueError(f"{len(steps)} strides for {len(dims)} axes")
+    return dims, steps
+
+
 def count(shape: tuple[int, ...]) -> int:
     total = 1
     for n in shape:
@@ -151,11 +160,8 @@ def from_address(
     readonly: bool = False,
 ) -> Any:
     """A view of memory at an address, which `owner` keeps alive. Strides are in elements."""
-    dims, d = sizes(shape), as_dtype(dtype)
-    steps = contiguous_strides(dims) if strides is None else tuple(strides)
-    if len(steps) != len(dims):
-        raise ValueError(f"{len(steps)} strides for {len(dims)} axes")
-    return _make(address, d, dims, steps, owner, readonly)
+    dims, steps = laid_out(shape, strides)
+    return _make(address, as_dtype(dtype), dims, steps, owner, readonly)
 
 
 class _PyBuffer(ctypes.Structure):
@@ -263,8 +269,23 @@ def show(cls: Any) -> None:
     cls.__len__ = _length
 
 
+def is_contiguous(a: Any) -> bool:
+    """Whether the elements follow each other in C order."""
+    return a.strides == contiguous_strides(a.shape) or a.size <= 1
+
+
+def other_shape(a: Any, shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """The sizes of `a.reshape(*shape)`. Raises ValueError where a is not C-contiguous or has another size."""
+    dims = sizes(shape[0] if len(shape) == 1 else shape)
+    if a.strides != contiguous_strides(a.shape) or count(dims) != a.size:
+        raise ValueError(f"cannot view shape {a.shape} as {dims}")
+    return dims
+
+
 def extent(a: Any) -> tuple[int, int]:
-    """Lowest and highest element offset that the array reaches."""
+    """Lowest and highest element offset that the array reaches; (0, -1) if it is empty."""
+    if not a.size:
+        return 0, -1
     low = sum(min(0, (n - 1) * s) for n, s in zip(a.shape, a.strides, strict=True))
     high = sum(max(0, (n - 1) * s) for n, s in zip(a.shape, a.strides, strict=True))
     return low, high
@@ -422,9 +443,7 @@ def _numpy(self: Any, bits: bool = False) -> Any:
 
 def _reshape(self: Any, *shape: Any) -> Any:
     """A view of another shape; the array must be C-contiguous."""
-    dims = sizes(shape[0] if len(shape) == 1 else shape)
-    if self.strides != contiguous_strides(self.shape) or count(dims) != self.size:
-        raise ValueError(f"cannot view shape {self.shape} as {dims}")
+    dims = other_shape(self, shape)
     return _make(self._data, self.dtype, dims, contiguous_strides(dims), self, self.readonly)
 
 

@@ -19,6 +19,9 @@ from sapwood.runtime.array import (
     describe,
     extent,
     index,
+    is_contiguous,
+    laid_out,
+    other_shape,
     show,
     sizes,
 )
@@ -69,12 +72,9 @@ def at(
     device: Any, address: int, shape: Any, dtype: Any, strides: Any = None, owner: Any = None, readonly: bool = False
 ) -> Any:
     """A view of memory of a device, which `owner` keeps alive. Strides are in elements."""
-    dims, d = sizes(shape), as_dtype(dtype)
-    steps = contiguous_strides(dims) if strides is None else tuple(strides)
-    if len(steps) != len(dims):
-        raise ValueError(f"{len(steps)} strides for {len(dims)} axes")
+    dims, steps = laid_out(shape, strides)
     a = _type.__new__(_type)
-    describe(a, address, d, dims, steps, owner, readonly)
+    describe(a, address, as_dtype(dtype), dims, steps, owner, readonly)
     a.device = device
     return a
 
@@ -113,13 +113,9 @@ def _view(self: Any, address: int, shape: tuple[int, ...], strides: tuple[int, .
     return at(self.device, address, shape, self.dtype, strides, self.owner, self.readonly)
 
 
-def _is_contiguous(self: Any) -> bool:
-    return self.strides == contiguous_strides(self.shape) or self.size <= 1
-
-
 def _array(self: Any) -> Any:
     """A copy on the host, an Array of the same shape, when the work before it is done. Raises what kernels raised."""
-    low, high = extent(self) if self.size else (0, -1)
+    low, high = extent(self)
     whole = host_empty(high - low + 1, self.dtype)
     self.device.download(whole.data_ptr, self.data_ptr + low * self.dtype.itemsize, whole.nbytes)
     first = whole.data_ptr - low * self.dtype.itemsize
@@ -163,12 +159,12 @@ def _copy_from(self: Any, source: Any, stream: Any = None) -> Any:
         raise ValueError(f"cannot copy {source.dtype}{list(source.shape)} into {self.dtype}{list(self.shape)}")
     if not on_device:
         source = _dense(source)
-        if _is_contiguous(self):
+        if is_contiguous(self):
             self.device.upload(self.data_ptr, source.data_ptr, self.nbytes, stream)
             return self
         whole = empty(self.device, self.shape, self.dtype)  # in one piece, then to where its rows belong
         source = whole.copy_from(source, stream)
-    if _is_contiguous(self) and _is_contiguous(source):
+    if is_contiguous(self) and is_contiguous(source):
         self.device.move(self.data_ptr, source.data_ptr, self.nbytes, stream)
         return self
     if _overlap(self, source):
@@ -180,7 +176,7 @@ def _copy_from(self: Any, source: Any, stream: Any = None) -> Any:
 
 def _dense(x: Array) -> Array:
     """The same numbers in C order."""
-    if x.strides == contiguous_strides(x.shape) or x.size <= 1:
+    if is_contiguous(x):
         return x
     dense = Array.empty(x.shape, x.dtype)
     dense[...] = x
@@ -190,7 +186,7 @@ def _dense(x: Array) -> Array:
 def _overlap(a: Any, b: Any) -> bool:
     ends = []
     for x in (a, b):
-        low, high = extent(x) if x.size else (0, -1)
+        low, high = extent(x)
         ends.append((x.data_ptr + low * x.dtype.itemsize, x.data_ptr + (high + 1) * x.dtype.itemsize))
     return ends[0][0] < ends[1][1] and ends[1][0] < ends[0][1]
 
@@ -229,20 +225,19 @@ def _fill(self: Any, value: Any) -> Any:
     """Set all elements to a number; gives itself."""
     one = Array.empty(1, self.dtype)
     one[0] = value
-    raw = bytes(one.numpy(bits=self.dtype.numpy is None).view("u1"))
-    if len(set(raw)) == 1 and _is_contiguous(self) and not self.readonly:
+    bits = self.dtype.numpy is None
+    raw = one.numpy(bits).tobytes()
+    if len(set(raw)) == 1 and is_contiguous(self) and not self.readonly:
         self.device.fill(self.data_ptr, raw[0], self.nbytes)
         return self
     whole = Array.empty(self.shape, self.dtype)
-    whole.numpy(bits=self.dtype.numpy is None)[...] = one.numpy(bits=self.dtype.numpy is None)[0]
+    whole.numpy(bits)[...] = one.numpy(bits)[0]
     return self.copy_from(whole)
 
 
 def _reshape(self: Any, *shape: Any) -> Any:
     """A view of another shape; the array must be C-contiguous."""
-    dims = sizes(shape[0] if len(shape) == 1 else shape)
-    if self.strides != contiguous_strides(self.shape) or count(dims) != self.size:
-        raise ValueError(f"cannot view shape {self.shape} as {dims}")
+    dims = other_shape(self, shape)
     return _view(self, self.data_ptr, dims, contiguous_strides(dims))
 
 

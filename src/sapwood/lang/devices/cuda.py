@@ -14,13 +14,14 @@ from sapwood.lang.errors.launches import BlockTooLargeForRegisters, NoSuchHardwa
 from sapwood.lang.launch import LaunchConfig, check_shared
 from sapwood.lang.loading.current_target import kernel_target
 from sapwood.runtime import device_array
-from sapwood.runtime.array import Array
+from sapwood.runtime.array import Array, sizes
 from sapwood.runtime.device_array import DeviceArray
 from sapwood.runtime.dlpack import CUDA, import_tensor
+from sapwood.runtime.dtypes import dtype as as_dtype
 from sapwood.runtime.errors import raise_from_record
 from sapwood.targets.base import Target
 from sapwood.targets.nvptx.driver import library as driver
-from sapwood.targets.nvptx.driver.device import CudaDevice, DeviceMemory, count
+from sapwood.targets.nvptx.driver.device import CudaDevice, DeviceMemory, PinnedMemory, count
 from sapwood.targets.nvptx.driver.library import NoCuda
 from sapwood.targets.nvptx.driver.streams import Stream, handle_of
 from sapwood.targets.nvptx.errors import BLOCK, DESCRIPTORS, RECORD, THREAD, WORDS
@@ -55,10 +56,9 @@ class Cuda(ArrayMaking, CudaDevice):
         raise NoCuda(f"SAPWOOD_TARGET={config.target()}: its code does not run on {self!r}")
 
     def host_array(self, shape: Any, dtype: Any = "f32") -> Array:
-        plain = Array.empty(0, dtype)
-        dims = (shape,) if isinstance(shape, int) else tuple(shape)
-        memory = self.pinned(math.prod(dims) * plain.dtype.itemsize)
-        return Array.from_address(memory.address, dims, dtype, None, memory)
+        dims, d = sizes(shape), as_dtype(dtype)
+        memory = PinnedMemory(self, math.prod(dims) * d.itemsize)
+        return Array.from_address(memory.address, dims, d, None, memory)
 
     def from_dlpack(self, x: Any) -> DeviceArray:
         """A view of an array of PyTorch, CuPy or any that speaks DLPack and is in this device's memory."""

@@ -13,16 +13,14 @@ from typing import Any
 
 from sapwood import config
 from sapwood.lang.border.arguments import SIMPLE, arrays_of
-from sapwood.lang.border.parameters import spread_names
 from sapwood.lang.errors import ArgumentMistake
 from sapwood.lang.loading.current_target import current_target
 from sapwood.lang.loading.fingerprint import compiler_key, digest, fingerprint, symbol_name
 from sapwood.lang.loading.load import kind_of, unchanged
-from sapwood.lang.loading.specialisation import read_only, tensors_of
+from sapwood.lang.loading.specialisation import check_written
 from sapwood.lang.recursion import deeply
 from sapwood.runtime.cache import default_store
 from sapwood.runtime.callable import NativeFunction, push_entry
-from sapwood.runtime.device_array import DeviceArray
 from sapwood.runtime.jit import LoadedObject, load_object
 from sapwood.runtime.support import register_python_symbols
 from sapwood.targets.base import Target
@@ -75,20 +73,12 @@ class Launcher:
         kernel, native = self.kernel(values)
         with arrays_of(self.device):
             flat = [x for a, v in zip(kernel.arguments, values, strict=True) for x in a.flatten(v)]
-        self._check_written(kernel, flat)
+        check_written(self.fn, kernel.arguments, kernel.written, flat)
         self.busy.calling = True
         try:
             return native(*passed[: len(LAUNCH)], *flat)
         finally:
             self.busy.calling = False
-
-    def _check_written(self, kernel: KernelOnDevice, flat: list[Any]) -> None:
-        arrays = [x for x in flat if isinstance(x, DeviceArray)]
-        names = [n for n, a in zip(spread_names(self.fn.state.signature, len(kernel.arguments)), kernel.arguments,
-                                   strict=True) for _ in tensors_of(a)]  # fmt: skip
-        for x, name, written in zip(arrays, names, kernel.written, strict=False):
-            if written and x.readonly:
-                raise read_only(self.fn, name)
 
     def _misfit(self, *passed: Any) -> int:
         raise TypeError(f"{self.fn.__name__}(): the arguments changed while the launch was being prepared")

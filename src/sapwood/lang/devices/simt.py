@@ -33,8 +33,8 @@ class SimtDevice(ArrayMaking):
     def upload(self, address: int, host: int, nbytes: int, stream: Any = None) -> None:
         on(stream, lambda: ctypes.memmove(address, host, nbytes))
 
-    def download(self, host: int, address: int, nbytes: int, stream: Any = None, wait: bool = True) -> None:
-        on(stream, lambda: ctypes.memmove(host, address, nbytes))
+    def download(self, host: int, address: int, nbytes: int) -> None:
+        ctypes.memmove(host, address, nbytes)
 
     move = upload
 
@@ -47,8 +47,8 @@ class SimtDevice(ArrayMaking):
 
         on(stream, move)
 
-    def fill(self, address: int, byte: int, nbytes: int, stream: Any = None) -> None:
-        on(stream, lambda: ctypes.memset(address, byte, nbytes))
+    def fill(self, address: int, byte: int, nbytes: int) -> None:
+        ctypes.memset(address, byte, nbytes)
 
     def export_to(self, stream: Any) -> tuple[int, int]:
         return self.dlpack

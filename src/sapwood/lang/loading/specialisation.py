@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sapwood.lang.border.arguments import SIMPLE, HeapArg, RecordArg, TensorArg
@@ -16,6 +16,7 @@ from sapwood.lang.loading.current_target import attached
 from sapwood.runtime import heap
 from sapwood.runtime.array import Array
 from sapwood.runtime.callable import NativeFunction, push_entry
+from sapwood.runtime.device_array import DeviceArray
 from sapwood.runtime.jit import LoadedObject
 from sapwood.targets.simt.layout import LAUNCH
 
@@ -58,6 +59,7 @@ class Specialisation:
     def attach(self, native: Any) -> None:
         """Make calls reach the entry: in the function's own chain, or through a flat one."""
         self.fn = native
+        self.first = len(LAUNCH) if native.options.kernel else 0  # what a launch adds comes before the arguments
         parameters = native.state.signature.parameters.values()
         if native.options.kernel or any(p.kind is p.KEYWORD_ONLY for p in parameters):
             self.direct = False  # an entry takes positional arguments; a kernel is launched, not called
@@ -65,13 +67,13 @@ class Specialisation:
             self.native = native
             attached.add(native)
         else:
-            self.native = NativeFunction(lambda *args, **kwargs: self._mismatch(native, list(args)))
+            self.native = NativeFunction(lambda *args, **kwargs: self._mismatch(args))
         push_entry(self.native, self.loaded, self.entry)
 
     def call(self, values: list[Any]) -> Any:
         """Call with Python values that fit this specialisation."""
         if getattr(self.busy, "calling", False):
-            self._mismatch(self.native, values)
+            self._mismatch(values)
         flat: list[Any] = []
         writer = None if self.heap is None else Writer(self.heap[0], self.heap[2])
         roots = iter(self.heap[1] if self.heap is not None else ())
@@ -109,30 +111,32 @@ class Specialisation:
         for x, written in zip(arrays, self.records, strict=False):
             if written and not x.flags.writeable:
                 place = next(i for i, v in enumerate(values) if v is x)
-                raise read_only(self.fn, self._name(place))
+                names = spread_names(self.fn.state.signature, len(values) - self.first)
+                raise read_only(self.fn, names[place - self.first])
 
-    def _mismatch(self, native: Any, values: list[Any]) -> None:
-        tensors = [v for v in values if isinstance(v, Array)]
-        name = getattr(native, "__name__", "function")
-        owners = [i for i, a in enumerate(self.arguments) for _ in tensors_of(a)]
-        for k, (v, written) in enumerate(zip(tensors, self.written, strict=False)):
-            if written and v.readonly:
-                raise read_only(self.fn, self._name(owners[k]))
-        raise TypeError(f"{name}(): the arguments changed while the call was being prepared")
-
-    def _name(self, at: int) -> str:
-        """The name of the parameter of an argument. What a launch adds comes before all of them."""
-        first = len(LAUNCH) if self.fn.options.kernel else 0
-        return spread_names(self.fn.state.signature, len(self.arguments) - first)[at - first]
+    def _mismatch(self, values: Sequence[Any]) -> None:
+        check_written(self.fn, self.arguments[self.first :], self.written, values)
+        raise TypeError(f"{self.fn.__name__}(): the arguments changed while the call was being prepared")
 
 
-def tensors_of(argument: Any) -> Iterator[Any]:
+def check_written(fn: Any, arguments: list[Any], written: Sequence[bool], passed: Sequence[Any]) -> None:
+    """Raise ReadOnlyArgument if one of the arrays that are passed is read-only and `fn` writes to it. `written` is of
+    each tensor of the arguments."""
+    arrays = [x for x in passed if isinstance(x, Array | DeviceArray)]
+    names = spread_names(fn.state.signature, len(arguments))
+    owners = [name for name, a in zip(names, arguments, strict=True) for _ in _tensors_of(a)]
+    for x, owner, w in zip(arrays, owners, written, strict=False):
+        if w and x.readonly:
+            raise read_only(fn, owner)
+
+
+def _tensors_of(argument: Any) -> Iterator[Any]:
     """The tensors of an argument, in the order of their leaves."""
     if isinstance(argument, TensorArg):
         yield argument
     parts = getattr(argument, "items", None) or [a for _, a in getattr(argument, "fields", ())]
     for part in parts:
-        yield from tensors_of(part)
+        yield from _tensors_of(part)
 
 
 def _heap_table(record: Any, loaded: LoadedObject, entry: str) -> Any:

@@ -20,8 +20,7 @@ MAP_REFUSED = 1 << 16  # added to the code where it is of a tensor map
 
 _COOPERATIVE, _CLUSTER = 2, 4  # CUlaunchAttributeID
 _ATTRIBUTE_BYTES, _VALUE_AT = 72, 8
-_SHARED_AT, _STREAM_AT, _ATTRIBUTES_AT, _COUNT_AT, _CONFIG_BYTES = 24, 32, 40, 48, 56
-
+_STREAM_AT, _ATTRIBUTES_AT, _COUNT_AT, _CONFIG_BYTES = 32, 40, 48, 56
 
 # element types of tensor maps (CUtensorMapDataType), and swizzles (CUtensorMapSwizzle)
 _ELEMENTS = {

@@ -18,19 +18,18 @@ from sapwood.targets.nvptx.driver.streams import Event, Stream, handle_of
 from sapwood.targets.nvptx.errors import BYTES, FULL, STATE
 from sapwood.targets.nvptx.target import ARCHITECTURES
 
-_PROCESSORS, _MAJOR, _MINOR, _COOPERATIVE, _MAX_SHARED, _POOLS = 16, 75, 76, 95, 97, 115  # CUdevice_attribute
-_CLUSTERS = 120
+_PROCESSORS, _MAJOR, _MINOR, _MAX_SHARED, _POOLS = 16, 75, 76, 97, 115  # CUdevice_attribute
 _RELEASE_THRESHOLD = 4  # CUmemPool_attribute
 _MAPPED = 2  # CU_MEMHOSTALLOC_DEVICEMAP
-_HOST, _DEVICE = 1, 2  # CUmemorytype
+_DEVICE = 2  # CUmemorytype
 NAMES_KEPT = 16  # of the kernels that were launched last, for errors that come later
 
 
 class DeviceMemory:
     """Memory of a device: freed, in the order of the default stream, when nothing refers to it any more."""
 
-    def __init__(self, device: CudaDevice, address: int, nbytes: int) -> None:
-        self.device, self.address, self.nbytes = device, address, nbytes
+    def __init__(self, device: CudaDevice, address: int) -> None:
+        self.device, self.address = device, address
         self.streams: set[int] = set()  # of others, whose work may still use it
 
     def __del__(self) -> None:
@@ -165,7 +164,7 @@ class CudaDevice:
     def allocate(self, nbytes: int) -> DeviceMemory:
         """New memory, aligned to 256 bytes, its contents undefined. Raises OutOfDeviceMemory."""
         if not nbytes:
-            return DeviceMemory(self, 0, 0)
+            return DeviceMemory(self, 0)
         if self.capturing:
             raise RuntimeError("arrays cannot be made while a graph is captured; make them before")
         out = c_uint64()
@@ -175,7 +174,7 @@ class CudaDevice:
                 self.library.call("cuMemAllocAsync", byref(out), nbytes, None, doing=doing)
             else:
                 self.library.call("cuMemAlloc_v2", byref(out), nbytes, doing=doing)
-        return DeviceMemory(self, out.value, nbytes)
+        return DeviceMemory(self, out.value)
 
     def free(self, address: int, streams: set[int]) -> None:
         """Give memory back when the default stream, and those that are named, have come here."""
@@ -207,18 +206,14 @@ class CudaDevice:
             with self.current():
                 self.library.call("cuMemPoolTrimTo", self._pool, 0, doing=f"trimming the pool of {self.name}")
 
-    def pinned(self, nbytes: int) -> PinnedMemory:
-        return PinnedMemory(self, nbytes)
-
     def upload(self, address: int, host: int, nbytes: int, stream: Any = None) -> None:
         """Copy from the host. Memory that is not page-locked may be changed as soon as this returns."""
         self._copy("cuMemcpyHtoDAsync_v2", address, host, nbytes, stream, f"copying to {self.name}")
 
-    def download(self, host: int, address: int, nbytes: int, stream: Any = None, wait: bool = True) -> None:
+    def download(self, host: int, address: int, nbytes: int) -> None:
         """Copy to the host, and wait for it. Raises what kernels before it raised."""
-        self._copy("cuMemcpyDtoHAsync_v2", host, address, nbytes, stream, f"copying from {self.name}")
-        if wait:
-            self.wait("cuStreamSynchronize", handle_of(stream))
+        self._copy("cuMemcpyDtoHAsync_v2", host, address, nbytes, None, f"copying from {self.name}")
+        self.wait("cuStreamSynchronize", 0)
 
     def move(self, to: int, address: int, nbytes: int, stream: Any = None) -> None:
         """Copy on the device, or from another one."""
@@ -242,10 +237,10 @@ class CudaDevice:
         if code:
             raise self.failure(code, f"copying on {self.name}")
 
-    def fill(self, address: int, byte: int, nbytes: int, stream: Any = None) -> None:
+    def fill(self, address: int, byte: int, nbytes: int) -> None:
         if nbytes:
             with self.current():
-                code = self.library.cuMemsetD8Async(address, byte, nbytes, handle_of(stream))
+                code = self.library.cuMemsetD8Async(address, byte, nbytes, None)
             if code:
                 raise self.failure(code, f"filling memory of {self.name}")
 
@@ -277,7 +272,7 @@ class CudaDevice:
     @cached_property
     def record(self) -> tuple[int, int]:
         """(address on the host, on the device) of the record that a kernel leaves its exception in."""
-        self._record = self.pinned(BYTES)
+        self._record = PinnedMemory(self, BYTES)
         ctypes.memset(self._record.address, 0, BYTES)
         out = c_uint64()
         with self.current():

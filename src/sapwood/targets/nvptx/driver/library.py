@@ -35,7 +35,6 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cuDeviceGetCount": (POINTER(c_int),),
     "cuDeviceGetName": (c_void_p, c_int, c_int),
     "cuDeviceGetAttribute": (POINTER(c_int), c_int, c_int),
-    "cuDeviceTotalMem_v2": (POINTER(c_size_t), c_int),
     "cuDeviceGetDefaultMemPool": (_OUT, c_int),
     "cuDevicePrimaryCtxRetain": (_OUT, c_int),
     "cuCtxPushCurrent_v2": (Handle,),
@@ -90,7 +89,6 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 SINCE_11_8 = {"cuTensorMapEncodeTiled", "cuLaunchKernelEx"}  # CUDA 11.8, of 2022
 NOT_READY = 600
-NO_DEVICE = 100
 OUT_OF_MEMORY = 2
 COOPERATIVE_TOO_LARGE = 720
 # after these nothing works in the process any more (cuda.h: "leaves the process in an inconsistent state")

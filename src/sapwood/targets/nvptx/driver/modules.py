@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import byref, c_int, c_size_t, c_void_p
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sapwood.targets.nvptx.driver.library import CudaError, Library
 
@@ -13,15 +13,8 @@ LOG_BYTES = 16 << 10
 _ERROR_LOG, _ERROR_LOG_BYTES, _TARGET = 5, 6, 9  # CUjit_option
 _ACCELERATED = 0x10000  # CU_COMPUTE_ACCELERATED_TARGET_BASE
 _PTX = 1  # CUjitInputType
-_MAX_THREADS, _SHARED, _LOCAL, _REGISTERS, _MAX_DYNAMIC = 0, 1, 3, 4, 8  # CUfunction_attribute
+_MAX_THREADS, _SHARED, _REGISTERS, _MAX_DYNAMIC = 0, 1, 4, 8  # CUfunction_attribute
 UNSUPPORTED_PTX = 222
-
-
-class Store(Protocol):
-    """Where cubins are kept: the compile cache."""
-
-    def get_object(self, key: str) -> bytes | None: ...
-    def put_object(self, key: str, data: bytes) -> None: ...
 
 
 @dataclass
@@ -29,10 +22,8 @@ class Function:
     """A kernel that is loaded: its handle, and what it takes."""
 
     handle: int
-    module: int
     max_threads: int  # of a block, with the registers that it takes
     shared_bytes: int  # static
-    local_bytes: int  # of a thread: stack and spilled registers
     registers: int  # of a thread
 
 
@@ -79,8 +70,7 @@ def load(library: Library, symbol: str, code: bytes) -> Function:
             library.call("cuFuncGetAttribute", byref(out), number, handle, doing=doing)
             return out.value
 
-        found = (attribute(n) for n in (_MAX_THREADS, _SHARED, _LOCAL, _REGISTERS))
-        return Function(handle.value or 0, module.value or 0, *found)
+        return Function(handle.value or 0, *(attribute(n) for n in (_MAX_THREADS, _SHARED, _REGISTERS)))
     except CudaError:
         library.cuModuleUnload(module)
         raise
