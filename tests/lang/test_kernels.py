@@ -710,7 +710,7 @@ def makes_text(x: Tensor[i32, 1]) -> None:
         (lambda: makes_text[1, 1](X), "error[X003]: a value of type str cannot be used in a @kernel function"),
         (lambda: returns_something[1, 1](X), "error[X005]: the kernel 'returns_something' returns i32"),
         (lambda: runs_parallel[1, 1](X), "error[X003]: parallel cannot be used in a @kernel function"),
-        (lambda: calls_a_kernel[1, 1](X), "error[X004]: the kernel 'leave_early' cannot be called from compiled code"),
+        (lambda: calls_a_kernel[1, 1](X), "error[X004]: the kernel 'leave_early' is called without a grid"),
         (lambda: shares_too_much[1, 1](), "declares 65536 bytes of shared memory, but a block of target simt has"),
         (lambda: shares_run_time[1, 1](4), "error[C001]: the shape of shared memory must be known at compile time"),
         (lambda: shares_nothing[1, 1](), "error[T019]: shared: a size of 0"),

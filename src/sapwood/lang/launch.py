@@ -12,6 +12,7 @@ from sapwood import config as settings
 from sapwood.lang.errors import BadLaunchShape, CompileError, LaunchTooLarge, NotAKernel
 from sapwood.lang.errors.launches import BadCluster, BadLaunchOption, SharedTooLargeToLaunch
 from sapwood.lang.immutable import immutable
+from sapwood.runtime.array import Array
 
 MAX_THREADS = 1024  # of a block; CUDA C++ Programming Guide, "Compute Capabilities", and so the next two
 MAX_BLOCK = (1024, 1024, 64)
@@ -183,6 +184,11 @@ class Launch:
 
     def __repr__(self) -> str:
         return f"<launch of {self.fn.__name__}[{self.config.grid}, {self.config.block}]>"
+
+
+def given_tensor(address: int, shape: tuple[int, ...], dtype: str, strides: tuple[int, ...]) -> Array:
+    """A tensor of host code as what Python passes; the memory lives until the launch has ended (infer/launches.py)."""
+    return Array.from_address(address, shape, dtype, strides)
 
 
 class ReferenceLauncher:

@@ -500,8 +500,14 @@ class CountedInParallel(TargetMistake):
 
 class KernelCall(TargetMistake):
     code = "X004"
-    message = "the kernel '{name}' cannot be called from compiled code"
-    help = "launch it from Python, {name}[grid, block](...), or move what both need into an @fn function"
+    message = "the kernel '{name}' is called without a grid"
+    help = "launch it, {name}[grid, block](...), or move what both need into an @fn function"
+
+
+class LaunchInKernel(TargetMistake):
+    code = "X010"
+    message = "the kernel '{name}' is launched in a kernel"
+    help = "launch both from host code, one after the other, or move what both need into an @fn function"
 
 
 class KernelResult(TargetMistake):

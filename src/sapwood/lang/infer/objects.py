@@ -19,6 +19,7 @@ from sapwood.lang.errors import (
     NotIndexable,
     TooManyIndices,
 )
+from sapwood.lang.function import is_compiled
 from sapwood.lang.infer import layout
 from sapwood.lang.infer.classes import enums
 from sapwood.lang.infer.classes.heap_structs import struct_of
@@ -302,6 +303,10 @@ def _known_attribute(w: Walker, x: Known, name: str, loc: Loc) -> Value | None:
         return rule(v, w.b, name)
     if isinstance(v, type) and hasattr(v, "__sapwood_struct__"):
         return get_class_attribute(w, v, name, loc)
+    if is_compiled(v) and v.options.kernel:
+        from sapwood.lang.infer import launches
+
+        return launches.attribute(v, name)
     if isinstance(v, Enum):
         found = enums.attribute(w, x, name)
         return Known(getattr(v, name, None)) if found is None and hasattr(v, name) else found
@@ -398,6 +403,10 @@ def get_item(w: Walker, x: Value, index: Value) -> Value:
             return get_item(w, w.b.materialize(x), index)
         case Known(value=EnumMeta() as cls):
             return enums.by_name(w, cls, index)
+        case Known(value=f) if is_compiled(f):
+            from sapwood.lang.infer.launches import configured
+
+            return configured(w, f, index)
         case Known(value=v) if isinstance(v, type):
             args = w.b.known(index, f"the parameters of {v.__name__}")
             try:

@@ -73,7 +73,10 @@ def pointer_difference(b, p: Var, q: Var) -> Value:
 
 @operation(pure=True)
 def address(p: Any) -> Any:
-    """The address of a pointer as an int; of shared memory, the one that all of the block's threads can use."""
+    """The address of a pointer as an int; of shared memory, the one that all of the block's threads can use.
+
+    Attribute `given`: to somebody who may write there.
+    """
 
 
 @address.typing

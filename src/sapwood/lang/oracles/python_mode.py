@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import inspect
 from collections.abc import Callable
+from functools import partial
 from types import CellType, FunctionType, ModuleType
 from typing import Any, TypeVar
 
@@ -120,6 +121,21 @@ class _Nested:
 
     def __init__(self, fn: Any) -> None:
         self.fn = fn
+
+    def __getitem__(self, sizes: Any) -> Callable[..., None]:
+        return partial(self._launch, self.fn[_plain(sizes)])
+
+    def launch(self, **options: Any) -> Callable[..., None]:
+        return partial(self._launch, self.fn.launch(**{name: _plain(x) for name, x in options.items()}))
+
+    def _launch(self, launch: Any, *args: Any, **kwargs: Any) -> None:
+        """A kernel is launched as from anywhere in Python."""
+        bound = inspect.signature(self.fn.__wrapped__).bind(*args, **kwargs)
+        declared = dict(zip(bound.signature.parameters, declared_parameters(self.fn), strict=True))
+        for name, x in bound.arguments.items():
+            typed = isinstance(x, Boxed) and declared[name].kind != "scalar"  # a parameter of any type gets that type
+            bound.arguments[name] = x if typed else _plain(x)
+        launch(*bound.args, **bound.kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         signature = inspect.signature(self.fn.__wrapped__)

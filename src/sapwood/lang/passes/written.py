@@ -103,7 +103,7 @@ def _collect(region: Region, out: _Pointers, loops: dict[object, Op]) -> _Pointe
             callee = op.attrs["function"] if name == "call" else op.attrs["unit"]
             out.calls.append((callee, op))
             continue
-        elif name in ("call_indirect", "call_native", "call_external", "tile_store"):
+        elif name in ("call_indirect", "call_native", "call_external", "tile_store") or op.attrs.get("given"):
             out.written += op.operands
         elif name == "loop":
             flow(op.operands, op.regions[0].params)
