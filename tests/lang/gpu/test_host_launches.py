@@ -307,7 +307,8 @@ def test_the_next_process_takes_it_from_the_cache(tmp_path):
 
     def run(value: int) -> str:
         module.write_text(PROGRAM.format(value=value))
-        return subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        command = [sys.executable, "program.py"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
 
     assert run(1) == "[1.0, 1.0] True\n"
     assert run(1) == "[1.0, 1.0] False\n"
