@@ -43,9 +43,24 @@ def _machine(triple: str, cpu: str, features: str, opt: int) -> Any:
     )
 
 
+MANY_LINES = 2000
+_reduces_strength = True
+
+
+def _choose_passes(text: str, target: Target) -> None:
+    """Leave loop strength reduction out of kernels that are hundreds of short loops: it takes a quarter of the time
+    there, and makes nothing faster. (The option is the process's; LLVM reads it when it emits code.)"""
+    global _reduces_strength
+    wanted = target.gpu or not target.kernel or text.count("\n") < MANY_LINES
+    if wanted != _reduces_strength:
+        _llvm().set_option("", f"-disable-lsr={'false' if wanted else 'true'}")
+        _reduces_strength = wanted
+
+
 def optimise(text: str, target: Target) -> tuple[Any, Any]:
     """(module, machine) after LLVM's pipeline."""
     llvm = _llvm()
+    _choose_passes(text, target)
     try:
         module = llvm.parse_assembly(text)
         module.verify()

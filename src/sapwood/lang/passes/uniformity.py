@@ -28,7 +28,7 @@ class Uniformity:
 
     varying: frozenset[Var]  # at a level above BLOCK
     together: dict[Op, int] = field(default_factory=dict)  # operation that waits -> level of control there
-    flat: bool = False  # whether a level of `together` holds only for blocks of one axis
+    flat: bool = False  # whether it is for blocks of one axis: a level of `together` is, or no thread asks for more
     broken: frozenset[Any] = frozenset()  # loops that some threads leave while others stay
     warp_size: int = 32
 
@@ -41,10 +41,16 @@ def mark_uniform(function: Function, warp_size: int) -> Uniformity:
         size = analysis.size
         analysis.region(function.body, _Apart(), {})
     varying = frozenset(v for v, level in analysis.levels.items() if level > BLOCK)
-    flat = any(level == FLAT for level in analysis.together.values())
+    levels = analysis.together.values()
+    flat = FLAT in levels or bool(levels) and not _has_rows(function)
     found = Uniformity(varying, analysis.together, flat, frozenset(analysis.broken), warp_size)
     function.attrs["uniformity"] = found
     return found
+
+
+def _has_rows(function: Function) -> bool:
+    """Whether a thread asks for its place along y or z."""
+    return any(op.name == "thread_idx" and op.attrs["axis"] > 0 for op in function.body.walk())
 
 
 def waits(op: Op) -> bool:

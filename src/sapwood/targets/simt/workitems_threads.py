@@ -169,16 +169,26 @@ class Threads(ThreadCode):
         warps = [op for top in ops for op in inside(top) if op.name == "lane_id" or self.plan.warp_number(op)]
         needs = {v for v in self._outer(ops) for v in self._leaves(v)}
         warps += [op for op in needs if op not in warps]
-        with self.counted("z", box[4], box[5]) as z, self.counted("y", box[2], box[3]) as y:
-            dx, dy = self.places["block_dim"][:2]
-            plane = e.value(f"mul i64 {dy}, {z}")
-            self.row = e.value(f"mul i64 {dx}, {e.value(f'add i64 {y}, {plane}')}")
-            self.at = ["", y, z]
+        with self._rows(box):
             if not conditions and not checks and not warps:
                 self._piece(box[0], box[1], body)
             else:
                 self._pieces(box[0], box[1], conditions, checks, warps, body)
         self.at, self.row = ["", "", ""], ""
+
+    @contextmanager
+    def _rows(self, box: list[str]) -> Iterator[None]:
+        """Loops along z and y; none for blocks of one axis."""
+        if self.plan.uniformity.flat:
+            self.at, self.row = ["", "0", "0"], "0"
+            yield
+            return
+        with self.counted("z", box[4], box[5]) as z, self.counted("y", box[2], box[3]) as y:
+            dx, dy = self.places["block_dim"][:2]
+            plane = self.e.value(f"mul i64 {dy}, {z}")
+            self.row = self.e.value(f"mul i64 {dx}, {self.e.value(f'add i64 {y}, {plane}')}")
+            self.at = ["", y, z]
+            yield
 
     def _find(self, ops: list[Any]) -> tuple[list[Any], list[Any]]:
         """Comparisons that cut rows, and bounds checks whose ends are enough."""
