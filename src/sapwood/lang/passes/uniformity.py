@@ -42,7 +42,7 @@ def mark_uniform(function: Function, warp_size: int) -> Uniformity:
         analysis.region(function.body, _Apart(), {})
     varying = frozenset(v for v, level in analysis.levels.items() if level > BLOCK)
     levels = analysis.together.values()
-    flat = FLAT in levels or bool(levels) and not _has_rows(function)
+    flat = FLAT in levels or (bool(levels) and not _has_rows(function))
     found = Uniformity(varying, analysis.together, flat, frozenset(analysis.broken), warp_size)
     function.attrs["uniformity"] = found
     return found

@@ -164,7 +164,6 @@ class Threads(ThreadCode):
 
     def over_threads(self, ops: list[Any], box: list[str], body: Callable[[], None]) -> None:
         """Run `body` for every thread of a box, which is not empty; `ops` are the operations that it writes."""
-        e = self.e
         conditions, checks = self._find(ops)
         warps = [op for top in ops for op in inside(top) if op.name == "lane_id" or self.plan.warp_number(op)]
         needs = {v for v in self._outer(ops) for v in self._leaves(v)}
