@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 import pytest
 
 from sapwood.lang.ops.gpu.matrix import UNITS
-from sapwood.lang.pictures import CELL, fragments, layout, row_major, ways
+from sapwood.lang.pictures import CELL, fragments, layout, ways
 from sapwood.lang.types import BF16, F32, F64, I8, SCALARS
+from sapwood.runtime.array import contiguous_strides
 
 NAME = "{http://www.w3.org/2000/svg}"
 
@@ -81,7 +82,7 @@ def test_a_product_stands_as_one_writes_it():
 )  # fmt: skip
 def test_a_layout_has_each_element_where_it_lies(scalar, shape, strides):
     cells, texts = read(layout(scalar, shape, strides))
-    steps = strides or row_major(shape)
+    steps = strides or contiguous_strides(shape)
     found = {}
     for c in cells:
         title = re.fullmatch(r"\[([\d, ]+)\]: element (-?\d+), byte (-?\d+), bank (\d+)", c["title"])

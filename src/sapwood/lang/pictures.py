@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
+from sapwood.runtime.array import contiguous_strides
+
 BANKS, BANK_BYTES, WARP = 32, 4, 32
 CELL, GAP, MARGIN, LINE = 34, 26, 12, 16
 MOST = 4096  # cells of a picture that one can still look at
@@ -76,11 +78,6 @@ def _color(number: int, count: int) -> str:
 # -- layouts -------------------------------------------------------------------------------------------
 
 
-def row_major(shape: Sequence[int]) -> tuple[int, ...]:
-    """The strides of a tensor whose last axis is contiguous."""
-    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
-
-
 def served_together(itemsize: int) -> int:
     """Threads of a warp that shared memory serves together: half of them where an element takes two banks."""
     return WARP * BANK_BYTES // max(itemsize, BANK_BYTES)
@@ -99,7 +96,7 @@ def layout(scalar: Any, shape: Sequence[int], strides: Sequence[int] | None = No
     `scalar`: the type of the elements; `strides`: in elements, of rows one after the other where there are none. Raises
     ValueError for what cannot be drawn.
     """
-    steps = row_major(shape) if strides is None else tuple(strides)
+    steps = contiguous_strides(shape) if strides is None else tuple(strides)
     if len(steps) != len(shape) or not 1 <= len(shape) <= 3:
         raise ValueError(f"a picture has one to three axes and a stride for each, not {len(shape)} and {len(steps)}")
     if any(n < 1 for n in shape) or math.prod(shape) > MOST:
@@ -157,7 +154,7 @@ def fragments(unit: Any, which: str = "") -> str:
 
 
 def _matrix(svg: Svg, fragment: Any, name: str, x: int, y: int) -> None:
-    lanes = math.prod(count for count, _, _ in fragment.lanes)
+    lanes = fragment.threads
     svg.text(x, y - LINE - 4, f"{name}: {fragment.rows} x {fragment.columns}")
     svg.axes(x, y, fragment.rows, fragment.columns)
     for lane, k in itertools.product(range(lanes), range(fragment.size)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sapwood.runtime.dtypes import BY_CODE, BY_FORMAT, DTYPES, DType
@@ -105,7 +105,7 @@ def sizes(shape: Any) -> tuple[int, ...]:
     return dims
 
 
-def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:
     """Strides, in elements, of a C-contiguous array."""
     out: list[int] = []
     step = 1

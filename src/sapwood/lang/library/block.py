@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from sapwood.lang.api.annotations import Const
-from sapwood.lang.api.comptime import comptime, static_assert
+from sapwood.lang.api.comptime import static_assert
 from sapwood.lang.function import fn
-from sapwood.lang.library.warp import add, largest, smallest
+from sapwood.lang.library.warp import add, largest, running, smallest
 from sapwood.lang.ops.gpu.place import block_dim, lane_id
 from sapwood.lang.ops.gpu.shared import shared
 from sapwood.lang.ops.gpu.sync import barrier
@@ -37,21 +37,9 @@ def _last_warp() -> int:
 
 
 @fn(inline=True)
-def _running(x: T, op: Any) -> T:
-    """The x of the lanes up to this one combined by `op`."""
-    total, size = x, warp.size
-    for k in range(comptime(size.bit_length() - 1)):
-        step = 1 << k
-        before = warp.shuffle_up(total, step)
-        if lane_id() >= step:
-            total = T(op(before, total))
-    return total
-
-
-@fn(inline=True)
 def _join(parts: Any, op: Any) -> Any:
     """parts[0] to parts[lane] combined, by the first warp; in lanes beyond the last warp's, anything."""
-    return _running(parts[min(lane_id(), _last_warp())], op)
+    return running(parts[min(lane_id(), _last_warp())], op, None)
 
 
 @fn(inline=True)

@@ -69,17 +69,24 @@ def reduce(x: T, op: Any, mask: Any, ordered: Const[bool]) -> T:
 
 
 @fn(inline=True)
+def running(x: T, op: Any, mask: Any) -> T:
+    """The x of the lanes up to this one combined by `op`, in their order: of the first lanes, or all."""
+    total, size = x, warp.size
+    for k in range(comptime(size.bit_length() - 1)):
+        step = 1 << k
+        before = warp.shuffle_up(total, step, mask)
+        if lane_id() >= step:
+            total = T(op(before, total))
+    return total
+
+
+@fn(inline=True)
 def scan(x: T, op: Any, init: Any, exclusive: Const[bool], mask: Any) -> T:
     """The x of the lanes up to this one combined by `op`, in their order."""
-    size, lane = warp.size, lane_id()
+    lane = lane_id()
     here = warp.ballot(True, mask)
-    total = x
-    if here & here + 1 == 0:  # the first lanes, or all
-        for k in range(comptime(size.bit_length() - 1)):
-            step = 1 << k
-            before = warp.shuffle_up(total, step, mask)
-            if lane >= step:
-                total = T(op(before, total))
+    if here & here + 1 == 0:  # none before the last is absent
+        total = running(x, op, mask)
         if exclusive:
             before = warp.shuffle_up(total, 1, mask)
             return T(init) if lane == 0 else T(op(T(init), before))

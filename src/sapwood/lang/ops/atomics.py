@@ -24,7 +24,7 @@ from sapwood.lang.values import Known, Value, describe
 LLVM = {"relaxed": "monotonic", "acquire": "acquire", "release": "release", "acq_rel": "acq_rel", "seq_cst": "seq_cst"}
 LOADS, STORES = ("relaxed", "acquire", "seq_cst"), ("relaxed", "release", "seq_cst")
 FENCES = ("acquire", "release", "acq_rel", "seq_cst")
-ACQUIRES, RELEASES = ("acquire", "acq_rel", "seq_cst"), ("release", "acq_rel", "seq_cst")
+ACQUIRES = ("acquire", "acq_rel", "seq_cst")
 SCOPES = ("block", "cluster", "device", "system")
 
 # what an operation takes, in words, and whether it takes a type

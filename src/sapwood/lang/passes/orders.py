@@ -9,9 +9,9 @@ Why: docs/design/atomics.md.
 from __future__ import annotations
 
 from sapwood.lang.ir.ssa import Function, Op, Var
+from sapwood.lang.ops.atomics import ACQUIRES
 
 ATOMIC = "atomic_"
-ACQUIRES = ("", "acquire", "acq_rel", "seq_cst")
 WEAKER = {"release": "relaxed", "acq_rel": "acquire"}  # what an order has of a load
 
 
@@ -38,7 +38,7 @@ def _learns(op: Op, used: set[Var]) -> bool:
     if op.name == "fence":
         return True
     orders = (op.attrs["order"], op.attrs.get("failure") or "relaxed")
-    return any(order in ACQUIRES for order in orders) and any(v in used for v in op.results)
+    return any(order in ("", *ACQUIRES) for order in orders) and any(v in used for v in op.results)
 
 
 def _order(op: Op, told: bool) -> str:

@@ -73,6 +73,10 @@ def illegal(op: Any, generation: int) -> str | None:
     return f"NVIDIA GPUs have it for {', '.join(dict.fromkeys(types))}, not for {name}"
 
 
+def _syncscope(scope: str) -> str:
+    return f'syncscope("{LLVM_SCOPES[scope]}") ' if scope in LLVM_SCOPES else ""
+
+
 class AtomicCode(ThreadCode):
     """Writes the atomic operations that have an instruction."""
 
@@ -106,8 +110,7 @@ class AtomicCode(ThreadCode):
         if op.attrs.get("failure", "relaxed") != "relaxed":  # the instruction has one order for both
             order = {"relaxed": op.attrs["failure"], "release": "acq_rel"}.get(order, order)
         if "seq_cst" in (order, op.attrs.get("failure")):
-            said = f'syncscope("{LLVM_SCOPES[scope]}") ' if scope in LLVM_SCOPES else ""
-            e.line(f"fence {said}seq_cst")
+            e.line(f"fence {_syncscope(scope)}seq_cst")
             order = "acquire"
         known = op.results[0] in self._used
         order = order if known else _WITHOUT_RESULT.get(order, order)
@@ -140,12 +143,11 @@ class AtomicCode(ThreadCode):
 
     def _brain_add(self, op: Any, x: str) -> str:
         """A bf16 addition before sm_90: LLVM's loop, with the sum in f32."""
-        e, scope = self.e, LLVM_SCOPES.get(op.attrs["scope"])
+        e = self.e
         order = {"relaxed": "monotonic"}.get(op.attrs["order"], op.attrs["order"])
-        said = f'syncscope("{scope}") ' if scope else ""
         wide = e.value(f"bitcast i16 {x} to bfloat")
         place = f"{e.type(op.operands[0].type)} {e.name(op.operands[0])}"
-        old = e.value(f"atomicrmw fadd {place}, bfloat {wide} {said}{order}")
+        old = e.value(f"atomicrmw fadd {place}, bfloat {wide} {_syncscope(op.attrs['scope'])}{order}")
         return e.value(f"bitcast bfloat {old} to i16")
 
 

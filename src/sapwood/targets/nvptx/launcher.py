@@ -27,8 +27,6 @@ _ELEMENTS = {
     "u8": 0, "i8": 0, "bool": 0, "u16": 1, "i16": 1, "u32": 2, "i32": 3, "u64": 4, "i64": 5, "f16": 6, "f32": 7,
     "f64": 8, "bf16": 9,
 }  # fmt: skip
-_BYTES = {"u8": 1, "i8": 1, "bool": 1, "u16": 2, "i16": 2, "f16": 2, "bf16": 2, "u32": 4, "i32": 4, "f32": 4,
-          "u64": 8, "i64": 8, "f64": 8}  # fmt: skip
 _SWIZZLES = {0: 0, 32: 1, 64: 2, 128: 3}
 _PROMOTION = 2  # CU_TENSOR_MAP_L2_PROMOTION_L2_128B
 
@@ -129,7 +127,7 @@ def _encode(maps: tuple[Any, ...]) -> list[str]:
     """Make the tensor maps: axes innermost first, strides in bytes and without that of the innermost."""
     out = []
     for k, m in enumerate(maps):
-        rank, size = len(m.box), _BYTES[m.elem]
+        rank, size = len(m.box), m.itemsize
         sizes = [f"%p{m.param + 1 + axis}" for axis in reversed(range(rank))]
         strides = []
         for axis in reversed(range(rank - 1)):

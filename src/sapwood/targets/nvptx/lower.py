@@ -5,6 +5,8 @@ Source: LLVM's "User Guide for NVPTX Back-end"; PTX ISA for what the instruction
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from sapwood.targets.base import int_of
 from sapwood.targets.nvptx.atomics import AtomicCode
 from sapwood.targets.nvptx.copies import CopyCode
@@ -47,10 +49,15 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
         arguments = ["ptr %err", "i64 %descriptors", f"i64 {number}", *(f"i64 {w}" for w in words)]
         self.e.line(f"call void @{name}({', '.join(arguments)})")
 
+    @cached_property
+    def _others_count(self) -> bool:
+        """Whether threads wait for a number of arrivals somewhere in the kernel."""
+        return any(op.name in COUNTING for op in self.e.function.body.walk())
+
     def fail(self) -> None:
         """The thread ends, so that the device can be used on; where others wait for a number of arrivals, which now
         never comes, all end in a trap."""
-        if any(op.name in COUNTING for op in self.e.function.body.walk()):
+        if self._others_count:
             self.e.call("llvm.trap", "void", [])
             self.e.line("unreachable")
         else:

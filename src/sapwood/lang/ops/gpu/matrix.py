@@ -20,10 +20,11 @@ from sapwood.lang.errors import BadOperand
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.numeric import round_float
-from sapwood.lang.types import F32, Scalar, Tuple
+from sapwood.lang.types import F32, Tuple
 from sapwood.lang.values import Agg, Known, Var, describe
 
 Digits = tuple[tuple[int, int, int], ...]
+Place = tuple[int, int]  # row, column
 WARP = 32
 
 
@@ -46,7 +47,7 @@ class Fragment:
         """How many threads have it: those of a warp, or of a warpgroup."""
         return math.prod(count for count, _, _ in self.lanes)
 
-    def place(self, lane: int, k: int) -> tuple[int, int]:
+    def place(self, lane: int, k: int) -> Place:
         """(row, column) of element k of a lane's tuple. In kernels it is `fragment_place(fragment, lane, k)`."""
         row = column = 0
         for number, digits in ((lane, self.lanes), (k, self.elements)):
@@ -136,11 +137,24 @@ def to_tf32(x: float) -> float:
     return x if bits & 0x7F800000 == 0x7F800000 else from_bits(F32, bits + 0x1000 & 0xFFFFE000)
 
 
+def add_products(unit: Unit, number: int, a: dict[Place, Any], b: dict[Place, Any], sums: Any) -> tuple[Any, ...]:
+    """The elements of A @ B + C of a thread that has these of C; `number` is its place among those of the fragment."""
+    total = unit.sum.scalar
+    wide = F32 if total.is_float else total
+    out = []
+    for i, x in enumerate(sums):
+        row, column = unit.c.place(number, i)
+        for k in range(unit.k):
+            exact = arith._exact_fma(a[row, k], b[k, column], x)
+            x = round_float(wide, exact) if wide.is_float else wrap_int(wide, int(exact))
+        out.append(round_float(total, x) if total.is_float else x)
+    return tuple(out)
+
+
 @mma_sync.reference
 def _(ev, op, *values):
     """Gather the matrices from the warp; compute this thread's elements."""
-    unit = UNITS[op.attrs["unit"]]
-    thread, total = ev.thread, unit.sum.scalar
+    unit, thread = UNITS[op.attrs["unit"]], ev.thread
     warp = [thread.exchange(values, lane, op) for lane in range(WARP)]
     a, b = ({}, {})
     for lane, held in enumerate(warp):
@@ -148,15 +162,7 @@ def _(ev, op, *values):
         b |= {unit.b.place(lane, k): x for k, x in enumerate(held[unit.a.size :][: unit.b.size])}
     if unit.factor is dtypes.f32:
         a, b = ({at: to_tf32(x) for at, x in matrix.items()} for matrix in (a, b))
-    wide = F32 if total.is_float else total
-    out = []
-    for i, x in enumerate(values[-unit.c.size :]):
-        row, column = unit.c.place(thread.lane, i)
-        for k in range(unit.k):
-            exact = arith._exact_fma(a[row, k], b[k, column], x)
-            x = round_float(wide, exact) if wide.is_float else wrap_int(wide, int(exact))
-        out.append(round_float(total, x) if total.is_float else x)
-    return tuple(out)
+    return add_products(unit, thread.lane, a, b, values[-unit.c.size :])
 
 
 @mma_sync.lowering
@@ -222,10 +228,8 @@ def _(b, unit, x, y, z):
     from sapwood.lang.library.tile import multiply_by_shuffles
 
     unit = known_unit(b, unit, "mma")
-    for name, fragment, dtype, value in (
-        ("a", unit.a, unit.factor, x), ("b", unit.b, unit.factor, y), ("c", unit.c, unit.sum, z)
-    ):  # fmt: skip
-        _check(b, unit, name, fragment.size, dtype.scalar, value)
+    for name, value in (("a", x), ("b", y), ("c", z)):
+        check_fragment(b, "mma", unit, name, value, f"load_{name}({unit}, ...) makes one")
     require_warp(b, "mma")
     if not b.target.gpu:
         return b.interpreter.call_function(multiply_by_shuffles, (Known(unit), x, y, z))
@@ -241,9 +245,11 @@ def known_unit(b: Any, unit: Any, function: str) -> MatrixUnit:
     raise BadOperand(b.loc, function=function, detail=f"{describe(unit)} is no matrix unit", hint=hint)
 
 
-def _check(b: Any, unit: MatrixUnit, name: str, size: int, elem: Scalar, value: Any) -> None:
+def check_fragment(b: Any, function: str, unit: Unit, name: str, value: Any, hint: str) -> None:
+    """Raise BadOperand unless a value is fragment `name` (a, b or c) of a unit."""
+    size, elem = getattr(unit, name).size, (unit.sum if name == "c" else unit.factor).scalar
     items = value.items if isinstance(value, Agg) and isinstance(value.type, Tuple) else ()
     if len(items) == size and all(isinstance(x, Var) and x.type == elem for x in items):
         return
-    detail = f"{name} of {unit.name} is a tuple of {size} {elem}, not {describe(value)}"
-    raise BadOperand(b.loc, function="mma", detail=detail, hint=f"load_{name}({unit.name}, ...) makes one")
+    detail = f"{name} of {unit} is a tuple of {size} {elem}, not {describe(value)}"
+    raise BadOperand(b.loc, function=function, detail=detail, hint=hint)

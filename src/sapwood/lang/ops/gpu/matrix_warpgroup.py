@@ -10,19 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 from sapwood.lang.api import dtypes
-from sapwood.lang.bits import from_bits, to_bits, wrap_int
+from sapwood.lang.bits import from_bits, to_bits
 from sapwood.lang.errors import BadOperand
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.gpu.copies import pointer
-from sapwood.lang.ops.gpu.matrix import UNITS, Fragment, Unit, require_warp
-from sapwood.lang.ops.numeric import round_float
+from sapwood.lang.ops.gpu.matrix import UNITS, Fragment, Unit, add_products, check_fragment, require_warp
 from sapwood.lang.types import BOOL, F32, I64, Ptr, Scalar, Tuple
 from sapwood.lang.values import Agg, Known, Value, describe
 
 WARPGROUP = 128
-SWIZZLES = (0, 32, 64, 128)
+SWIZZLES = (0, 32, 64, 128)  # bytes of a row that chunks of 16 change places in
 MAJORS = ("k", "mn")
 CHUNK = 16  # bytes that stay together
 
@@ -146,8 +145,7 @@ def _read(unit: WarpgroupUnit, p: Any, how: tuple[str, int, int, int], mn: int, 
 def _(ev, op, *values):
     """Each thread reads what its elements need."""
     unit, how_a, how_b = op.attrs["unit"], op.attrs["a"], op.attrs["b"]
-    thread, total = ev.thread, unit.sum.scalar
-    n = unit.c.size
+    thread, n = ev.thread, unit.c.size
     sums, left, right = values[:n], values[n:-1], values[-1]
     number = thread.number % WARPGROUP
     if how_a is None:
@@ -161,15 +159,7 @@ def _(ev, op, *values):
         held = {(r, k): _read(unit, left[0], how_a, r, k) for r in rows for k in range(unit.k)}
     columns = {unit.c.place(number, i)[1] for i in range(n)}
     others = {(k, c): _read(unit, right, how_b, c, k) for c in columns for k in range(unit.k)}
-    wide = F32 if total.is_float else total
-    out = []
-    for i, x in enumerate(sums):
-        row, column = unit.c.place(number, i)
-        for k in range(unit.k):
-            exact = arith._exact_fma(held[row, k], others[k, column], x)
-            x = round_float(wide, exact) if wide.is_float else wrap_int(wide, int(exact))
-        out.append(round_float(total, x) if total.is_float else x)
-    return tuple(out)
+    return add_products(unit, number, held, others, sums)
 
 
 @wgmma_mma.lowering
@@ -201,7 +191,7 @@ def _(b, unit, c, x, y, a_major, b_major):
     from sapwood.lang.library.tile_warpgroup import multiply_by_warpgroup
 
     found = known_unit(b, unit, "wgmma")
-    _check(b, found, "c", found.c.size, found.sum.scalar, c)
+    check_fragment(b, "wgmma", found, "c", c, "zero_c(unit) makes one")
     majors = [b.known(m, f"{name}_major of wgmma", str) for name, m in (("a", a_major), ("b", b_major))]
     for name, m in zip("ab", majors, strict=True):
         if m not in MAJORS or (m == "mn" and found.factor.scalar.itemsize != 2):
@@ -209,7 +199,7 @@ def _(b, unit, c, x, y, a_major, b_major):
             raise BadOperand(b.loc, function="wgmma", detail=f'{name}_major cannot be "{m}" of {found}', hint=hint)
     in_registers = not _is_operand(x)
     if in_registers:
-        _check(b, found, "a", found.a.size, found.factor.scalar, x)
+        check_fragment(b, "wgmma", found, "a", x, "load_a(unit, ...) makes one; in memory it is a wgmma_operand")
     for name, value in (("a", x), ("b", y)):
         if (name == "b" or not in_registers) and not _fits(found, value):
             detail = f"{name} of {found} is a factor of {found.factor.__name__} in shared memory, not {describe(value)}"
@@ -220,12 +210,9 @@ def _(b, unit, c, x, y, a_major, b_major):
         return b.interpreter.call_function(multiply_by_warpgroup, (unit, c, x, y, Known(in_registers), *kinds))
     how_a = None if in_registers else (majors[0], *(v.value for v in x.items[1:]))
     left = x.items if in_registers else x.items[:1]
+    results = (found.sum.scalar,) * found.c.size
     attrs = {"unit": found, "a": how_a, "b": (majors[1], *(v.value for v in y.items[1:]))}
-    return Agg(Tuple(found.c.size), b.emit(wgmma_mma, (*c.items, *left, y.items[0]), _sums(found), attrs))
-
-
-def _sums(unit: WarpgroupUnit) -> tuple[Scalar, ...]:
-    return (unit.sum.scalar,) * unit.c.size
+    return Agg(Tuple(found.c.size), b.emit(wgmma_mma, (*c.items, *left, y.items[0]), results, attrs))
 
 
 def _is_operand(x: Value) -> bool:
@@ -243,15 +230,6 @@ def known_unit(b: Any, unit: Any, function: str) -> WarpgroupUnit:
         return unit.value
     hint = "the first argument is a wgmma_unit(n, factor), made outside of the kernel"
     raise BadOperand(b.loc, function=function, detail=f"{describe(unit)} is no unit of a warpgroup", hint=hint)
-
-
-def _check(b: Any, unit: WarpgroupUnit, name: str, size: int, elem: Scalar, value: Any) -> None:
-    items = value.items if isinstance(value, Agg) and isinstance(value.type, Tuple) else ()
-    if len(items) == size and all(isinstance(x, Var) and x.type == elem for x in items):
-        return
-    detail = f"{name} of {unit} is a tuple of {size} {elem}, not {describe(value)}"
-    hint = "zero_c(unit) makes one" if name == "c" else "load_a(unit, ...) makes one; in memory it is a wgmma_operand"
-    raise BadOperand(b.loc, function="wgmma", detail=detail, hint=hint)
 
 
 @operation(space="kernel")

@@ -10,6 +10,7 @@ from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import operation
 from sapwood.lang.types import BOOL, I64, Ptr, Tensor
 from sapwood.lang.values import Agg, Known
+from sapwood.runtime.array import contiguous_strides
 
 
 @operation(space="kernel")
@@ -44,10 +45,7 @@ def _sizes(b: Any, shape: Any, function: str) -> tuple[tuple[int, ...], int]:
 
 def _dense(pointer: Any, elem: Any, sizes: tuple[int, ...]) -> Agg:
     """The tensor of that shape, in C order."""
-    strides = [1]
-    for n in reversed(sizes[1:]):
-        strides.insert(0, strides[0] * n)
-    items = (pointer, *map(Known, sizes), *map(Known, strides))
+    items = (pointer, *map(Known, sizes), *map(Known, contiguous_strides(sizes)))
     return Agg(Tensor(elem, len(sizes), "contiguous"), items)
 
 

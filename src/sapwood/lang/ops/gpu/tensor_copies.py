@@ -17,14 +17,13 @@ from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import operation
 from sapwood.lang.ops.gpu.copies import BULK, aligned
-from sapwood.lang.ops.gpu.matrix_warpgroup import exchanged
+from sapwood.lang.ops.gpu.matrix_warpgroup import SWIZZLES, exchanged
 from sapwood.lang.types import BOOL, Ptr, Scalar, Tensor, Tuple
 from sapwood.lang.values import Agg, Known, Value, describe
 
 MAX_RANK = 5
 MAX_BOX = 256  # elements along an axis
 ALIGN = 128  # bytes, of a box in shared memory
-SWIZZLES = (0, 32, 64, 128)  # bytes of a row that chunks of 16 change places in
 
 
 @immutable
@@ -33,6 +32,7 @@ class TensorMap:
 
     param: int  # the number of its address among the parameters; sizes and strides follow
     elem: str
+    itemsize: int
     box: tuple[int, ...]
     swizzle: int
 
@@ -92,7 +92,8 @@ def _place(b: Any, at: Value, rank: int, function: str) -> list[Var]:
 def _tensor_map(b: Any, x: Agg, box: tuple[int, ...], swizzle: int) -> int:
     """The number of the kernel's tensor map for a tensor and a box."""
     maps = b.interpreter.tensor_maps
-    wanted = TensorMap(b.interpreter.parameters.index(x.items[0]), str(x.type.elem), box, swizzle)
+    elem = x.type.elem
+    wanted = TensorMap(b.interpreter.parameters.index(x.items[0]), str(elem), elem.itemsize, box, swizzle)
     if wanted not in maps:
         maps.append(wanted)
     return maps.index(wanted)
