@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sapwood.lang.api.annotations import Const, Tensor
 from sapwood.lang.api.comptime import comptime
-from sapwood.lang.api.dtypes import DTYPES, f16, f32, i8, u8, u64
+from sapwood.lang.api.dtypes import bf16, f16, f32, i8, u8, u64
 from sapwood.lang.api.loops import unroll
 from sapwood.lang.function import fn, kernel
 from sapwood.lang.library.tile import store_c, zero_c
@@ -33,6 +33,7 @@ from sapwood.lang.ops.gpu import (
     wgmma_wait_group,
 )
 from sapwood.lang.ops.gpu.matrix_warpgroup import WarpgroupUnit, wgmma_unit
+from sapwood.runtime.dtypes import dtype
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -122,24 +123,28 @@ def pipelined_matmul_kernel(
     store_c(unit, total, c, row + mine, column)
 
 
-_FACTORS = {d.scalar.name: d for d in DTYPES}
-_FACTORS |= {"float16": f16, "float32": f32, "int8": i8, "uint8": u8}  # as NumPy calls them
+FACTORS = {"f16": f16, "bf16": bf16, "f32": f32, "i8": i8, "u8": u8}
 
 
 def pipelined_matmul(c: Any, a: Any, b: Any, columns: int = 256, stages: int = 4, stream: Any = None) -> None:
     """c = a @ b.T, in blocks of 128 x `columns`: c is m x n of any dtype, a m x k and b n x k of one dtype that `wgmma`
     multiplies (f16, bf16, f32 as tf32, i8, u8). Rows of a and b begin at multiples of 16 bytes.
 
-    columns, stages: of the pipeline; a stage takes (128 + columns) * 128 bytes of shared memory. Sums are f32 or i32
-    and add in ascending k. Raises ValueError for shapes that do not fit, LaunchMistake where the device has less
-    memory.
+    columns, stages: of the pipeline, at least 2 stages; one takes (128 + columns) * 128 bytes of shared memory. Sums
+    are f32 or i32 and add in ascending k. Raises ValueError for shapes that do not fit and for other dtypes,
+    LaunchMistake where the device has less memory, and on a GPU for rows that begin elsewhere.
     """
     (m, k), (n, other) = a.shape, b.shape
     if other != k or tuple(c.shape) != (m, n):
         raise ValueError(f"pipelined_matmul: {tuple(a.shape)} times {tuple(b.shape)} transposed is no {tuple(c.shape)}")
-    unit = wgmma_unit(columns, _FACTORS[str(getattr(a.dtype, "name", a.dtype))])
+    name = dtype(a.dtype).name
+    if name not in FACTORS:
+        raise ValueError(f"pipelined_matmul: factors are {', '.join(FACTORS)}, not {name}")
+    if stages < 2:  # a stage is filled ahead of the one that is used
+        raise ValueError(f"pipelined_matmul: a pipeline has at least 2 stages, not {stages}")
+    unit = wgmma_unit(columns, FACTORS[name])
     blocks = -(-m // ROWS) * -(-n // unit.n)
-    launch = pipelined_matmul_kernel.launch(
-        grid=max(blocks, 1), block=THREADS, shared=stages * stage_bytes(unit), stream=stream
-    )
-    launch(c, a, b, unit, stages)
+    if blocks:
+        nbytes = stages * stage_bytes(unit)
+        launch = pipelined_matmul_kernel.launch(grid=blocks, block=THREADS, shared=nbytes, stream=stream)
+        launch(c, a, b, unit, stages)
