@@ -67,6 +67,10 @@ def test_reduce(n):
     assert reduce(smaller, x.reshape(-1, 1).T) == x.min()
 
 
+def test_reduce_in_a_dtype_that_numpy_has_not():
+    assert reduce(lambda a, b: a + b, np.array([256, 1], np.float32), dtype="bf16") == 256  # 257 has nine bits
+
+
 @pytest.mark.parametrize("n", SIZES)
 def test_scan(n):
     x = numbers(n, np.int32)

@@ -7,10 +7,13 @@ of CPU threads or on the order in which blocks run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from sapwood.gpu import algorithm_kernels as kernels
+from sapwood.runtime.array import Array
+from sapwood.runtime.device_array import DeviceArray
 
 BLOCK = 256
 MAX_BLOCKS = 1024  # blocks that go through an array in strides
@@ -50,7 +53,7 @@ def reduce(op: Callable[[Any, Any], Any], x: Any, init: Any = None, dtype: str |
         parts = _empty(x, blocks, dtype)
         kernels.reduce[blocks, BLOCK](op, parts, x, None)
         kernels.reduce[1, BLOCK](op, out, parts, init)
-    return out[0].item() if hasattr(out[0], "item") else out[0]
+    return out[0]
 
 
 def scan(op: Callable[[Any, Any], Any], out: Any, x: Any, init: Any = None, exclusive: bool = False) -> None:
@@ -84,7 +87,7 @@ def sort(keys: Any, values: Any = None) -> None:
     if len(keys.shape) != 1 or (values is not None and tuple(values.shape) != tuple(keys.shape)):
         shapes = [tuple(a.shape) for a in (keys, values) if a is not None]
         raise ValueError(f"sort: keys and values need one axis and the same size, not {shapes}")
-    size = keys.itemsize if hasattr(keys, "itemsize") else keys.dtype.itemsize
+    size = keys.dtype.itemsize
     if size not in (4, 8):
         raise TypeError(f"sort: keys have 32 or 64 bits, not {keys.dtype}")
     n = _count(keys)
@@ -120,10 +123,7 @@ def histogram(out: Any, x: Any, low: float | None = None, high: float | None = N
 
 
 def _count(x: Any) -> int:
-    n = 1
-    for size in x.shape:
-        n *= size
-    return n
+    return math.prod(x.shape)
 
 
 def _blocks(n: int, each: int = 1) -> int:
@@ -132,15 +132,5 @@ def _blocks(n: int, each: int = 1) -> int:
 
 def _empty(like: Any, n: int, dtype: str | None = None) -> Any:
     """Memory for n elements where `like` has its own."""
-    from sapwood.runtime.array import Array
-    from sapwood.runtime.device_array import DeviceArray
-
-    if isinstance(like, DeviceArray):
-        return like.device.empty(n, like.dtype if dtype is None else dtype)
-    if isinstance(like, Array):
-        return Array.empty(n, like.dtype if dtype is None else dtype)
-    import numpy as np
-
-    from sapwood.runtime.dtypes import DTYPES
-
-    return np.empty(n, like.dtype if dtype is None else DTYPES[dtype].numpy)
+    where = like.device if isinstance(like, DeviceArray) else Array
+    return where.empty(n, like.dtype if dtype is None else dtype)
