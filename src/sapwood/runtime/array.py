@@ -7,6 +7,7 @@ compiled entries read them without calling Python.
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -124,17 +125,10 @@ def laid_out(shape: Any, strides: Any) -> tuple[tuple[int, ...], tuple[int, ...]
     return dims, steps
 
 
-def count(shape: tuple[int, ...]) -> int:
-    total = 1
-    for n in shape:
-        total *= n
-    return total
-
-
 def empty(shape: Any, dtype: Any = "f32") -> Any:
     """A new array, 64-byte aligned, its contents zero pages of the system or undefined."""
     dims, d = sizes(shape), as_dtype(dtype)
-    size = count(dims) * d.itemsize
+    size = math.prod(dims) * d.itemsize
     if size >= 1 << 47:
         raise MemoryError(f"an array of shape {dims} and dtype {d} needs {size} bytes")
     if size >= 1 << 20:  # whole pages, aligned and zeroed by the system
@@ -262,8 +256,8 @@ def show(cls: Any) -> None:
     cls.strides = property(_get_strides)
     cls.dtype = property(_get_dtype)
     cls.ndim = property(lambda self: self._ndim)
-    cls.size = property(lambda self: count(self.shape))
-    cls.nbytes = property(lambda self: count(self.shape) * self.dtype.itemsize)
+    cls.size = property(lambda self: math.prod(self.shape))
+    cls.nbytes = property(lambda self: math.prod(self.shape) * self.dtype.itemsize)
     cls.readonly = property(lambda self: bool(self._flags & _READONLY))
     cls.data_ptr = property(lambda self: self._data)
     cls.__len__ = _length
@@ -277,7 +271,7 @@ def is_contiguous(a: Any) -> bool:
 def other_shape(a: Any, shape: tuple[Any, ...]) -> tuple[int, ...]:
     """The sizes of `a.reshape(*shape)`. Raises ValueError where a is not C-contiguous or has another size."""
     dims = sizes(shape[0] if len(shape) == 1 else shape)
-    if a.strides != contiguous_strides(a.shape) or count(dims) != a.size:
+    if a.strides != contiguous_strides(a.shape) or math.prod(dims) != a.size:
         raise ValueError(f"cannot view shape {a.shape} as {dims}")
     return dims
 

@@ -7,6 +7,7 @@ it, those that launch kernels on its device do. A device is any object with `nam
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from sapwood.runtime.array import (
     WORDS,
     Array,
     contiguous_strides,
-    count,
     describe,
     extent,
     index,
@@ -82,7 +82,7 @@ def at(
 def empty(device: Any, shape: Any, dtype: Any = "f32") -> Any:
     """A new array on a device, its contents undefined."""
     dims, d = sizes(shape), as_dtype(dtype)
-    owner = device.allocate(count(dims) * d.itemsize)
+    owner = device.allocate(math.prod(dims) * d.itemsize)
     return at(device, owner.address, dims, d, None, owner)
 
 

@@ -14,7 +14,17 @@ from sapwood.lang.api.dtypes import i32, i64
 from sapwood.lang.function import fn
 from sapwood.lang.library import simt_check, simt_orders
 from sapwood.lang.library.simt_copies import clear_queues, finish_all, finish_events, mbarrier_test
-from sapwood.lang.library.simt_warps import MOVED, NOBODY, apart, deadlock, is_at_warp, meet, unnamed
+from sapwood.lang.library.simt_warps import (
+    MOVED,
+    NOBODY,
+    apart,
+    block_number,
+    deadlock,
+    is_at_warp,
+    line_of,
+    meet,
+    unnamed,
+)
 from sapwood.lang.ops.atomics import atomic_add, atomic_cas, atomic_load
 from sapwood.lang.ops.system import call_address, call_native, symbol_address
 from sapwood.runtime.error_layout import CAUSE, CONTEXT
@@ -46,7 +56,6 @@ from sapwood.targets.simt.layout import (
     HEADER,
     KIND,
     LIMIT,
-    LINE_AT,
     NEW,
     NEXT,
     NONE,
@@ -319,7 +328,6 @@ def finish_copies(slots: Ptr[i64], stride: int, blocks: int) -> bool:
 @fn(unchecked=True)
 def stuck(context: Ptr[i64], slots: Ptr[i64]) -> None:
     """Fill in the record of the first slot: two of the threads that are left, at different lines if there are such."""
-    mask = (1 << 32) - 1
     record = slots + S_RECORD
     record[0] = context[ALL_STUCK]
     record[1] = 3
@@ -327,11 +335,10 @@ def stuck(context: Ptr[i64], slots: Ptr[i64]) -> None:
     for m in range(context[GROUP]):
         slot = slots + m * context[SLOT_WORDS]
         status = slot + HEADER
-        number = slot[S_BLOCK] + slot[S_GRID] * (slot[S_BLOCK + 1] + slot[S_GRID + 1] * slot[S_BLOCK + 2])
         for t in range(slot[S_THREADS]):
-            line = (status[t] >> LINE_AT) & mask
+            line = line_of(status[t])
             if status[t] != DONE and (known == 0 or known == 3 and line != record[4]):
-                record[2 + known] = number
+                record[2 + known] = block_number(slot)
                 record[3 + known] = t
                 record[4 + known] = line
                 known += 3
@@ -370,8 +377,7 @@ def begin_block(slot: Ptr[i64]) -> None:
         clear_queues(slot)
     slot[S_LIVE] = threads
     if slot[S_CHECK] != 0:
-        x, y, z = slot[S_BLOCK], slot[S_BLOCK + 1], slot[S_BLOCK + 2]
-        simt_check.begin(slot, x + slot[S_GRID] * (y + slot[S_GRID + 1] * z))
+        simt_check.begin(slot, block_number(slot))
 
 
 @fn(unchecked=True)

@@ -339,11 +339,11 @@ def lanes(
 
 
 @fn(unchecked=True)
-def cells_of(check: Ptr[i64], address: int) -> int:
-    """The address of the cell of an address, which may be touched."""
+def cell_of(check: Ptr[i64], address: int) -> tuple[int, int]:
+    """The address of the cell of an address, which may be touched, and the granule of cells there."""
     r = Ptr[i64](check[C_REGIONS]) + find(check, address, 1) * REGION_WORDS
     granule = check[C_SHARED_GRANULE] if r[R_SINCE] == C_GROUP else check[C_GRANULE]
-    return r[R_CELLS] + ((address - r[R_ORIGIN]) >> granule << CELL_BYTES_LOG)
+    return r[R_CELLS] + ((address - r[R_ORIGIN]) >> granule << CELL_BYTES_LOG), granule
 
 
 @fn(unchecked=True)
@@ -353,7 +353,7 @@ def issued(slot: Ptr[i64], thread: int, address: int, nbytes: int, granule: int,
         return
     check = Ptr[i64](slot[S_CHECK])
     stamp = check[C_STAMPS + thread]
-    cell = Ptr[i64](cells_of(check, address))
+    cell = Ptr[i64](cell_of(check, address)[0])
     for _ in range(nbytes >> granule):
         if writes != 0:
             cell[WRITE] = FLYING | stamp & WHO | site
@@ -372,8 +372,8 @@ def landed(slot: Ptr[i64], thread: int, address: int, nbytes: int, writes: int, 
         return
     check = Ptr[i64](slot[S_CHECK])
     stamp = check[C_STAMPS + thread]
-    cell = Ptr[i64](cells_of(check, address))
-    granule = check[C_SHARED_GRANULE] if find_shared(check, address) else check[C_GRANULE]
+    at, granule = cell_of(check, address)
+    cell = Ptr[i64](at)
     for _ in range(nbytes >> granule):
         k = WRITE if writes != 0 else OTHER_READ
         word = cell[k]
@@ -384,12 +384,6 @@ def landed(slot: Ptr[i64], thread: int, address: int, nbytes: int, writes: int, 
                 cell[ATOMIC_WRITE] = 0
         cell += 4
     Ptr[i64](check[C_LAUNCHED])[G_FLYING] -= 1
-
-
-@fn(unchecked=True)
-def find_shared(check: Ptr[i64], address: int) -> bool:
-    r = Ptr[i64](check[C_REGIONS]) + find(check, address, 1) * REGION_WORDS
-    return r[R_SINCE] == C_GROUP
 
 
 # -- what threads learn of each other -------------------------------------------------------------------

@@ -77,6 +77,12 @@ def queue_of(slot: Ptr[i64], thread: int) -> Ptr[i64]:
 
 
 @fn(unchecked=True)
+def entry_of(queue: Ptr[i64], number: int) -> Ptr[i64]:
+    """Kind, group, target, source, size, bytes that are read, mbarrier."""
+    return queue + Q_ENTRIES + number * Q_ENTRY
+
+
+@fn(unchecked=True)
 def remove(queue: Ptr[i64], number: int) -> None:
     left = queue[Q_COUNT] - 1
     for k in range(number * Q_ENTRY, left * Q_ENTRY):
@@ -101,13 +107,13 @@ def move(slot: Ptr[i64], thread: int, entry: Ptr[i64], waited: bool) -> None:
 def finish(slot: Ptr[i64], thread: int, number: int, waited: bool) -> None:
     """Complete an entry and take it out: make a copy, or count an arrival when the copies before it are made."""
     queue = queue_of(slot, thread)
-    entry = queue + Q_ENTRIES + number * Q_ENTRY
+    entry = entry_of(queue, number)
     bar = Ptr[i64](entry[6])
     if entry[0] == ARRIVE:
         k = 0
         while k < number:
-            if queue[Q_ENTRIES + k * Q_ENTRY] == COPY:
-                move(slot, thread, queue + Q_ENTRIES + k * Q_ENTRY, waited)
+            if entry_of(queue, k)[0] == COPY:
+                move(slot, thread, entry_of(queue, k), waited)
                 remove(queue, k)
                 number -= 1
             else:
@@ -128,7 +134,7 @@ def issue(
     queue = queue_of(slot, thread)
     if queue[Q_COUNT] == Q_CAPACITY:
         finish(slot, thread, 0, False)
-    entry = queue + Q_ENTRIES + queue[Q_COUNT] * Q_ENTRY
+    entry = entry_of(queue, queue[Q_COUNT])
     entry[0] = kind
     entry[1] = queue[Q_BULK_GROUP] if kind == BULK_STORE else queue[Q_GROUP]
     entry[2], entry[3], entry[4], entry[5], entry[6] = target, source, size, read, bar
@@ -148,7 +154,7 @@ def wait_groups(slot: Ptr[i64], thread: int, which: int, left: int) -> None:
     kind = COPY if which == Q_GROUP else BULK_STORE
     k = 0
     while k < queue[Q_COUNT]:
-        entry = queue + Q_ENTRIES + k * Q_ENTRY
+        entry = entry_of(queue, k)
         if entry[0] == kind and entry[1] < queue[which] - left:
             finish(slot, thread, k, True)
         else:
@@ -180,7 +186,7 @@ def finish_events(slot: Ptr[i64]) -> bool:
     for t in range(slot[S_THREADS]):
         queue = queue_of(slot, t)
         for k in range(queue[Q_COUNT]):
-            kind = queue[Q_ENTRIES + k * Q_ENTRY]
+            kind = entry_of(queue, k)[0]
             if kind == ARRIVE or kind == BULK_LOAD:
                 finish(slot, t, k, False)
                 found = True

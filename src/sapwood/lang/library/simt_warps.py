@@ -165,15 +165,26 @@ def unnamed(context: Ptr[i64], slot: Ptr[i64], thread: int) -> None:
 
 
 @fn(unchecked=True)
+def block_number(slot: Ptr[i64]) -> int:
+    """The number of the block in a slot, x first."""
+    return slot[S_BLOCK] + slot[S_GRID] * (slot[S_BLOCK + 1] + slot[S_GRID + 1] * slot[S_BLOCK + 2])
+
+
+@fn(unchecked=True)
+def line_of(status: int) -> int:
+    """The line of the source where a thread waits."""
+    return (status >> LINE_AT) & (1 << 32) - 1
+
+
+@fn(unchecked=True)
 def deadlock(context: Ptr[i64], slot: Ptr[i64], waiting: int, other: int) -> None:
     """Fill in the record: `waiting` is at an operation that `other` cannot come to."""
     status = slot + HEADER
     record = slot + S_RECORD
-    mask = (1 << 32) - 1
     record[0] = context[DEADLOCK]
     record[1] = 5
-    record[2] = slot[S_BLOCK] + slot[S_GRID] * (slot[S_BLOCK + 1] + slot[S_GRID + 1] * slot[S_BLOCK + 2])
+    record[2] = block_number(slot)
     record[3] = waiting
-    record[4] = (status[waiting] >> LINE_AT) & mask
+    record[4] = line_of(status[waiting])
     record[5] = other
-    record[6] = (status[other] >> LINE_AT) & mask
+    record[6] = line_of(status[other])

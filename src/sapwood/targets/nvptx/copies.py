@@ -86,26 +86,25 @@ class CopyCode(ThreadCode):
     def fence_async(self) -> None:
         self._asm("fence.proxy.async;")
 
+    def _on_mbarrier(self, text: str, bar: str, n: str, space: str = SHARED) -> None:
+        self._asm(text, ("i64", self._address(bar, space)), ("i32", self._word(n)))
+
     def mbarrier_init(self, bar: str, count: str, shared: bool) -> None:
         self.e.call("llvm.nvvm.mbarrier.init.shared", "void", [(SHARED, bar), ("i32", self._word(count))])
 
     def mbarrier_arrive(self, bar: str, count: str, shared: bool) -> None:
         if not shared:  # of another block of the cluster
-            words = [("i64", self._address(bar, "ptr")), ("i32", self._word(count))]
-            self._asm("mbarrier.arrive.release.cluster.b64 _, [$0], $1;", *words)
+            self._on_mbarrier("mbarrier.arrive.release.cluster.b64 _, [$0], $1;", bar, count, "ptr")
         elif count == "1":
             self.e.call("llvm.nvvm.mbarrier.arrive.shared", "i64", [(SHARED, bar)])
         else:
-            words = [("i64", self._address(bar)), ("i32", self._word(count))]
-            self._asm("mbarrier.arrive.shared.b64 _, [$0], $1;", *words)
+            self._on_mbarrier("mbarrier.arrive.shared.b64 _, [$0], $1;", bar, count)
 
     def mbarrier_expect_tx(self, bar: str, nbytes: str, shared: bool) -> None:
-        words = [("i64", self._address(bar)), ("i32", self._word(nbytes))]
-        self._asm("mbarrier.expect_tx.relaxed.cta.shared.b64 [$0], $1;", *words)
+        self._on_mbarrier("mbarrier.expect_tx.relaxed.cta.shared.b64 [$0], $1;", bar, nbytes)
 
     def mbarrier_arrive_expect_tx(self, bar: str, nbytes: str, shared: bool) -> None:
-        words = [("i64", self._address(bar)), ("i32", self._word(nbytes))]
-        self._asm("mbarrier.arrive.expect_tx.shared.b64 _, [$0], $1;", *words)
+        self._on_mbarrier("mbarrier.arrive.expect_tx.shared.b64 _, [$0], $1;", bar, nbytes)
 
     def mbarrier_arrive_after_copies(self, bar: str) -> None:
         self.e.call("llvm.nvvm.cp.async.mbarrier.arrive.noinc.shared", "void", [(SHARED, bar)])

@@ -114,7 +114,7 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
         return self.e.value(f"zext i32 {said} to i64") if mode == "count" else said
 
     def _named(self, how: str, number: str, count: str) -> None:
-        words = [("i32", self.e.value(f"trunc i64 {x} to i32")) for x in (number, count)]
+        words = [("i32", self._word(x)) for x in (number, count)]
         self.e.call(f"llvm.nvvm.barrier.cta.{how}.count", "void", words)
 
     def named_arrive(self, number: str, count: str) -> None:
@@ -134,8 +134,7 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
 
     def map_shared(self, p: str, rank: str) -> str:
         generic = self.e.value(f"addrspacecast ptr addrspace(3) {p} to ptr")
-        number = self.e.value(f"trunc i64 {rank} to i32")
-        return self.e.call("llvm.nvvm.mapa", "ptr", [("ptr", generic), ("i32", number)])
+        return self.e.call("llvm.nvvm.mapa", "ptr", [("ptr", generic), ("i32", self._word(rank))])
 
     def _grid_workspace(self) -> str:
         """The address of what the driver gives a cooperative launch to wait with, or 0.
@@ -163,8 +162,8 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
         blocks = self.place("grid_dim", 0)
         for axis in (1, 2):
             blocks = e.value(f"mul i64 {blocks}, {self.place('grid_dim', axis)}")
-        rest = e.value(f"sub i64 {1 + (1 << 31)}, {blocks}")
-        step = e.select("i1", self._is_first("block_idx"), "i32", e.value(f"trunc i64 {rest} to i32"), "1")
+        rest = self._word(e.value(f"sub i64 {1 + (1 << 31)}, {blocks}"))
+        step = e.select("i1", self._is_first("block_idx"), "i32", rest, "1")
         count, look, done, go = (e.label(stem) for stem in ("count", "look", "all.here", "go"))
         e.line(f"br i1 {self._is_first('thread_idx')}, label %{count}, label %{go}")
         e.block(count)
@@ -185,7 +184,7 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
         """64 bits go as two halves, which is what CUDA's `__shfl_sync` does."""
         e = self.e
         word, clamp = _MODES[mode]
-        lane = e.value(f"and i32 {e.value(f'trunc i64 {n} to i32')}, 31")
+        lane = e.value(f"and i32 {self._word(n)}, 31")
 
         def move(bits: str) -> str:
             arguments = [("i32", mask or ALL), ("i32", bits), ("i32", lane), ("i32", str(clamp))]
@@ -194,8 +193,8 @@ class PtxThread(AtomicCode, CopyCode, MatrixCode):
         if int_of(ty) != "i64":
             return self.from_bits(ty, move(self.to_bits(ty, x, 32)), 32)
         bits = self.to_bits(ty, x, 64)
-        low = move(e.value(f"trunc i64 {bits} to i32"))
-        high = move(e.value(f"trunc i64 {e.value(f'lshr i64 {bits}, 32')} to i32"))
+        low = move(self._word(bits))
+        high = move(self._word(e.value(f"lshr i64 {bits}, 32")))
         high = e.value(f"shl i64 {e.value(f'zext i32 {high} to i64')}, 32")
         return self.from_bits(ty, e.value(f"or i64 {high}, {e.value(f'zext i32 {low} to i64')}"), 64)
 

@@ -40,17 +40,21 @@ def _ends(b: Any, target: Value, source: Value, function: str, to_shared: bool) 
     return p, q, elem.itemsize
 
 
-def aligned(b: Any, function: str, nbytes: int, *pointers: Var) -> None:
-    """Raise ValueError for an address that is not a multiple of `nbytes`, unless unchecked."""
+def misaligned(b: Any, bits: int, *pointers: Var) -> Var:
+    """Whether one of some addresses has one of these bits."""
     from sapwood.lang.ops.memory import address
 
-    if b.unchecked:
-        return
-    bits = b.index(0)
-    for p in pointers:
-        bits = b.emit1(arith.bor, (bits, b.emit1(address, (p,), I64)), I64)
-    odd = b.emit1(arith.compare, (b.emit1(arith.band, (bits, b.index(nbytes - 1)), I64), b.index(0)), BOOL, test="ne")
-    b.raise_if(odd, ValueError, f"{function}: an address is not a multiple of {nbytes}")
+    found, *more = (b.emit1(address, (p,), I64) for p in pointers)
+    for other in more:
+        found = b.emit1(arith.bor, (found, other), I64)
+    return b.emit1(arith.compare, (b.emit1(arith.band, (found, b.index(bits)), I64), b.index(0)), BOOL, test="ne")
+
+
+def aligned(b: Any, function: str, nbytes: int, *pointers: Var) -> None:
+    """Raise ValueError for an address that is not a multiple of `nbytes`, unless unchecked."""
+    if not b.unchecked:
+        odd = misaligned(b, nbytes - 1, *pointers)
+        b.raise_if(odd, ValueError, f"{function}: an address is not a multiple of {nbytes}")
 
 
 def _bytes(b: Any, count: Value, size: int) -> Var:

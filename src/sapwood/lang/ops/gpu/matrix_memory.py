@@ -13,9 +13,9 @@ from sapwood.lang.errors import BadOperand
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import operation
-from sapwood.lang.ops.gpu.copies import pointer
+from sapwood.lang.ops.gpu.copies import misaligned, pointer
 from sapwood.lang.ops.gpu.matrix import WARP, Fragment, require_warp
-from sapwood.lang.types import BOOL, I64, Ptr, Scalar, Tensor, Tuple
+from sapwood.lang.types import BOOL, Ptr, Scalar, Tensor, Tuple
 from sapwood.lang.values import Agg, Known, Value, describe
 
 ROW = 16  # bytes
@@ -150,12 +150,10 @@ def _row_pointer(b: Any, p: Value, function: str, transposed: Value) -> tuple[Va
 def _aligned_rows(b: Any, function: str, p: Var, count: int) -> None:
     """Raise ValueError where a lane that says where a row is says an address that is no multiple of 16."""
     from sapwood.lang.ops.gpu.place import lane_id
-    from sapwood.lang.ops.memory import address
 
     if b.unchecked:
         return
-    low = b.emit1(arith.band, (b.emit1(address, (p,), I64), b.index(ROW - 1)), I64)
-    odd = b.emit1(arith.compare, (low, b.index(0)), BOOL, test="ne")
+    odd = misaligned(b, ROW - 1, p)
     if ROWS * count < WARP:
         asked = b.emit1(arith.compare, (b.apply(lane_id), b.index(ROWS * count)), BOOL, test="lt")
         odd = b.emit1(arith.band, (odd, asked), BOOL)

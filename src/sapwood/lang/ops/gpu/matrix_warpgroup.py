@@ -13,11 +13,10 @@ from sapwood.lang.api import dtypes
 from sapwood.lang.bits import from_bits, to_bits
 from sapwood.lang.errors import BadOperand
 from sapwood.lang.ir.ssa import Var
-from sapwood.lang.ops import arith
 from sapwood.lang.ops.base import operation
-from sapwood.lang.ops.gpu.copies import pointer
+from sapwood.lang.ops.gpu.copies import misaligned, pointer
 from sapwood.lang.ops.gpu.matrix import UNITS, Fragment, Unit, add_products, check_fragment, require_warp
-from sapwood.lang.types import BOOL, F32, I64, Ptr, Scalar, Tuple
+from sapwood.lang.types import F32, Ptr, Scalar, Tuple
 from sapwood.lang.values import Agg, Known, Value, describe
 
 WARPGROUP = 128
@@ -78,8 +77,6 @@ def wgmma_operand(p: Any, swizzle: int = 0, leading: int = 0, stride: int = 0) -
 
 @wgmma_operand.typing
 def _(b, p, swizzle, leading, stride):
-    from sapwood.lang.ops.memory import address
-
     q, _ = pointer(b, p, "wgmma_operand", "factor", True)
     rows = b.known(swizzle, "the swizzle of wgmma_operand", int)
     if rows not in SWIZZLES:
@@ -93,10 +90,8 @@ def _(b, p, swizzle, leading, stride):
             raise BadOperand(b.loc, function="wgmma_operand", detail=f"a {what} of {n}", hint=hint)
     if not b.unchecked or b.target.checks:
         bits = CHUNK - 1 | 7 * rows  # it begins in a chunk of the first of eight rows
-        low = b.emit1(arith.band, (b.emit1(address, (q,), I64), b.index(bits)), I64)
-        odd = b.emit1(arith.compare, (low, b.index(0)), BOOL, test="ne")
         what = f"its array is not aligned to {8 * rows} bytes" if rows else f"the address is not a multiple of {CHUNK}"
-        b.raise_if(odd, ValueError, f"wgmma_operand: {what}")
+        b.raise_if(misaligned(b, bits, q), ValueError, f"wgmma_operand: {what}")
     return Agg(Tuple(4), (q, Known(rows), Known(ahead), Known(down)))
 
 

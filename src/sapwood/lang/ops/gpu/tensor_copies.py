@@ -182,16 +182,8 @@ def _(b, tile, x, at, bar, swizzle):
     from sapwood.lang.library.tensor_copies import load_box
     from sapwood.lang.ops.gpu.mbarrier import barrier_pointer
 
-    box, span = _box(b, tile, x, swizzle, "tensor_copy")
-    place = _place(b, at, len(box), "tensor_copy")
     q = barrier_pointer(b, bar, "tensor_copy", remote=False)
-    aligned(b, "tensor_copy", max(ALIGN, 8 * span), tile.items[0])
-    attrs = {"map": _tensor_map(b, x, box, span), "box": box, "swizzle": span}
-    if b.target.gpu:
-        words = [b.materialize(v) for v in x.items[1:]]
-        b.emit(tensor_load, (x.items[0], tile.items[0], q, *place, *words), (), attrs)
-        return Known(None)
-    return _call(b, load_box, tile, x, place, box, span, q)
+    return _copy(b, "tensor_copy", tensor_load, load_box, tile, x, at, swizzle, q)
 
 
 @operation(space="kernel")
@@ -207,18 +199,27 @@ def tensor_store(x: Any, at: Any, tile: Any, swizzle: int = 0) -> None:
 def _(b, x, at, tile, swizzle):
     from sapwood.lang.library.tensor_copies import store_box
 
-    box, span = _box(b, tile, x, swizzle, "tensor_store")
-    place = _place(b, at, len(box), "tensor_store")
-    aligned(b, "tensor_store", max(ALIGN, 8 * span), tile.items[0])
+    return _copy(b, "tensor_store", tensor_store_issue, store_box, tile, x, at, swizzle)
+
+
+def _copy(
+    b: Any, name: str, op: Any, by_rows: Any, tile: Any, x: Any, at: Value, swizzle: Value, *bar: Var
+) -> Value:
+    """A copy of a box: operation `op` where the hardware has it, else the function `by_rows` of the library."""
+    box, span = _box(b, tile, x, swizzle, name)
+    place = _place(b, at, len(box), name)
+    aligned(b, name, max(ALIGN, 8 * span), tile.items[0])
+    if not b.target.gpu:
+        return _call(b, name, by_rows, tile, x, place, box, span, *bar)
     attrs = {"map": _tensor_map(b, x, box, span), "box": box, "swizzle": span}
-    if b.target.gpu:
-        words = [b.materialize(v) for v in x.items[1:]]
-        b.emit(tensor_store_issue, (x.items[0], tile.items[0], *place, *words), (), attrs)
-        return Known(None)
-    return _call(b, store_box, tile, x, place, box, span)
+    words = [b.materialize(v) for v in x.items[1:]]
+    b.emit(op, (x.items[0], tile.items[0], *bar, *place, *words), (), attrs)
+    return Known(None)
 
 
-def _call(b: Any, function: Any, tile: Agg, x: Agg, place: list[Var], box: Any, swizzle: int, *more: Value) -> Value:
+def _call(
+    b: Any, name: str, function: Any, tile: Agg, x: Agg, place: list[Var], box: Any, swizzle: int, *bar: Var
+) -> Value:
     from sapwood.lang.library.tensor_copies import is_copyable
 
     rank, walker = len(box), b.interpreter.frames[-1]
@@ -228,10 +229,9 @@ def _call(b: Any, function: Any, tile: Agg, x: Agg, place: list[Var], box: Any, 
     if not b.unchecked:
         good = walker.call_compiled(is_copyable, [x.items[0], shape, strides, size], {})
         wrong = b.emit1(arith.compare, (good, b.const(False, BOOL)), BOOL, test="eq")
-        name = "tensor_copy" if more else "tensor_store"
         text = f"{name}: the tensor is empty, or its address or a stride is not a multiple of 16 bytes"
         b.raise_if(wrong, ValueError, text)
     ends = [tile.items[0], x.items[0], at, shape, strides]
-    return walker.call_compiled(function, [*ends, Known(box), Known(swizzle), size, *more], {})
+    return walker.call_compiled(function, [*ends, Known(box), Known(swizzle), size, *bar], {})
 
 
