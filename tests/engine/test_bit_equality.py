@@ -192,6 +192,25 @@ def test_from_the_prefix_cache(model: Model):
     assert 0 < found[0] < 96  # the end of it was taken
 
 
+@pytest.mark.parametrize("caching", [False, True])
+def test_begun_by_another_engine(model: Model, caching: bool):
+    """The rest of each text, by an engine that computes what was generated so far as if it were a prompt."""
+    core, cuts, found = model.engine(caching=caching).core, {}, {}
+    for number, ((prompt, params), (_, [(_, _, ids, *_)])) in enumerate(zip(model.jobs, model.alone, strict=True)):
+        cuts[str(number)] = cut = 5 * number % len(ids)
+        core.add_request(str(number), prompt, params, output_token_ids=ids[:cut])
+    while core.has_unfinished_requests():
+        for delta in core.step():
+            found.setdefault(delta.request_id, []).append(delta)
+    for number, cut in cuts.items():
+        _, [(_, _, ids, _, reason, logprobs)] = model.alone[int(number)]
+        deltas = found[number]
+        assert [t for d in deltas for t in d.token_ids] == list(ids[cut:])
+        entries = [e for d in deltas for e in d.logprobs]
+        assert [e.logprob for e in entries] == [p[t][0] for p, t in zip(logprobs, ids, strict=True)][cut:]
+        assert deltas[-1].finish_reason == reason
+
+
 def test_several_texts_of_a_prompt(model: Model):
     for number in (4, 5):
         prompt, params = model.jobs[number]

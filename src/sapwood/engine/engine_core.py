@@ -99,12 +99,16 @@ class EngineCore:
         prompt_token_ids: Sequence[int],
         params: SamplingParams,
         cache_salt: str = "",
+        output_token_ids: Sequence[int] = (),
     ) -> None:
         """Check and queue one text (`params.n` is not looked at).
 
         cache_salt: requests share cached blocks only with requests of the same salt.
+        output_token_ids: see `Request`; goes on with a text that another engine began. Its deltas are of new tokens.
         Raises ValueError (see `check_prompt`), RequestTooLargeError and DuplicateRequestError, queueing nothing.
         """
+        if output_token_ids:
+            self.limits.check_tokens("output_token_ids", output_token_ids)
         request = Request(
             request_id,
             prompt_token_ids,
@@ -113,6 +117,7 @@ class EngineCore:
             eos_token_ids=self.eos_token_ids,
             seed=self._random.getrandbits(64) if params.seed is None else params.seed & _U64,
             cache_salt=cache_salt,
+            output_token_ids=output_token_ids,
         )
         request.queued = self._clock()
         self.scheduler.add_request(request)

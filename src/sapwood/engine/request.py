@@ -45,6 +45,8 @@ class Request:
     max_tokens: the most tokens to generate, already limited by the context.
     eos_token_ids: the model's own end tokens, empty when they are ignored.
     seed: in [0, 2**64), resolved. cache_salt: see `block_hash.hash_root`.
+    output_token_ids: what another engine has generated of the text; this one goes on behind it as that would have, for
+        sampling depends on seed, position and tokens alone. Raises ValueError if the text would have ended there.
 
     num_computed_tokens counts positions whose KV is in the cache or will be when the step in flight ends.
     It is the only record of progress: prefill, chunk, decode, a cache hit and resuming after preemption are all
@@ -92,6 +94,7 @@ class Request:
         eos_token_ids: frozenset[int] = frozenset(),
         seed: int = 0,
         cache_salt: str = "",
+        output_token_ids: Sequence[int] = (),
     ) -> None:
         if not prompt_token_ids:
             raise ValueError("prompt_token_ids is empty; allowed: at least one token id")
@@ -118,14 +121,27 @@ class Request:
         self.num_prompt_logprobs = 0
         self.queued: float | None = None
         self.scheduled: float | None = None
-        self._token_ids = list(prompt_token_ids)
+        self._token_ids = [*prompt_token_ids, *output_token_ids]
         penalised = (
             sampling_params.repetition_penalty != 1
             or sampling_params.presence_penalty != 0
             or sampling_params.frequency_penalty != 0
         )
         # The same tokens once more, as the sampler takes them: it wants all of them for every token.
-        self._penalised = array("i", prompt_token_ids) if penalised else None
+        self._penalised = array("i", self._token_ids) if penalised else None
+        if output_token_ids:
+            self._check_resumed(output_token_ids)
+            self.num_prompt_logprobs = self.num_prompt_tokens - 1  # they came with the first token
+
+    def _check_resumed(self, output_token_ids: Sequence[int]) -> None:
+        if len(output_token_ids) >= self.max_tokens:
+            raise ValueError(
+                f"output_token_ids has {len(output_token_ids)} tokens; allowed: fewer than max_tokens, which is "
+                f"{self.max_tokens}"
+            )
+        ends = (self.eos_token_ids | self.stop_token_ids).intersection(output_token_ids)
+        if ends:
+            raise ValueError(f"output_token_ids has {min(ends)}, which ends the text")
 
     def __repr__(self) -> str:
         return (

@@ -27,12 +27,7 @@ class RequestLimits:
         count = len(prompt_token_ids)
         if count == 0:
             raise ValueError("the prompt is empty; allowed: at least one token")
-        # Looked at as a whole first: prompts are long, and this runs where many clients wait.
-        if {*map(type, prompt_token_ids)} != {int}:
-            self._refuse_tokens(prompt_token_ids)
-        distinct = {*prompt_token_ids}
-        if min(distinct) < 0 or max(distinct) >= self.vocab_size:
-            self._refuse_tokens(prompt_token_ids)
+        self.check_tokens("prompt_token_ids", prompt_token_ids)
         self._check_params(params)
         room = self.max_model_len - count
         if room < 1:
@@ -42,12 +37,16 @@ class RequestLimits:
             )
         return room if params.max_tokens is None else min(params.max_tokens, room)
 
-    def _refuse_tokens(self, prompt_token_ids: Sequence[int]) -> None:
-        for index, token_id in enumerate(prompt_token_ids):
+    def check_tokens(self, name: str, token_ids: Sequence[int]) -> None:
+        """Raise ValueError for the first of at least one that is no token id."""
+        # Looked at as a whole first: prompts are long, and this runs where many clients wait.
+        distinct = {*token_ids}
+        if {*map(type, token_ids)} == {int} and min(distinct) >= 0 and max(distinct) < self.vocab_size:
+            return
+        for index, token_id in enumerate(token_ids):
             if type(token_id) is not int or not 0 <= token_id < self.vocab_size:
                 raise ValueError(
-                    f"prompt_token_ids[{index}] is {shown(token_id)}; allowed: an integer from 0 to "
-                    f"{self.vocab_size - 1}"
+                    f"{name}[{index}] is {shown(token_id)}; allowed: an integer from 0 to {self.vocab_size - 1}"
                 )
 
     def _check_params(self, params: SamplingParams) -> None:

@@ -40,12 +40,16 @@ class Start(msgspec.Struct, tag="start", frozen=True):
 
 
 class Add(msgspec.Struct, tag="add", frozen=True, kw_only=True):
-    """Queue one text (n is 1 here). Answered by tokens in Step, or by Refused."""
+    """Queue one text (n is 1 here). Answered by tokens in Step, or by Refused.
+
+    output_token_ids: what another engine has generated of it; see `Request`.
+    """
 
     request_id: str
     prompt_token_ids: list[int]
     sampling_params: SamplingParams
     cache_salt: str = ""
+    output_token_ids: list[int] = []
 
 
 class Abort(msgspec.Struct, tag="abort", frozen=True):

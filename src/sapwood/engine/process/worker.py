@@ -165,7 +165,11 @@ class EngineWorker:
     def _add(self, core: EngineCore, message: Add) -> None:
         try:
             core.add_request(
-                message.request_id, message.prompt_token_ids, message.sampling_params, message.cache_salt
+                message.request_id,
+                message.prompt_token_ids,
+                message.sampling_params,
+                message.cache_salt,
+                message.output_token_ids,
             )
         except RequestTooLargeError as error:
             refused = Refused(message.request_id, "too_large", str(error))
