@@ -452,11 +452,14 @@ def add_parts(y, parts):
     y[i] += x[i] + factor.scale * factor.values[i]
 
 
+class Foreign:
+    """A stream as PyTorch's are."""
+
+    cuda_stream = 4242
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_memory_that_a_foreign_stream_uses_waits_for_it(fake_cuda, nested):
-    class Foreign:  # as PyTorch's
-        cuda_stream = 4242
-
     fake = fake_cuda()
     device = gpu.device("cuda")
     x, y, z = (device.array(np.ones(4, np.float32)) for _ in range(3))
@@ -473,6 +476,26 @@ def test_memory_that_a_foreign_stream_uses_waits_for_it(fake_cuda, nested):
     del z
     gc.collect()
     assert fake.calls["cuStreamWaitEvent"] == waits + 1 + nested
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_memory_that_is_copied_on_a_foreign_stream_waits_for_it(fake_cuda, rows):
+    fake = fake_cuda()
+    device = gpu.device("cuda")
+    x, y, z = (device.array(np.ones((4, 4), np.float32)) for _ in range(3))
+    part = (slice(None), slice(0, 2)) if rows else (slice(None),)
+    waits = fake.calls["cuStreamWaitEvent"]
+    y[part].copy_from(x[part], stream=Foreign())
+    z[part].copy_from(np.zeros((4, 2 if rows else 4), np.float32), stream=Foreign())
+    z[part].copy_from(y[part], stream=device.stream())
+    gc.collect()
+    assert fake.calls["cuStreamWaitEvent"] == waits + rows  # of what was copied in one piece, before its rows
+    del x
+    gc.collect()
+    assert fake.calls["cuStreamWaitEvent"] == waits + rows + 1
+    del y, z
+    gc.collect()
+    assert fake.calls["cuStreamWaitEvent"] == waits + rows + 3
 
 
 def test_whether_work_is_done(fake_cuda):

@@ -2,7 +2,7 @@
 
 It has the words of an `Array` at the same offsets, and is a type of its own: the entries of host functions do not take
 it, those that launch kernels on its device do. A device is any object with `name`, `kind`, `allocate`, `upload`,
-`download`, `move`, `move_rows` and `fill` (lang/devices).
+`download`, `move`, `move_rows`, `fill` and `used_on` (lang/devices).
 """
 
 from __future__ import annotations
@@ -161,16 +161,18 @@ def _copy_from(self: Any, source: Any, stream: Any = None) -> Any:
         source = _dense(source)
         if is_contiguous(self):
             self.device.upload(self.data_ptr, source.data_ptr, self.nbytes, stream)
+            self.device.used_on(stream, (self,))
             return self
         whole = empty(self.device, self.shape, self.dtype)  # in one piece, then to where its rows belong
         source = whole.copy_from(source, stream)
     if is_contiguous(self) and is_contiguous(source):
         self.device.move(self.data_ptr, source.data_ptr, self.nbytes, stream)
-        return self
-    if _overlap(self, source):
-        source = source.copy()
-    for to, to_step, address, step, width, rows in _rows(self, source):
-        self.device.move_rows(to, to_step, address, step, width, rows, stream)
+    else:
+        if _overlap(self, source):
+            source = source.copy()
+        for to, to_step, address, step, width, rows in _rows(self, source):
+            self.device.move_rows(to, to_step, address, step, width, rows, stream)
+    self.device.used_on(stream, (self, source))
     return self
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sapwood.runtime import device_array
@@ -32,6 +32,9 @@ class ArrayMaking:
         """A new array of the host, its contents undefined, that copies from and to the device go fastest with: where
         there is such a thing, in page-locked memory."""
         return Array.empty(shape, dtype)
+
+    def used_on(self, stream: Any, values: Sequence[Any]) -> None:
+        """Arrays are used by work on a stream that may go on when the caller forgets them."""
 
 
 def arrays_in(value: Any) -> Iterator[Any]:

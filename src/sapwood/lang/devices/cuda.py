@@ -92,14 +92,16 @@ class Cuda(ArrayMaking, CudaDevice):
         code = launcher.native(*launch.numbers, handle, *values)
         if code:
             raise self._refused(code, launcher.kernel(list(values))[0], launch.config)
-        if stream is not None and not (isinstance(stream, Stream) and stream.device is self):
-            self._used_elsewhere(handle, values)
+        if stream is not None:
+            self.used_on(stream, values)
 
-    def _used_elsewhere(self, stream: int, values: Sequence[Any]) -> None:
-        """Note that a stream which does not wait for the default one uses arrays of ours."""
+    def used_on(self, stream: Any, values: Sequence[Any]) -> None:
+        """Note what arrays of ours a stream uses that does not wait for the default one, as ours do."""
+        if stream is None or isinstance(stream, Stream) and stream.device is self:
+            return
         for x in (x for value in values for x in arrays_in(value)):
             if isinstance(x, DeviceArray) and isinstance(x.owner, DeviceMemory):
-                x.owner.streams.add(stream)
+                x.owner.streams.add(handle_of(stream))
 
     def _refused(self, code: int, kernel: KernelOnDevice, launch: LaunchConfig) -> Exception:
         """Why the driver did not launch a kernel."""
