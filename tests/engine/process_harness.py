@@ -52,7 +52,7 @@ async def idle(llm: AsyncLLM) -> None:
 
 async def fresh_stats(llm: AsyncLLM) -> Any:
     before = llm.stats()
-    llm._supervisor.ping()
+    llm._backend.ping()
     await eventually(lambda: llm.stats() is not before)
     return llm.stats()
 

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 
 from sapwood.engine.chat_template import ChatTemplate
 from sapwood.engine.client import EngineDeadError, EngineDrainingError, EngineError, Health
@@ -14,6 +15,7 @@ from sapwood.engine.model_assets import EngineOptions, ModelAssets, load_model_a
 from sapwood.engine.output_processor import OutputProcessor, RequestState
 from sapwood.engine.outputs import RequestOutput
 from sapwood.engine.process.admission import Admission, Load
+from sapwood.engine.process.backend import EngineBackend
 from sapwood.engine.process.messages import Abort, Add, EngineStats, Ready, Refused, ResetPrefixCache, Step
 from sapwood.engine.process.supervisor import EngineSupervisor
 from sapwood.engine.request_limits import RequestLimits
@@ -36,28 +38,23 @@ logger = logging.getLogger(__name__)
 
 
 class AsyncLLM:
-    """An `EngineClient` (see there). Made by `start`; all methods belong to the event loop that ran it."""
+    """An `EngineClient` (see there) of a backend, by default an engine process of its own.
+
+    Made by `start`, or around another backend, which is then to be started; all methods belong to one event loop.
+    """
 
     def __init__(
         self,
         assets: ModelAssets,
+        connect: Callable[..., EngineBackend],
         *,
         max_num_queued_reqs: int = DEFAULT_MAX_NUM_QUEUED_REQS,
         max_queue_seconds: float = DEFAULT_MAX_QUEUE_SECONDS,
-        step_timeout: float = 120.0,
-        start_timeout: float = 900.0,
-        restart_backoff: float = 1.0,
-        worker_command: Sequence[str] | None = None,
     ) -> None:
+        """connect: makes the backend, of `on_message`, `on_lost` and `busy`; see `EngineBackend`."""
+        check_seconds("max_queue_seconds", max_queue_seconds)
         if type(max_num_queued_reqs) is not int or max_num_queued_reqs < 0:
             raise ValueError(f"max_num_queued_reqs is {shown(max_num_queued_reqs)}; allowed: an integer of at least 0")
-        for name, seconds in (
-            ("max_queue_seconds", max_queue_seconds),
-            ("step_timeout", step_timeout),
-            ("start_timeout", start_timeout),
-        ):
-            if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
-                raise ValueError(f"{name} is {shown(seconds)}; allowed: a number of seconds above 0")
         engine = assets.engine_config
         self.assets = assets
         self._limits = RequestLimits(
@@ -71,15 +68,8 @@ class AsyncLLM:
         self._listeners: list[Callable[[EngineStats], None]] = []
         self._draining = False
         self._all_done = asyncio.Event()
-        self._supervisor = EngineSupervisor(
-            engine,
-            on_message=self._receive,
-            on_lost=self._lose_all,
-            busy=lambda: self._outputs.num_texts > 0,
-            command=worker_command,
-            step_timeout=step_timeout,
-            start_timeout=start_timeout,
-            backoff=restart_backoff,
+        self._backend = connect(
+            on_message=self._receive, on_lost=self._lose_all, busy=lambda: self._outputs.num_texts > 0
         )
 
     @classmethod
@@ -103,17 +93,19 @@ class AsyncLLM:
         instead of the engine process, for tests.
         Raises what `load_model_assets` raises, and EngineStartError.
         """
+        check_seconds("step_timeout", step_timeout)
+        check_seconds("start_timeout", start_timeout)
         assets = await asyncio.to_thread(load_model_assets, options)
-        self = cls(
-            assets,
-            max_num_queued_reqs=max_num_queued_reqs,
-            max_queue_seconds=max_queue_seconds,
+        connect = partial(
+            EngineSupervisor,
+            assets.engine_config,
+            command=worker_command,
             step_timeout=step_timeout,
             start_timeout=start_timeout,
-            restart_backoff=restart_backoff,
-            worker_command=worker_command,
+            backoff=restart_backoff,
         )
-        await self._supervisor.start()
+        self = cls(assets, connect, max_num_queued_reqs=max_num_queued_reqs, max_queue_seconds=max_queue_seconds)
+        await self._backend.start()
         return self
 
     # -- what it is ------------------------------------------------------------------------------------------
@@ -140,20 +132,20 @@ class AsyncLLM:
 
     @property
     def ready(self) -> Ready | None:
-        return self._supervisor.ready
+        return self._backend.ready
 
     @property
     def num_restarts(self) -> int:
-        return self._supervisor.num_restarts
+        return self._backend.num_restarts
 
     def stats(self) -> EngineStats:
-        return self._supervisor.stats
+        return self._backend.stats
 
     def num_unfinished_requests(self) -> int:
         return self._outputs.num_requests
 
     def health(self) -> Health:
-        health = self._supervisor.health()
+        health = self._backend.health()
         return Health("draining", "the server is shutting down") if self._draining and health.ok else health
 
     def add_step_listener(self, listener: Callable[[EngineStats], None]) -> None:
@@ -164,7 +156,7 @@ class AsyncLLM:
     def check_admission(self, num_texts: int = 1) -> None:
         if self._draining:
             raise EngineDrainingError("the server is shutting down and takes no new requests")
-        if self._supervisor.ready is None:
+        if self._backend.ready is None:
             raise EngineDeadError(f"{self.health().detail or 'the engine is not running'}; try again in a few seconds")
         self._admission.check(num_texts, self._load())
 
@@ -212,7 +204,7 @@ class AsyncLLM:
         self._num_queued_tokens += len(state.prompt_token_ids)
         try:
             for text in state.texts:
-                self._supervisor.send(
+                self._backend.send(
                     Add(
                         request_id=text.text_id,
                         prompt_token_ids=state.prompt_token_ids,
@@ -226,7 +218,7 @@ class AsyncLLM:
         return waiter
 
     def _load(self) -> Load:
-        stats = self._supervisor.stats
+        stats = self._backend.stats
         return Load(self._outputs.num_texts, stats.num_running, stats.num_waiting, self._num_queued_tokens)
 
     def _forget(self, waiter: _Waiter) -> None:
@@ -257,11 +249,11 @@ class AsyncLLM:
 
     def _send_aborts(self) -> None:
         text_ids, self._aborts = self._aborts, []
-        if self._supervisor.ready is None:
+        if self._backend.ready is None:
             return  # the process that had them is gone
-        self._supervisor.send(Abort(text_ids))
+        self._backend.send(Abort(text_ids))
         if not self._outputs.num_texts:
-            self._supervisor.ping()  # no step will tell how the engine is now
+            self._backend.ping()  # no step will tell how the engine is now
 
     # -- what the engine says --------------------------------------------------------------------------------
 
@@ -308,10 +300,10 @@ class AsyncLLM:
 
     def reset_prefix_cache(self) -> None:
         """Have the engine forget cached blocks that no request reads. Raises EngineDeadError."""
-        self._supervisor.send(ResetPrefixCache())
+        self._backend.send(ResetPrefixCache())
 
     async def wait_ended(self) -> None:
-        await self._supervisor.wait_ended()
+        await self._backend.wait_ended()
 
     async def drain(self, timeout: float) -> bool:
         """See `EngineClient.drain`. A request counts until its generator has ended."""
@@ -333,7 +325,13 @@ class AsyncLLM:
             waiter = self._waiters[request_id]
             waiter.error = EngineDrainingError("the server is shutting down")
             waiter.wake()
-        await self._supervisor.close()
+        await self._backend.close()
+
+
+def check_seconds(name: str, seconds: float) -> None:
+    """Raise ValueError unless it is a time."""
+    if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise ValueError(f"{name} is {shown(seconds)}; allowed: a number of seconds above 0")
 
 
 class _Waiter:
