@@ -1,0 +1,1 @@
+"""Several engines that behave like one good server."""
