@@ -1,8 +1,8 @@
 """The parser, the table of commands, and what becomes of errors.
 
-A command is a module with `HELP`, `add_arguments(parser)` and `run(options) -> int`, or with `HELP`, `SUBCOMMANDS` and
-`DEFAULT_SUBCOMMAND`. Modules of commands import nothing heavy at the top: `sapwood --help` loads neither compiler nor
-engine.
+A command is a module with `HELP`, `add_arguments(parser)` and `run(options) -> int`, or with `HELP`, `SUBCOMMANDS` and,
+where one of them needs no name, `DEFAULT_SUBCOMMAND`. Modules of commands import nothing heavy at the top: `sapwood
+--help` loads neither compiler nor engine.
 
 Exit status: 0 done, 1 a failure that is not the user's, 2 a mistake of the user (one line on stderr), 130 Ctrl-C.
 """
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sapwood
-from sapwood.cli import bench, chat, check, generate, info, inspect, serve
+from sapwood.cli import bench, chat, check, cluster, generate, info, inspect, serve
 from sapwood.cli.errors import CommandError
 from sapwood.config import ConfigError
 
@@ -26,6 +26,7 @@ COMMANDS: dict[str, Any] = {
     "generate": generate,
     "chat": chat,
     "serve": serve,
+    "cluster": cluster,
     "bench": bench,
     "check": check,
     "inspect": inspect,
@@ -59,7 +60,7 @@ def with_default_subcommand(argv: Sequence[str]) -> list[str]:
     """`bench MODEL` is `bench engine MODEL`: a command with subcommands may name the one that needs no name."""
     out = list(argv)
     module = COMMANDS.get(out[0]) if out else None
-    if module is not None and hasattr(module, "SUBCOMMANDS"):
+    if module is not None and hasattr(module, "DEFAULT_SUBCOMMAND"):
         known = {*module.SUBCOMMANDS, "-h", "--help"}
         if len(out) == 1 or out[1] not in known:
             out.insert(1, module.DEFAULT_SUBCOMMAND)
