@@ -57,7 +57,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A part of the file: what it does not name is a mistake."""
 
 
-class EngineSettings(_Section):
+class EngineSettings(_Section, frozen=True):
     """Options of the engines of a model, by the names and with the defaults of `sapwood.LLM`."""
 
     revision: str | None = None
@@ -72,7 +72,7 @@ class EngineSettings(_Section):
     num_threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
 
 
-class Model(_Section):
+class Model(_Section, frozen=True):
     """A model. name: what requests give as `model`; path: a directory or a repository id, the same on every node."""
 
     name: ServedName
@@ -80,14 +80,14 @@ class Model(_Section):
     options: EngineSettings = EngineSettings()
 
 
-class CountRange(_Section):
+class CountRange(_Section, frozen=True):
     """How many replicas there may be."""
 
     min: Annotated[int, msgspec.Meta(ge=0, le=10_000)]
     max: Count
 
 
-class Resources(_Section):
+class Resources(_Section, frozen=True):
     """What one replica needs of its node. custom: by the names that nodes were started with; labels: what its node must
     have, such as {accelerator: H200}."""
 
@@ -98,7 +98,7 @@ class Resources(_Section):
     labels: dict[str, str] = {}
 
 
-class Pool(_Section):
+class Pool(_Section, frozen=True):
     """Replicas of one model on devices of one kind. options: over those of the model, for this pool alone."""
 
     name: Name
@@ -113,7 +113,7 @@ class Pool(_Section):
         return n if isinstance(n, CountRange) else CountRange(min=n, max=n)
 
 
-class Limits(_Section):
+class Limits(_Section, frozen=True):
     """What is refused early. max_ongoing_requests: of a replica, running and waiting; max_queued_tokens: prompt tokens
     that wait for a replica before new requests are refused; drain_timeout: how long a replica that is going away may
     work on what it has; max_retries: how often a request goes on elsewhere after its replica died."""
@@ -124,7 +124,7 @@ class Limits(_Section):
     max_retries: Annotated[int, msgspec.Meta(ge=0, le=100)] = 3
 
 
-class PoolFile(_Section):
+class PoolFile(_Section, frozen=True):
     """The whole file."""
 
     models: Annotated[list[Model], msgspec.Meta(min_length=1, max_length=256)]

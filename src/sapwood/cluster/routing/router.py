@@ -1,0 +1,226 @@
+"""Prepare, filter, score, pick, and reserve at once; and what becomes of a request after that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sapwood.cluster.routing.filters import Candidate
+from sapwood.cluster.routing.fleet import Fleet, ReplicaInfo
+from sapwood.cluster.routing.policy import Policy
+from sapwood.cluster.routing.prefix_index import PrefixIndex
+from sapwood.cluster.routing.request import RoutingRequest
+from sapwood.engine.block_hash import hash_blocks
+
+FIRST_EXPECTED_OUTPUT = 128.0  # tokens, until texts have ended
+_OUTPUT_WEIGHT = 0.02  # of one more text in the mean length
+_MAX_RETRY_SECONDS = 60.0
+
+
+class NoReplica(Exception):
+    """No replica may get a request. removed: filter -> how many of those that were left before it."""
+
+    def __init__(self, model: str, removed: dict[str, int]) -> None:
+        why = ", ".join(f"{name} {count}" for name, count in removed.items() if count) or "there is none"
+        super().__init__(f"no replica for model {model!r}: {why}")
+        self.removed = removed
+
+
+class Overloaded(Exception):
+    """All replicas that could have a request have too much queued. retry_after: seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(f"all replicas have too much queued; try again in {retry_after:.0f} s")
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Decision:
+    """cached_tokens: prompt tokens that the replica is thought to have. cost: as the policy counts it."""
+
+    replica_id: str
+    cached_tokens: int
+    cost: float
+
+
+@dataclass(slots=True)
+class _Open:
+    """A request that a replica has, and what is reserved for it there."""
+
+    request: RoutingRequest
+    slot: int
+    replica_id: str
+    prefill: float
+    decode: float
+    held: float
+    generated: int = 0
+
+
+@dataclass
+class Router:
+    """policy: what decides. max_queued_tokens: prompt tokens that may wait for a replica before it takes no more; None
+    sets no limit. seed: of choices at random. Requests are open from `route` to `finished` or `failed`."""
+
+    policy: Policy = field(default_factory=Policy)
+    max_queued_tokens: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.fleet = Fleet()
+        self.index = PrefixIndex()
+        self.open: dict[str, _Open] = {}
+        self._random = np.random.default_rng(self.seed)
+        self._given = 0
+        self._expected: dict[str, float] = {}  # model -> tokens of a text
+        self._sequence: dict[str, int] = {}  # replica -> number of the last events
+
+    # -- replicas ----------------------------------------------------------------------------------
+
+    def add_replica(self, info: ReplicaInfo) -> None:
+        """Raises ValueError for an id that is there."""
+        self.index.open(self.fleet.add(info), info.num_blocks)
+
+    def remove_replica(self, replica_id: str) -> list[str]:
+        """The replica is gone. Its open requests, which are open no more. Raises KeyError."""
+        lost = [name for name, x in self.open.items() if x.replica_id == replica_id]
+        for name in lost:
+            self._close(name)
+        self.index.close(self.fleet.remove(replica_id))
+        self._sequence.pop(replica_id, None)
+        return lost
+
+    def set_state(self, replica_id: str, state: str) -> None:
+        """"ready", "draining" (gets nothing new) or "unhealthy". Raises KeyError and ValueError."""
+        self.fleet.set_state(replica_id, state)
+
+    def observe(self, replica_id: str, now: float, num_batched_tokens: int, num_waiting: int) -> None:
+        """Statistics of an engine (`EngineStats`), from which speeds are measured."""
+        self.fleet.observe(replica_id, now, num_batched_tokens, num_waiting)
+
+    # -- a request ---------------------------------------------------------------------------------
+
+    def route(self, request: RoutingRequest, exclude: Collection[str] = ()) -> Decision:
+        """Choose a replica and reserve what the request will take there. Raises NoReplica and Overloaded, and
+        ValueError for an id that is open."""
+        if request.request_id in self.open:
+            raise ValueError(f"request {request.request_id!r} is open already")
+        fleet = self.fleet
+        expected = min(request.max_tokens, self._expected.get(request.model, FIRST_EXPECTED_OUTPUT))
+        candidate = Candidate(request, fleet, self._cached(request), expected, exclude)
+        slots = self._filtered(candidate)
+        costs = np.zeros(fleet.num_slots)
+        for scorer, weight in self.policy.scorers:
+            costs = costs + weight * scorer.cost(candidate)
+        slot = self.policy.picker.pick(fleet, slots, costs[slots], self._random)
+        cached = int(candidate.cached[slot])
+        self._reserve(request, slot, cached, expected)
+        return Decision(fleet.info(slot).replica_id, cached, float(costs[slot]))
+
+    def _cached(self, request: RoutingRequest) -> np.ndarray:
+        """Of each slot the prompt tokens that it has."""
+        fleet = self.fleet
+        out = np.zeros(fleet.num_slots, np.int64)
+        for number, (numerics_id, block_size) in enumerate(fleet.groups):
+            names = request.block_hashes(numerics_id, block_size)
+            found = self.index.matched(names, fleet.num_slots)
+            out = np.where(fleet.group == number, found * block_size, out)
+        return out
+
+    def _filtered(self, candidate: Candidate) -> np.ndarray:
+        keep, removed = np.ones(self.fleet.num_slots, bool), {}
+        for f in self.policy.filters:
+            left = keep & f.keep(candidate, keep)
+            removed[f.name] = int(keep.sum() - left.sum())
+            keep = left
+        if not keep.any():
+            raise NoReplica(candidate.request.model, removed)
+        if self.max_queued_tokens is not None:
+            prefill = self.fleet.prefill
+            room = keep & ((prefill == 0) | (prefill + candidate.uncached <= self.max_queued_tokens))
+            if not room.any():
+                seconds = (prefill / self.fleet.tokens_per_second)[keep].min()
+                raise Overloaded(float(min(max(seconds, 1.0), _MAX_RETRY_SECONDS)))
+            keep = room
+        return np.flatnonzero(keep)
+
+    def _reserve(self, request: RoutingRequest, slot: int, cached: int, expected: float) -> None:
+        fleet, info = self.fleet, self.fleet.info(slot)
+        uncached = request.num_tokens - cached
+        x = _Open(request, slot, info.replica_id, uncached, expected, uncached)
+        self.open[request.request_id] = x
+        self._account(x, 1)
+        self._given += 1
+        fleet.last_given[slot] = self._given
+        self.index.add(slot, request.block_hashes(info.numerics_id, info.block_size))
+
+    def _account(self, x: _Open, sign: int) -> None:
+        fleet, slot = self.fleet, x.slot
+        fleet.prefill[slot] += sign * x.prefill
+        fleet.decode[slot] += sign * x.decode
+        fleet.held[slot] += sign * x.held
+        fleet.requests[slot] += sign
+
+    def generated(self, request_id: str, count: int) -> None:
+        """A request brought `count` tokens more; the first of them say that its prompt is computed. Unknown ids are
+        ignored: what ended may still be told of."""
+        x = self.open.get(request_id)
+        if x is None or count < 1:
+            return
+        self._account(x, -1)
+        x.prefill = 0
+        x.decode = max(x.decode - count, 0)
+        x.held += count
+        x.generated += count
+        self._account(x, 1)
+
+    def finished(self, request_id: str, output_token_ids: Sequence[int] = ()) -> None:
+        """A request has its last token. output_token_ids: what it generated, which is in that replica's cache now."""
+        x = self._close(request_id)
+        if x is None:
+            return
+        mean = self._expected.get(x.request.model, FIRST_EXPECTED_OUTPUT)
+        self._expected[x.request.model] = mean + _OUTPUT_WEIGHT * (x.generated - mean)
+        if output_token_ids:
+            info = self.fleet.info(x.slot)
+            tokens = [*x.request.prompt_token_ids, *output_token_ids[:-1]]  # the last one is not computed
+            names = hash_blocks(tokens, numerics_id=info.numerics_id, block_size=info.block_size,
+                                cache_salt=x.request.cache_salt)  # fmt: skip
+            self.index.add(x.slot, names)
+
+    def failed(self, request_id: str) -> None:
+        """A request ended without its last token: aborted, refused, or to be routed again with `exclude`."""
+        self._close(request_id)
+
+    def _close(self, request_id: str) -> _Open | None:
+        x = self.open.pop(request_id, None)
+        if x is not None:
+            self._account(x, -1)
+            if self.fleet.requests[x.slot] == 0:  # sums of floats end at zero
+                for column in (self.fleet.prefill, self.fleet.decode, self.fleet.held):
+                    column[x.slot] = 0
+        return x
+
+    # -- what engines tell of their caches ---------------------------------------------------------
+
+    def apply_events(
+        self, replica_id: str, sequence: int, stored: Sequence[bytes] = (), removed: Sequence[bytes] = ()
+    ) -> bool:
+        """Changes of a replica's cache, numbered from 1. False, changing nothing, when some before them are missing:
+        then a snapshot is needed. Events that a snapshot has included are ignored. Raises KeyError."""
+        slot = self.fleet.slot_of[replica_id]
+        last = self._sequence.get(replica_id, 0)
+        if sequence <= last:
+            return True
+        if sequence != last + 1:
+            return False
+        self._sequence[replica_id] = sequence
+        self.index.remove(slot, removed)
+        self.index.add(slot, stored)
+        return True
+
+    def apply_snapshot(self, replica_id: str, sequence: int, names: Sequence[bytes]) -> None:
+        """All blocks of a replica's cache after the events of that number. Raises KeyError."""
+        self.index.replace(self.fleet.slot_of[replica_id], names)
+        self._sequence[replica_id] = sequence
