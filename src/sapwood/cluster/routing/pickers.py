@@ -20,8 +20,8 @@ class Picker(Protocol):
 
 @dataclass(frozen=True)
 class Least:
-    """The cheapest. Among those that cost hardly more (by `tolerance` of the least cost, or `slack`), the one that got its
-    last request first: a strict minimum sends a whole burst to one replica while costs are near zero."""
+    """The cheapest. Among those that cost hardly more (by `tolerance` of the least cost, or `slack`), the one that got
+    its last request first: a strict minimum sends a whole burst to one replica while costs are near zero."""
 
     tolerance: float = 0.02
     slack: float = 1e-3
