@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 
 from sapwood.engine.block_hash import hash_blocks
 from sapwood.engine.engine_core import EngineCore
+from sapwood.engine.kv_events import AllCleared, BlocksStored, KVEventBatch
 from sapwood.engine.model_runner import StepOutput
 from sapwood.engine.process.messages import TokenDelta
 from sapwood.engine.request import Request, RequestStatus
@@ -114,6 +115,28 @@ class Expected:
             assert delta.finish_reason is None
 
 
+class Listener:
+    """Applies the events of the prefix cache as `kv_events` says."""
+
+    def __init__(self) -> None:
+        self.names: set[bytes] = set()
+        self.next: int | None = None
+
+    def apply(self, batch: KVEventBatch | None) -> None:
+        if batch is None:
+            return
+        assert batch.events and (batch.is_snapshot or batch.sequence == self.next)
+        self.next = batch.sequence + 1
+        for event in batch.events:
+            if isinstance(event, AllCleared):
+                self.names = set()
+            elif isinstance(event, BlocksStored):
+                assert len(set(event.hashes)) == len(event.hashes) and not self.names & {*event.hashes}
+                self.names |= {*event.hashes}
+            else:
+                self.names -= {*event.hashes}
+
+
 PARAMS = st.builds(
     lambda seed, penalties, **values: SamplingParams(seed=seed, **penalties, **values),
     seed=st.integers(0, 3),
@@ -154,6 +177,7 @@ class EngineMachine(RuleBasedStateMachine):
             SchedulerConfig(sizes.budget, sizes.seqs, LENGTH, enable_prefix_caching=caching),
             eos_token_ids=EOS,
             step_seconds=step_seconds,
+            kv_events=True,
             clock=lambda: self.now,
         )
         self.scheduler, self.manager = self.core.scheduler, self.core.scheduler.kv_cache_manager
@@ -161,6 +185,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.live: dict[str, Expected] = {}
         self.contents: dict[bytes, tuple[list[int], int]] = {}  # name -> all tokens up to its end
         self.scheduled: SchedulerOutput | None = None
+        self.listener = Listener()
         self.leaks = 0
         original = self.scheduler.schedule
 
@@ -358,6 +383,18 @@ class EngineMachine(RuleBasedStateMachine):
         self.leaks = self.core.stats().num_leaked_blocks
         assert self.leaks > before and self.manager.problems() == []
 
+    @rule()
+    def a_listener_begins(self) -> None:
+        """Another router, or one that missed something: it knows nothing until it gets a snapshot."""
+        self.listener = Listener()
+        self.core.request_kv_snapshot()
+
+    @rule()
+    def the_listener_hears(self) -> None:
+        self.listener.apply(self.core.take_kv_events())
+        assert self.listener.names == set(self.manager.block_pool.index.names)
+        assert self.core.take_kv_events() is None  # and nothing is told twice
+
     # -- what must hold ---------------------------------------------------------------------------
 
     def step(self, seconds: float, in_flight: Callable[[], None] = lambda: None) -> None:
@@ -462,6 +499,7 @@ class EngineMachine(RuleBasedStateMachine):
             self.step(0.01)
         assert not self.live, "a request starves"
         assert not self.core.has_unfinished_requests() and self.core.check()
+        self.the_listener_hears()
         assert self.manager.usage == 0 and all(e.ended for e in self.all)
 
 

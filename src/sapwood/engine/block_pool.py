@@ -6,7 +6,9 @@ prefix cache's order of eviction: blocks without a name first, then the one that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+
+from sapwood.engine.kv_events import KVEventBuffer
 
 
 class BlockPoolError(RuntimeError):
@@ -89,14 +91,23 @@ class FreeBlockQueue:
 
 
 class PrefixIndex:
-    """From a name to the blocks that hold those contents. Two requests that computed the same thing made two."""
+    """From a name to the blocks that hold those contents. Two requests that computed the same thing made two.
 
-    def __init__(self) -> None:
+    events: is told when a name comes and when its last block goes.
+    """
+
+    def __init__(self, events: KVEventBuffer | None = None) -> None:
         self._blocks: dict[bytes, list[KVCacheBlock]] = {}
+        self._events = events
 
     def __len__(self) -> int:
         """The number of different names."""
         return len(self._blocks)
+
+    @property
+    def names(self) -> Collection[bytes]:
+        """All names, in the order in which they came; a view."""
+        return self._blocks.keys()
 
     def get(self, block_hash: bytes) -> KVCacheBlock | None:
         """The block that has had this name for longest, or None."""
@@ -108,7 +119,13 @@ class PrefixIndex:
         if block.block_hash is not None:
             raise BlockPoolError(f"block {block.block_id} has a name already")
         block.block_hash = block_hash
-        self._blocks.setdefault(block_hash, []).append(block)
+        same = self._blocks.get(block_hash)
+        if same is not None:
+            same.append(block)
+            return
+        self._blocks[block_hash] = [block]
+        if self._events is not None:
+            self._events.stored(block_hash)
 
     def discard(self, block: KVCacheBlock) -> None:
         """Take away the name of this block and of no other; does nothing if it has none."""
@@ -120,6 +137,8 @@ class PrefixIndex:
         same.remove(block)
         if not same:
             del self._blocks[block.block_hash]
+            if self._events is not None:
+                self._events.removed(block.block_hash)
         block.block_hash = None
 
     def entries(self) -> Iterator[tuple[bytes, KVCacheBlock]]:
@@ -132,15 +151,16 @@ class PrefixIndex:
 class BlockPool:
     """`num_blocks` blocks with ids from 0. Always: free + referenced == num_blocks.
 
-    num_references: the sum of all reference counts.
+    num_references: the sum of all reference counts. events: is told of names that come and go; a new pool begins with
+    none, which its maker tells.
     """
 
-    def __init__(self, num_blocks: int) -> None:
+    def __init__(self, num_blocks: int, events: KVEventBuffer | None = None) -> None:
         if num_blocks < 1:
             raise ValueError(f"num_blocks is {num_blocks}; allowed: at least 1")
         self.blocks = [KVCacheBlock(i) for i in range(num_blocks)]
         self.free_queue = FreeBlockQueue()
-        self.index = PrefixIndex()
+        self.index = PrefixIndex(events)
         self.num_references = 0
         self._num_referenced = 0
         for block in self.blocks:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from sapwood.engine.block_pool import BlockPoolError
 from sapwood.engine.kv_cache_manager import KVCacheManager, check_capacity
+from sapwood.engine.kv_events import KVEventBatch
 from sapwood.engine.model_runner import ModelRunner
 from sapwood.engine.process.messages import EngineStats, LogprobEntry, TokenDelta
 from sapwood.engine.request import Request, RequestStatus
@@ -38,6 +39,7 @@ class EngineCore:
     contain_errors: an exception of the runner aborts the requests of its step and the rest goes on. When False it
         leaves `step`, and the caller has to call `reset`.
     strict: a leaked block raises BlockPoolError instead of being repaired; for tests.
+    kv_events: whether `take_kv_events` is going to be asked; costs nothing if not.
     clock: seconds; the default is CLOCK_MONOTONIC.
     Raises ValueError when the runner's cache cannot hold one sequence of max_model_len tokens.
     """
@@ -52,6 +54,7 @@ class EngineCore:
         step_seconds: float | None = None,
         contain_errors: bool = True,
         strict: bool = False,
+        kv_events: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if config.max_model_len > runner.max_model_len:
@@ -59,7 +62,7 @@ class EngineCore:
                 f"max_model_len is {config.max_model_len}; allowed: at most {runner.max_model_len}, "
                 f"which the runner was built for"
             )
-        manager = KVCacheManager(runner.num_blocks, runner.block_size)
+        manager = KVCacheManager(runner.num_blocks, runner.block_size, kv_events=kv_events)
         check_capacity(runner.num_blocks, runner.block_size, config.max_model_len)
         rows = runner.max_logit_rows
         if config.max_logit_rows is not None:
@@ -247,6 +250,17 @@ class EngineCore:
     def reset_prefix_cache(self) -> int:
         """Forget every cached block that no request reads; how many there were."""
         return self.scheduler.reset_prefix_cache()
+
+    def take_kv_events(self) -> KVEventBatch | None:
+        """What became of the names in the prefix cache since the last call; None if nothing did.
+
+        Applied in order these give the set of all names, whatever happens: a repair or an overflow is a snapshot.
+        """
+        return self.scheduler.kv_cache_manager.take_kv_events()
+
+    def request_kv_snapshot(self) -> None:
+        """Have the next events say everything, for a listener that begins or that missed some."""
+        self.scheduler.kv_cache_manager.request_kv_snapshot()
 
     def stats(self) -> EngineStats:
         """A snapshot."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sapwood.engine.block_pool import BlockPool, KVCacheBlock
+from sapwood.engine.kv_events import KVEventBatch, KVEventBuffer
 
 
 def cdiv(a: int, b: int) -> int:
@@ -40,13 +41,16 @@ class KVCacheManager:
 
     block_size: tokens per block. A request's table grows at its end only; position p of the sequence is in
     table[p // block_size]. A full block with a name may be in many tables; a block that is still written is in one.
+    kv_events: whether `take_kv_events` is going to be asked.
     """
 
-    def __init__(self, num_blocks: int, block_size: int) -> None:
+    def __init__(self, num_blocks: int, block_size: int, *, kv_events: bool = False) -> None:
         if block_size < 1:
             raise ValueError(f"block_size is {block_size}; allowed: at least 1")
         self.block_size = block_size
-        self.block_pool = BlockPool(num_blocks)
+        # More changes than blocks are dearer to tell than all names.
+        self._events = KVEventBuffer(limit=max(num_blocks, 1)) if kv_events else None
+        self.block_pool = BlockPool(num_blocks, self._events)
         self._tables: dict[str, _Table] = {}
         self._num_entries = 0
 
@@ -141,7 +145,17 @@ class KVCacheManager:
         """Forget all tables and all names and start with a fresh pool, however damaged the old one was."""
         self._tables = {}
         self._num_entries = 0
-        self.block_pool = BlockPool(self.block_pool.num_blocks)
+        self.block_pool = BlockPool(self.block_pool.num_blocks, self._events)
+        self.request_kv_snapshot()
+
+    def take_kv_events(self) -> KVEventBatch | None:
+        """What became of the names in the cache since the last call; None if nothing, or if nobody wanted to know."""
+        return None if self._events is None else self._events.take(self.block_pool.index.names)
+
+    def request_kv_snapshot(self) -> None:
+        """Have the next events say everything."""
+        if self._events is not None:
+            self._events.request_snapshot()
 
     def reset_prefix_cache(self) -> int:
         """Forget every cached block that no request reads; how many there were."""

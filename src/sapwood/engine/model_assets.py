@@ -54,6 +54,7 @@ class EngineOptions:
         in blocks instead.
     enable_prefix_caching: keep full blocks and reuse them for prompts that begin alike.
     seed: seeds requests whose SamplingParams have none. num_threads: threads that compute.
+    kv_events: have the engine process tell what becomes of its prefix cache, for `AsyncLLM.add_kv_event_listener`.
     """
 
     model: str | os.PathLike[str]
@@ -68,6 +69,7 @@ class EngineOptions:
     enable_prefix_caching: bool = True
     seed: int = 0
     num_threads: int | None = None
+    kv_events: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,8 @@ def load_model_assets(options: EngineOptions) -> ModelAssets:
         raise ValueError(f"seed is {shown(options.seed)}; allowed: an integer")
     if not isinstance(options.enable_prefix_caching, bool):
         raise ValueError(f"enable_prefix_caching is {shown(options.enable_prefix_caching)}; allowed: True or False")
+    if not isinstance(options.kv_events, bool):
+        raise ValueError(f"kv_events is {shown(options.kv_events)}; allowed: True or False")
     dtype = resolve_dtype(options.dtype, config, directory)
     block_size = _positive("block_size", options.block_size, DEFAULT_BLOCK_SIZE)
     num_blocks = _positive_or_none("num_kv_blocks", options.num_kv_blocks)
@@ -175,6 +179,7 @@ def load_model_assets(options: EngineOptions) -> ModelAssets:
             eos_token_ids=sorted(eos),
             seed=options.seed & (2**64 - 1),
             num_threads=_positive_or_none("num_threads", options.num_threads),
+            kv_events=options.kv_events,
         ),
     )
 

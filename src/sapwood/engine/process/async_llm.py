@@ -11,12 +11,22 @@ from functools import partial
 
 from sapwood.engine.chat_template import ChatTemplate
 from sapwood.engine.client import EngineDeadError, EngineDrainingError, EngineError, Health
+from sapwood.engine.kv_events import AllCleared, KVEventBatch
 from sapwood.engine.model_assets import EngineOptions, ModelAssets, load_model_assets
 from sapwood.engine.output_processor import OutputProcessor, RequestState
 from sapwood.engine.outputs import RequestOutput
 from sapwood.engine.process.admission import Admission, Load
 from sapwood.engine.process.backend import EngineBackend
-from sapwood.engine.process.messages import Abort, Add, EngineStats, Ready, Refused, ResetPrefixCache, Step
+from sapwood.engine.process.messages import (
+    Abort,
+    Add,
+    EngineStats,
+    KVSnapshot,
+    Ready,
+    Refused,
+    ResetPrefixCache,
+    Step,
+)
 from sapwood.engine.process.supervisor import EngineSupervisor
 from sapwood.engine.request_limits import RequestLimits
 from sapwood.engine.sampling_params import SamplingParams
@@ -66,6 +76,7 @@ class AsyncLLM:
         self._num_queued_tokens = 0  # prompt tokens of requests that brought no token yet
         self._aborts: list[str] = []
         self._listeners: list[Callable[[EngineStats], None]] = []
+        self._kv_event_listeners: list[Callable[[KVEventBatch], None]] = []
         self._draining = False
         self._all_done = asyncio.Event()
         self._backend = connect(
@@ -150,6 +161,21 @@ class AsyncLLM:
 
     def add_step_listener(self, listener: Callable[[EngineStats], None]) -> None:
         self._listeners.append(listener)
+
+    def add_kv_event_listener(self, listener: Callable[[KVEventBatch], None]) -> None:
+        """Call `listener` from the event loop with what becomes of the names in the engine's prefix cache.
+
+        It hears nothing of an engine without EngineOptions.kv_events. The first batch that means something to it is a
+        snapshot, which is asked for here. When the engine process is lost it hears that everything is cleared; the next
+        process begins with a snapshot, and with its own numbers. It neither blocks nor raises.
+        """
+        self._kv_event_listeners.append(listener)
+        self.request_kv_snapshot()
+
+    def request_kv_snapshot(self) -> None:
+        """Have the engine tell all names to the listeners, for one that missed something."""
+        if self._backend.ready is not None:  # an engine that is being started begins with a snapshot
+            self._backend.send(KVSnapshot())
 
     # -- requests --------------------------------------------------------------------------------------------
 
@@ -276,6 +302,12 @@ class AsyncLLM:
         self._admission.measure(message.at, served, message.stats)
         for listener in self._listeners:
             listener(message.stats)
+        if message.kv_events is not None:
+            self._tell_kv_events(message.kv_events)
+
+    def _tell_kv_events(self, batch: KVEventBatch) -> None:
+        for listener in self._kv_event_listeners:
+            listener(batch)
 
     def _refuse(self, message: Refused) -> None:
         state = self._outputs.request_of(message.request_id)
@@ -295,6 +327,7 @@ class AsyncLLM:
                 waiter.error = EngineDeadError(reason)
                 waiter.wake()
         self._admission.reset()
+        self._tell_kv_events(KVEventBatch(0, [AllCleared()]))
 
     # -- the end ---------------------------------------------------------------------------------------------
 

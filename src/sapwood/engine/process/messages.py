@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import msgspec
 
+from sapwood.engine.kv_events import KVEventBatch
 from sapwood.engine.sampling_params import SamplingParams
 
 MAX_FRAME_BYTES = 256 * 1024 * 1024
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that an engine process needs to build its engine. Names and defaults as in `LLM`; all resolved."""
+    """Everything that an engine process needs to build its engine. Names and defaults as in `LLM`; all resolved.
+
+    kv_events: whether Step tells of the prefix cache.
+    """
 
     directory: str
     dtype: str
@@ -28,6 +32,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     eos_token_ids: list[int]
     seed: int
     num_threads: int | None = None
+    kv_events: bool = False
 
 
 # -- to the engine ---------------------------------------------------------------------------------------
@@ -66,11 +71,15 @@ class ResetPrefixCache(msgspec.Struct, tag="reset_prefix_cache", frozen=True):
     """Forget every cached block that no request reads."""
 
 
+class KVSnapshot(msgspec.Struct, tag="kv_snapshot", frozen=True):
+    """Tell all names of the prefix cache, for a listener that begins. A Step answers, if kv_events was asked for."""
+
+
 class Shutdown(msgspec.Struct, tag="shutdown", frozen=True):
     """Exit now, with status 0."""
 
 
-ToEngine = Start | Add | Abort | Ping | ResetPrefixCache | Shutdown
+ToEngine = Start | Add | Abort | Ping | ResetPrefixCache | KVSnapshot | Shutdown
 
 
 # -- from the engine -------------------------------------------------------------------------------------
@@ -154,12 +163,16 @@ class EngineStats(msgspec.Struct, frozen=True, kw_only=True):
     num_batched_tokens: int = 0
 
 
-class Step(msgspec.Struct, tag="step", frozen=True):
-    """A step ended at `at` (CLOCK_MONOTONIC seconds)."""
+class Step(msgspec.Struct, tag="step", frozen=True, omit_defaults=True):
+    """A step ended at `at` (CLOCK_MONOTONIC seconds). One without deltas may only tell of the prefix cache.
+
+    kv_events: what became of the cache since the last Step, if EngineConfig asked for that and something did.
+    """
 
     at: float
     deltas: list[TokenDelta]
     stats: EngineStats
+    kv_events: KVEventBatch | None = None
 
 
 class Refused(msgspec.Struct, tag="refused", frozen=True):

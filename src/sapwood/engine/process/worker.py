@@ -28,6 +28,7 @@ from sapwood.engine.process.messages import (
     Abort,
     Add,
     EngineConfig,
+    KVSnapshot,
     MemoryPlan,
     Ping,
     Pong,
@@ -73,9 +74,11 @@ class EngineWorker:
             core = self._core
             busy = core is not None and core.has_unfinished_requests()
             if not busy or self._socket.num_pending_bytes > MAX_PENDING_BYTES:
-                if core is not None and not busy and not self._checked:
-                    self._guarded(core.check_when_idle)
-                    self._checked = True
+                if core is not None and not busy:
+                    if not self._checked:
+                        self._guarded(core.check_when_idle)
+                        self._checked = True
+                    self._guarded(lambda core=core: self._tell_kv_events(core))
                 self._wait()
             elif self._socket.num_pending_bytes:
                 self._socket.flush()
@@ -99,7 +102,7 @@ class EngineWorker:
             if self._core is None:
                 raise
             deltas = _aborted(self._core.reset(), f"the engine failed ({type(error).__name__})")
-            self._socket.send(Step(time.monotonic(), deltas, self._core.stats()))
+            self._send_step(self._core, deltas)
 
     def _wait(self) -> None:
         """Sleep until a message comes or, when something is left to send, until the peer takes it."""
@@ -130,6 +133,8 @@ class EngineWorker:
             self._socket.send(Pong(message.number, self._core.stats()))
         elif isinstance(message, ResetPrefixCache):
             self._core.reset_prefix_cache()
+        elif isinstance(message, KVSnapshot):
+            self._core.request_kv_snapshot()
 
     def _start(self, config: EngineConfig) -> None:
         began = time.monotonic()
@@ -187,12 +192,22 @@ class EngineWorker:
     def _step(self, core: EngineCore) -> None:
         deltas = core.step()
         try:
-            self._socket.send(Step(time.monotonic(), deltas, core.stats()))
+            self._send_step(core, deltas)
         except MessageError as error:
             logger.error("the results of a step cannot be sent: %s", error)
             ids = [delta.request_id for delta in deltas]
             core.abort_requests(ids)
-            self._socket.send(Step(time.monotonic(), _aborted(ids, str(error)), core.stats()))
+            core.request_kv_snapshot()  # what was taken is lost with the message
+            self._send_step(core, _aborted(ids, str(error)))
+
+    def _send_step(self, core: EngineCore, deltas: list[TokenDelta]) -> None:
+        self._socket.send(Step(time.monotonic(), deltas, core.stats(), core.take_kv_events()))
+
+    def _tell_kv_events(self, core: EngineCore) -> None:
+        """What happened to the cache besides steps, now that no step is going to tell it."""
+        events = core.take_kv_events()
+        if events is not None:
+            self._socket.send(Step(time.monotonic(), [], core.stats(), events))
 
 
 def _aborted(request_ids: Sequence[str], error: str) -> list[TokenDelta]:
@@ -208,7 +223,12 @@ def _build_core(config: EngineConfig, factory: RunnerFactory | None) -> EngineCo
         enable_prefix_caching=config.enable_prefix_caching,
     )
     return EngineCore(
-        runner, limits, eos_token_ids=config.eos_token_ids, seed=config.seed, step_seconds=STEP_SECONDS
+        runner,
+        limits,
+        eos_token_ids=config.eos_token_ids,
+        seed=config.seed,
+        step_seconds=STEP_SECONDS,
+        kv_events=config.kv_events,
     )
 
 
