@@ -16,6 +16,7 @@ from sapwood.cluster.routing.policy import Policy, PolicyError
 from sapwood.cluster.routing.request import RoutingRequest
 from sapwood.cluster.routing.router import NoReplica, Overloaded, Router
 from sapwood.engine.block_hash import hash_blocks
+from sapwood.engine.kv_events import AllCleared, BlocksRemoved, BlocksStored, KVEvent, KVEventBatch
 
 
 def replica(name: str, **changes: Any) -> ReplicaInfo:
@@ -115,8 +116,37 @@ def test_different_kinds_of_engines_have_names_of_their_own():
     assert {x.replica_id for x in r.open.values()} == {"a", "b"}
     third = request("3", [*tokens, 5])
     assert sorted(r._cached(third).tolist()) == [96, 96]
-    r.index.clear(r.fleet.slot_of["a"])
-    assert r.route(third).replica_id == "b"
+    r.failed("1")
+    r.failed("2")
+    assert r._cached(third).tolist() == [0, 0]  # neither was computed
+
+
+def test_names_are_computed_for_kinds_of_engines_that_are_there():
+    r = Router()
+    r.add_replica(replica("a", numerics_id="x"))
+    r.add_replica(replica("b", numerics_id="y"))
+    r.add_replica(replica("c", numerics_id="z", model="other"))
+    r.remove_replica("a")
+    q = request("1", 100)
+    r.route(q)
+    assert list(q._hashes) == [("y", 4)]
+
+
+def test_what_a_failed_request_would_have_computed_is_forgotten():
+    r = router(1)
+    prefix = list(range(40))
+    r.route(request("a", prefix))
+    for _ in range(2):
+        assert r.route(request("b", [*prefix, *range(100, 121)])).cached_tokens == 36
+        assert len(r.index) == 15
+        r.failed("b")
+        assert len(r.index) == 9
+    r.generated("a", 1)
+    r.failed("a")  # aborted: what is computed is computed
+    assert len(r.index) == 9
+    r.route(request("c", [*prefix, 1, 2]))
+    r.failed("c")
+    assert len(r.index) == 9
 
 
 # -- filters -------------------------------------------------------------------------------------------
@@ -177,7 +207,7 @@ def test_after_a_failure_elsewhere():
     with pytest.raises(KeyError):
         r.remove_replica(second)
     r.add_replica(replica(second))  # a new process of the same name has nothing in its cache
-    assert len(list(r.index.names(r.fleet.slot_of[second]))) == 0
+    assert not list(r.index.entries(r.fleet.slot_of[second]))
 
 
 # -- events of engines ---------------------------------------------------------------------------------
@@ -191,19 +221,30 @@ def test_events_and_snapshots():
     def cached() -> list[int]:
         return r._cached(request("probe", [*tokens, 1])).tolist()
 
-    assert r.apply_events("r1", 1, names[:5])
+    def tell(sequence: int, *events: KVEvent) -> bool:
+        return r.apply_events("r1", KVEventBatch(sequence, list(events)))
+
+    assert not tell(57, BlocksStored(names))  # a new router: what was there before is not known
+    assert cached() == [0, 0]
+    assert tell(58, AllCleared(), BlocksStored(names[:5]))
     assert cached() == [0, 20]
-    assert r.apply_events("r1", 2, names[5:8], names[4:5])
+    assert tell(59, BlocksRemoved(names[4:5]), BlocksStored(names[5:8]))
     assert cached() == [0, 16]
-    assert not r.apply_events("r1", 4, names)  # the third is missing: nothing is believed
+    assert not tell(61, BlocksStored(names))  # the one before is missing: nothing is believed
+    assert not tell(62, BlocksStored(names))
     assert cached() == [0, 16]
-    r.apply_snapshot("r1", 6, names[:9])
+    assert tell(63, AllCleared(), BlocksStored(names[:9]))
     assert cached() == [0, 36]
-    assert r.apply_events("r1", 5, (), names) and cached() == [0, 36]  # the snapshot has it
-    assert r.apply_events("r1", 7, (), names[2:3]) and cached() == [0, 8]
+    assert tell(62, BlocksRemoved(names)) and cached() == [0, 36]  # the snapshot has it
+    assert tell(64, BlocksRemoved(names[2:3])) and cached() == [0, 8]
+    r.route(request("a", [*tokens, 2], max_tokens=9), exclude={"r0"})
+    r.generated("a", 9)
+    r.finished("a", list(range(9)))
+    assert len(r.index) == 10  # of the text the engine will tell itself
     r.remove_replica("r1")
     r.add_replica(replica("r1"))
-    assert r.apply_events("r1", 1, names[:1]) and cached() == [0, 4]
+    assert not tell(65, BlocksStored(names[:1])) and cached() == [0, 0]
+    assert tell(0, AllCleared(), BlocksStored(names[:1])) and cached() == [0, 4]
 
 
 # -- policies ------------------------------------------------------------------------------------------
@@ -339,7 +380,11 @@ class RouterMachine(RuleBasedStateMachine):
             np.testing.assert_allclose(getattr(fleet, column), wanted, atol=1e-6)
         count = Counter(x.slot for x in self.router.open.values())
         assert fleet.requests.tolist() == [count[slot] for slot in range(fleet.num_slots)]
-        assert all(len(list(self.router.index.names(slot))) <= 60 for slot in range(fleet.num_slots))
+        coming = {(x.slot, name) for x in self.router.open.values() if not x.generated for name in x.to_compute}
+        for slot in fleet.slot_of.values():
+            entries = dict(self.router.index.entries(slot))
+            assert len(entries) <= 60
+            assert all(known or (slot, name) in coming for name, known in entries.items())
         assert {fleet.info(x.slot).replica_id for x in self.router.open.values()} <= set(self.replicas)
 
 

@@ -7,6 +7,7 @@ request alone: a prefix that was cached belongs to whoever brought it.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +80,7 @@ class Fleet:
 
     Columns, one element a slot: prefill, decode, held (tokens, see above), requests, capacity (tokens of the KV cache),
     max_model_len, last_given (a number that grows), ready (whether it takes requests), and numbers that say which
-    model, pool and kind of block names (`groups`) a replica has.
+    model, pool and kind of block names (`group`) a replica has.
     """
 
     prefill: np.ndarray
@@ -100,6 +101,7 @@ class Fleet:
         for name in _COLUMNS:
             setattr(self, name, np.zeros(0))
         self._models, self._pools, self._groups = _Numbers(), _Numbers(), _Numbers()
+        self._members: Counter[tuple[str, int, str, int]] = Counter()  # (model, group, numerics id, block size)
         self._free: list[int] = []
         self._seen: dict[int, tuple[float, int, bool]] = {}  # slot -> time, tokens computed, whether requests waited
 
@@ -107,10 +109,9 @@ class Fleet:
     def num_slots(self) -> int:
         return len(self.infos)
 
-    @property
-    def groups(self) -> list[tuple[str, int]]:
-        """(numerics id, block size) of each kind of block names."""
-        return self._groups.items  # type: ignore[return-value]
+    def groups(self, model: str) -> list[tuple[int, str, int]]:
+        """(number, numerics id, block size) of each kind of block names that replicas of a model have now."""
+        return [(group, numerics_id, size) for name, group, numerics_id, size in self._members if name == model]
 
     def number_of_model(self, model: str) -> int:
         """-1 for a model that no replica has had."""
@@ -129,6 +130,7 @@ class Fleet:
         self.max_model_len[slot] = info.max_model_len
         self.model[slot] = self._models.of(info.model)
         self.group[slot] = self._groups.of((info.numerics_id, info.block_size))
+        self._members[self._member(slot)] += 1
         self.pool[slot] = pool = self._pools.of(info.pool)
         if pool == len(self.speeds):
             self.speeds.append(PoolSpeed(info.tokens_per_second))
@@ -146,12 +148,20 @@ class Fleet:
     def remove(self, replica_id: str) -> int:
         """The slot that is free now. Raises KeyError."""
         slot = self.slot_of.pop(replica_id)
+        member = self._member(slot)
+        self._members[member] -= 1
+        if not self._members[member]:
+            del self._members[member]
         self.infos[slot] = None
         self.states[slot] = UNHEALTHY
         self.ready[slot] = False
         self._seen.pop(slot, None)
         self._free.append(slot)
         return slot
+
+    def _member(self, slot: int) -> tuple[str, int, str, int]:
+        info = self.info(slot)
+        return info.model, int(self.group[slot]), info.numerics_id, info.block_size
 
     def set_state(self, replica_id: str, state: str) -> None:
         """Raises KeyError, and ValueError for a state that is none."""

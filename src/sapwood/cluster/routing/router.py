@@ -10,9 +10,10 @@ import numpy as np
 from sapwood.cluster.routing.filters import Candidate
 from sapwood.cluster.routing.fleet import Fleet, ReplicaInfo
 from sapwood.cluster.routing.policy import Policy
-from sapwood.cluster.routing.prefix_index import PrefixIndex
+from sapwood.cluster.routing.prefix_index import MAX_ENTRIES, PrefixIndex
 from sapwood.cluster.routing.request import RoutingRequest
-from sapwood.engine.block_hash import hash_blocks
+from sapwood.engine.block_hash import extend_hashes, hash_root
+from sapwood.engine.kv_events import KVEventBatch
 
 FIRST_EXPECTED_OUTPUT = 128.0  # tokens, until texts have ended
 _OUTPUT_WEIGHT = 0.02  # of one more text in the mean length
@@ -47,9 +48,11 @@ class Decision:
 
 @dataclass(slots=True)
 class _Open:
-    """A request that a replica has, and what is reserved for it there."""
+    """A request that a replica has, and what is reserved for it there. to_compute: names of blocks that the replica is
+    not thought to have."""
 
     request: RoutingRequest
+    to_compute: Sequence[bytes]
     slot: int
     replica_id: str
     prefill: float
@@ -61,20 +64,21 @@ class _Open:
 @dataclass
 class Router:
     """policy: what decides. max_queued_tokens: prompt tokens that may wait for a replica before it takes no more; None
-    sets no limit. seed: of choices at random. Requests are open from `route` to `finished` or `failed`."""
+    sets no limit. seed: of choices at random. max_index_entries: see `PrefixIndex`. Requests are open from `route` to
+    `finished` or `failed`."""
 
     policy: Policy = field(default_factory=Policy)
     max_queued_tokens: int | None = None
     seed: int = 0
+    max_index_entries: int = MAX_ENTRIES
 
     def __post_init__(self) -> None:
         self.fleet = Fleet()
-        self.index = PrefixIndex()
+        self.index = PrefixIndex(self.max_index_entries)
         self.open: dict[str, _Open] = {}
         self._random = np.random.default_rng(self.seed)
         self._given = 0
         self._expected: dict[str, float] = {}  # model -> tokens of a text
-        self._sequence: dict[str, int] = {}  # replica -> number of the last events
 
     # -- replicas ----------------------------------------------------------------------------------
 
@@ -88,7 +92,6 @@ class Router:
         for name in lost:
             self._close(name)
         self.index.close(self.fleet.remove(replica_id))
-        self._sequence.pop(replica_id, None)
         return lost
 
     def set_state(self, replica_id: str, state: str) -> None:
@@ -122,7 +125,7 @@ class Router:
         """Of each slot the prompt tokens that it has."""
         fleet = self.fleet
         out = np.zeros(fleet.num_slots, np.int64)
-        for number, (numerics_id, block_size) in enumerate(fleet.groups):
+        for number, numerics_id, block_size in fleet.groups(request.model):
             names = request.block_hashes(numerics_id, block_size)
             found = self.index.matched(names, fleet.num_slots)
             out = np.where(fleet.group == number, found * block_size, out)
@@ -148,12 +151,13 @@ class Router:
     def _reserve(self, request: RoutingRequest, slot: int, cached: int, expected: float) -> None:
         fleet, info = self.fleet, self.fleet.info(slot)
         uncached = request.num_tokens - cached
-        x = _Open(request, slot, info.replica_id, uncached, expected, uncached)
+        names = request.block_hashes(info.numerics_id, info.block_size)
+        x = _Open(request, names[cached // info.block_size :], slot, info.replica_id, uncached, expected, uncached)
         self.open[request.request_id] = x
         self._account(x, 1)
         self._given += 1
         fleet.last_given[slot] = self._given
-        self.index.add(slot, request.block_hashes(info.numerics_id, info.block_size))
+        self.index.add(slot, names, known=False)
 
     def _account(self, x: _Open, sign: int) -> None:
         fleet, slot = self.fleet, x.slot
@@ -168,6 +172,8 @@ class Router:
         x = self.open.get(request_id)
         if x is None or count < 1:
             return
+        if not x.generated:
+            self.index.confirm(x.slot, x.to_compute)
         self._account(x, -1)
         x.prefill = 0
         x.decode = max(x.decode - count, 0)
@@ -182,11 +188,13 @@ class Router:
             return
         mean = self._expected.get(x.request.model, FIRST_EXPECTED_OUTPUT)
         self._expected[x.request.model] = mean + _OUTPUT_WEIGHT * (x.generated - mean)
-        if output_token_ids:
+        if output_token_ids and not self.index.in_step(x.slot):  # else the engine tells it
             info = self.fleet.info(x.slot)
             tokens = [*x.request.prompt_token_ids, *output_token_ids[:-1]]  # the last one is not computed
-            names = hash_blocks(tokens, numerics_id=info.numerics_id, block_size=info.block_size,
-                                cache_salt=x.request.cache_salt)  # fmt: skip
+            names = x.request.block_hashes(info.numerics_id, info.block_size).copy()
+            extend_hashes(
+                names, hash_root(info.numerics_id, info.block_size, x.request.cache_salt), tokens, info.block_size
+            )
             self.index.add(x.slot, names)
 
     def failed(self, request_id: str) -> None:
@@ -196,6 +204,8 @@ class Router:
     def _close(self, request_id: str) -> _Open | None:
         x = self.open.pop(request_id, None)
         if x is not None:
+            if not x.generated:
+                self.index.retract(x.slot, x.to_compute)
             self._account(x, -1)
             if self.fleet.requests[x.slot] == 0:  # sums of floats end at zero
                 for column in (self.fleet.prefill, self.fleet.decode, self.fleet.held):
@@ -204,23 +214,7 @@ class Router:
 
     # -- what engines tell of their caches ---------------------------------------------------------
 
-    def apply_events(
-        self, replica_id: str, sequence: int, stored: Sequence[bytes] = (), removed: Sequence[bytes] = ()
-    ) -> bool:
-        """Changes of a replica's cache, numbered from 1. False, changing nothing, when some before them are missing:
-        then a snapshot is needed. Events that a snapshot has included are ignored. Raises KeyError."""
-        slot = self.fleet.slot_of[replica_id]
-        last = self._sequence.get(replica_id, 0)
-        if sequence <= last:
-            return True
-        if sequence != last + 1:
-            return False
-        self._sequence[replica_id] = sequence
-        self.index.remove(slot, removed)
-        self.index.add(slot, stored)
-        return True
-
-    def apply_snapshot(self, replica_id: str, sequence: int, names: Sequence[bytes]) -> None:
-        """All blocks of a replica's cache after the events of that number. Raises KeyError."""
-        self.index.replace(self.fleet.slot_of[replica_id], names)
-        self._sequence[replica_id] = sequence
+    def apply_events(self, replica_id: str, batch: KVEventBatch) -> bool:
+        """Events of a replica's prefix cache. False, changing nothing, when a snapshot is needed: ask the engine for
+        one. A replica whose process was started again is another replica: remove it and add it. Raises KeyError."""
+        return self.index.apply(self.fleet.slot_of[replica_id], batch)
