@@ -184,6 +184,7 @@ class AsyncLLM:
             raise EngineDrainingError("the server is shutting down and takes no new requests")
         if self._backend.ready is None:
             raise EngineDeadError(f"{self.health().detail or 'the engine is not running'}; try again in a few seconds")
+        self._admission.max_num_seqs = self._backend.max_num_seqs
         self._admission.check(num_texts, self._load())
 
     def check_prompt(self, prompt_token_ids: Sequence[int], params: SamplingParams) -> None:

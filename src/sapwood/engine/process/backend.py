@@ -23,6 +23,11 @@ class EngineBackend(Protocol):
     @property
     def num_restarts(self) -> int: ...
 
+    @property
+    def max_num_seqs(self) -> int:
+        """Texts that run at once."""
+        ...
+
     def health(self) -> Health: ...
 
     async def start(self) -> Ready:

@@ -78,6 +78,10 @@ class EngineSupervisor:
 
     # -- what a front end calls ------------------------------------------------------------------------------
 
+    @property
+    def max_num_seqs(self) -> int:
+        return self._config.max_num_seqs
+
     async def start(self) -> Ready:
         """Start the process and wait until it takes requests. Raises EngineStartError; then nothing is left."""
         first: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
