@@ -19,11 +19,14 @@ PROGRAMS = load()
 ARCHITECTURES = (
     "sm_75", "sm_90a", *(pytest.param(a, marks=pytest.mark.nightly) for a in ("sm_80", "sm_100a", "sm_120")),
 )  # fmt: skip
-WAYS = ("simt", pytest.param("simt:coroutines", marks=pytest.mark.nightly))  # checked ones: test_gpu_bugs.py
+# in `make test` two of three programs; of the third the checked code is run (test_gpu_bugs.py)
+CASES = [
+    pytest.param(name, way, marks=pytest.mark.nightly if k % 3 == 0 or way != "simt" else ())
+    for k, name in enumerate(PROGRAMS) for way in ("simt", "simt:coroutines")
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize(("name", "way"), CASES)
 def test_a_program_gives_what_numpy_gives(name, way):
     with config.override(SAPWOOD_TARGET=way):
         for size in PROGRAMS[name].sizes:

@@ -32,7 +32,7 @@ def small(program: gpu_conformance.Program) -> int:
     return max((n for n in program.sizes if n <= 5000), default=program.sizes[0])
 
 
-# every third in `make test`: a checked kernel takes a second to compile
+# every third in `make test`, those that test_gpu.py leaves out: a checked kernel takes a second to compile
 SOME = [n if k % 3 == 0 else pytest.param(n, marks=pytest.mark.nightly) for k, n in enumerate(PROGRAMS)]
 
 

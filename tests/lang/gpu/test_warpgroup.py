@@ -27,7 +27,7 @@ from sapwood.gpu import (
 )
 from sapwood.lang.library.tile_warpgroup import swizzled as place_of
 
-pytestmark = pytest.mark.sampled(2)  # each case takes seconds to compile
+pytestmark = pytest.mark.sampled(1)  # each case takes seconds to compile
 
 T = TypeVar("T")
 S = TypeVar("S")
