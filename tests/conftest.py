@@ -31,6 +31,11 @@ for profile, examples in (("default", 25), ("nightly", 5000)):
 settings.load_profile("default")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a fifth of the time tests wait for other processes, sockets and clocks."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long runs may take long: the limit of one test is for hangs, and a busy machine is none."""
     _sample(items)
