@@ -17,7 +17,7 @@ from sapwood.targets.nvptx.driver.device import count
 
 PROGRAMS = load()
 ARCHITECTURES = (
-    "sm_75", "sm_90a", *(pytest.param(a, marks=pytest.mark.nightly) for a in ("sm_80", "sm_100a", "sm_120")),
+    "sm_90a", *(pytest.param(a, marks=pytest.mark.nightly) for a in ("sm_75", "sm_80", "sm_100a", "sm_120")),
 )  # fmt: skip
 # in `make test` two of three programs; of the third the checked code is run (test_gpu_bugs.py)
 CASES = [

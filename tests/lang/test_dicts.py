@@ -513,5 +513,5 @@ def with_itself(xs: list[int]) -> list[list[int]]:
 
 
 def test_sets_with_themselves():
-    for xs in ([], [783834, 1048572], [5, 13, 21, 29, 37], list(range(0, 4000, 8))):
+    for xs in ([], [783834, 1048572], [5, 13, 21, 29, 37], list(range(0, 2000, 8))):
         agree(with_itself, xs)

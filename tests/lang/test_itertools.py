@@ -279,7 +279,7 @@ def some_list(rng: random.Random, order: int) -> list[int]:
 
 def test_merge():
     rng = random.Random(3)
-    for k in range(30):
+    for k in range(12):
         a, b = some_list(rng, k % 3), some_list(rng, k % 3)
         for f in (merged, merged_by_key, merged_pairs):
             agree(f, a, b, plain=True)

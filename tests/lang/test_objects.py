@@ -180,7 +180,7 @@ def test_attributes_and_items():
 
 def test_references_are_counted_on_every_path():
     def run(f: Any, *args: Any) -> None:
-        for _ in range(20):
+        for _ in range(8):
             outcome(f, *args)
 
     for f, args in (
