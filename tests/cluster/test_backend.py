@@ -16,7 +16,7 @@ from sapwood.cluster.routing.fleet import ReplicaInfo
 from sapwood.cluster.routing.router import Router
 from sapwood.engine.client import EngineDeadError, EngineOverloadedError
 from sapwood.engine.engine_core import EngineCore
-from sapwood.engine.process.messages import Abort, Add, MemoryPlan, Ping, Ready, Refused, ResetPrefixCache, Step
+from sapwood.engine.process.messages import Abort, Add, KVSnapshot, MemoryPlan, Ping, Ready, Refused, ResetPrefixCache, Step
 from sapwood.engine.sampling_params import SamplingParams
 from sapwood.engine.scheduler import SchedulerConfig
 
@@ -24,7 +24,8 @@ PLAN = MemoryPlan(weights_bytes=0, arena_bytes=0, kv_bytes=0, block_bytes=0, num
 
 
 def core(numerics_id: str = "fake") -> EngineCore:
-    return EngineCore(FakeRunner(numerics_id=numerics_id), SchedulerConfig(32, 4, 64), eos_token_ids={3}, strict=True)
+    runner = FakeRunner(numerics_id=numerics_id)
+    return EngineCore(runner, SchedulerConfig(32, 4, 64), eos_token_ids={3}, strict=True, kv_events=True)
 
 
 class Replica:
@@ -38,6 +39,7 @@ class Replica:
         self.core = core(numerics_id)
         self.refuses = ""
         self.dead = False
+        self.silent = False  # events are lost on their way
         self.inbox: list[Any] = []
         self.pings = 0
 
@@ -63,9 +65,15 @@ class Replica:
                 )  # fmt: skip
             elif isinstance(message, Abort):
                 self.core.abort_requests(message.request_ids)
+            elif isinstance(message, KVSnapshot):
+                self.core.request_kv_snapshot()
         self.inbox.clear()
-        if self.core.has_unfinished_requests():
-            receive(self.info.replica_id, Step(0.0, self.core.step(), self.core.stats()))
+        deltas = self.core.step() if self.core.has_unfinished_requests() else []
+        events = self.core.take_kv_events()
+        if self.silent:
+            events = None
+        if deltas or events is not None:
+            receive(self.info.replica_id, Step(0.0, deltas, self.core.stats(), events))
 
 
 class Timers:
@@ -258,6 +266,36 @@ def test_overload_and_numbers():
     cluster.backend.ping()
     assert all(r.inbox == [ResetPrefixCache()] and r.pings == 1 for r in cluster.replicas.values())
     assert Ping(0) not in cluster.said
+
+
+def test_the_router_knows_what_engines_have():
+    """Also after events were lost: it asks for a snapshot."""
+    cluster = Cluster(2)
+
+    def known(name: str) -> set[bytes]:
+        found = cluster.router.index.entries(cluster.router.fleet.slot_of[name])
+        return {block_hash for block_hash, told in found if told}
+
+    def there(name: str) -> set[bytes]:
+        index = cluster.replicas[name].core.scheduler.kv_cache_manager.block_pool.index
+        return {block_hash for block_hash, _ in index.entries()}
+
+    for i in range(6):
+        cluster.backend.send(add(str(i), [i] * 25, ignore_eos=True))
+        cluster.finish()
+        cluster.step()
+        assert all(there(name) and known(name) == there(name) for name in cluster.replicas) or i == 0
+    cluster.replicas["r0"].silent = True
+    for i in range(10, 14):
+        cluster.backend.send(add(str(i), [i] * 25, ignore_eos=True))
+        cluster.finish()
+    cluster.replicas["r0"].silent = False
+    for i in range(20, 24):
+        cluster.backend.send(add(str(i), [i] * 25, ignore_eos=True))
+        cluster.finish()
+        for _ in range(2):
+            cluster.step()
+    assert all(known(name) == there(name) for name in cluster.replicas)
 
 
 class ClusterMachine(RuleBasedStateMachine):

@@ -22,7 +22,6 @@ from sapwood.cluster.routing.fleet import DRAINING, ReplicaInfo
 from sapwood.cluster.routing.request import RoutingRequest
 from sapwood.cluster.routing.router import NoReplica, Overloaded, Router
 from sapwood.engine.client import EngineDeadError, EngineError, EngineOverloadedError, Health
-from sapwood.engine.kv_events import BlocksRemoved, BlocksStored, KVEventBatch
 from sapwood.engine.process.messages import Abort, Add, EngineStats, KVSnapshot, Ready, Refused, Step, TokenDelta
 
 STRANDED_SECONDS = 60.0  # that a text waits for a replica after its own was lost
@@ -297,7 +296,8 @@ class ClusterBackend:
         stats = message.stats
         self._router.observe(replica_id, message.at, stats.num_batched_tokens, stats.num_waiting)
         if message.kv_events is not None:
-            self._apply(replica_id, message.kv_events)
+            if not self._router.apply_events(replica_id, message.kv_events):
+                self._tell(replica_id, KVSnapshot())
         deltas = [delta for delta in message.deltas if self._took(replica_id, delta)]
         if deltas:
             self._on_message(Step(message.at, deltas, self.stats))
@@ -331,13 +331,3 @@ class ClusterBackend:
             return
         del self._texts[message.request_id]
         self._on_message(message)
-
-    def _apply(self, replica_id: str, batch: KVEventBatch) -> None:
-        if batch.is_snapshot:
-            names = [name for event in batch.events if isinstance(event, BlocksStored) for name in event.hashes]
-            self._router.apply_snapshot(replica_id, batch.sequence, names)
-            return
-        stored = [name for event in batch.events if isinstance(event, BlocksStored) for name in event.hashes]
-        removed = [name for event in batch.events if isinstance(event, BlocksRemoved) for name in event.hashes]
-        if not self._router.apply_events(replica_id, batch.sequence, stored, removed):
-            self._tell(replica_id, KVSnapshot())
