@@ -16,7 +16,17 @@ from sapwood.cluster.routing.fleet import ReplicaInfo
 from sapwood.cluster.routing.router import Router
 from sapwood.engine.client import EngineDeadError, EngineOverloadedError
 from sapwood.engine.engine_core import EngineCore
-from sapwood.engine.process.messages import Abort, Add, KVSnapshot, MemoryPlan, Ping, Ready, Refused, ResetPrefixCache, Step
+from sapwood.engine.process.messages import (
+    Abort,
+    Add,
+    KVSnapshot,
+    MemoryPlan,
+    Ping,
+    Ready,
+    Refused,
+    ResetPrefixCache,
+    Step,
+)
 from sapwood.engine.sampling_params import SamplingParams
 from sapwood.engine.scheduler import SchedulerConfig
 
