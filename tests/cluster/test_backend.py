@@ -19,6 +19,7 @@ from sapwood.engine.engine_core import EngineCore
 from sapwood.engine.process.messages import (
     Abort,
     Add,
+    EngineStats,
     KVSnapshot,
     MemoryPlan,
     Ping,
@@ -167,6 +168,15 @@ def test_a_text_goes_on_where_another_replica_is():
     cluster.finish()
     assert cluster.tokens("x") == alone(message)
     assert cluster.backend.num_restarts == 3 and not cluster.router.open
+
+
+def test_what_other_routers_gave_a_replica_counts():
+    cluster = Cluster(2)
+    stats = EngineStats(num_running=3, num_waiting=2, num_waiting_tokens=900, kv_cache_usage=0.5)
+    cluster.backend.receive("r0", Step(0.0, [], stats))
+    for i in range(4):
+        cluster.backend.send(add(str(i), [i] * 5))
+    assert {cluster.where(str(i)) for i in range(4)} == {"r1"}
 
 
 def test_a_seed_is_chosen_here():

@@ -299,6 +299,8 @@ class ClusterBackend:
             if not self._router.apply_events(replica_id, message.kv_events):
                 self._tell(replica_id, KVSnapshot())
         deltas = [delta for delta in message.deltas if self._took(replica_id, delta)]
+        load = stats.num_running + stats.num_waiting, stats.num_waiting_tokens, stats.kv_cache_usage
+        self._router.observe_load(replica_id, *load)
         if deltas:
             self._on_message(Step(message.at, deltas, self.stats))
 

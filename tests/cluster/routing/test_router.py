@@ -183,6 +183,38 @@ def test_a_full_cache_gets_nothing_while_another_has_room():
     assert r.route(request("c", 60)).replica_id == "small"  # it waits there
 
 
+def test_what_waits_fills_no_cache():
+    """A fast replica with a long queue goes on getting its share, though its queue is larger than its cache."""
+    r = Router()
+    r.add_replica(replica("fast", pool="fast", tokens_per_second=8000.0, num_blocks=100))
+    r.add_replica(replica("slow", pool="slow", num_blocks=100))
+    found = Counter(r.route(request(str(i), 100, max_tokens=10)).replica_id for i in range(90))
+    assert found["fast"] == pytest.approx(80, abs=1)
+    fast = next(i for i, x in r.open.items() if x.replica_id == "fast")
+    assert r.fleet.held.tolist() == [0, 0]
+    r.generated(fast, 3)
+    assert r.fleet.held.tolist() == [103, 0]
+
+
+def test_what_other_routers_sent_counts():
+    r = router(2)
+    r.observe_load("r0", 12, 5000, 0.5)
+    assert {r.route(request(str(i), 100)).replica_id for i in range(5)} == {"r1"}
+    fleet = r.fleet
+    assert (fleet.other_requests[0], fleet.other_prefill[0], fleet.full[0]) == (12, 5000, 0.5)
+    r.observe_load("r1", 5, 300, 0.25)  # all of it is this router's own
+    assert (fleet.other_requests[1], fleet.other_prefill[1], fleet.full[1]) == (0, 0, 0.25)
+    r.generated("0", 100)
+    assert fleet.full[1] == 0.25 + 200 / 4000
+    least = router(2, Policy.from_options({"scorers": ["requests"]}))
+    least.observe_load("r0", 1, 0, 0.0)
+    assert least.route(request("a", 10)).replica_id == "r1"
+    limited = router(1, max_queued_tokens=500)
+    limited.observe_load("r0", 1, 600, 0.0)
+    with pytest.raises(Overloaded):
+        limited.route(request("a", 10))
+
+
 def test_queues_have_an_end():
     r = router(2, max_queued_tokens=500)
     for i in range(4):
@@ -191,7 +223,7 @@ def test_queues_have_an_end():
         r.route(request("x", 240))
     assert e.value.retry_after == 1.0
     r.generated("0", 1)
-    assert r.route(request("x", 240)).replica_id == "r0"
+    assert r.route(request("x", 240)).replica_id == r.open["0"].replica_id
     alone = router(1, max_queued_tokens=500)
     assert alone.route(request("x", 1000)).replica_id == "r0"  # what is larger than the limit may have an empty queue
 
@@ -208,6 +240,51 @@ def test_after_a_failure_elsewhere():
         r.remove_replica(second)
     r.add_replica(replica(second))  # a new process of the same name has nothing in its cache
     assert not list(r.index.entries(r.fleet.slot_of[second]))
+
+
+# -- pickers -------------------------------------------------------------------------------------------
+
+
+def picks(policy: dict[str, Any], seed: int, count: int = 200) -> list[str]:
+    r = router(4, Policy.from_options(policy), seed=seed)
+    r.fleet.prefill[:] = [0, 200, 400, 100_000]
+    out = []
+    for i in range(count):
+        out.append(r.route(request(str(i), 20, max_tokens=1)).replica_id)
+        r.failed(str(i))
+    return out
+
+
+@pytest.mark.parametrize("name", ["random", "two_choices", "softmax"])
+def test_choices_at_random_repeat_with_the_seed(name):
+    assert picks({"picker": name}, 1) == picks({"picker": name}, 1) != picks({"picker": name}, 2)
+
+
+def test_softmax_gives_by_cost():
+    found = Counter(picks({"picker": {"name": "softmax", "temperature": 0.2}}, 1, 2000))
+    assert found["r0"] / found["r1"] == pytest.approx(np.e, rel=0.2)  # costs are 0.2 s apart
+    assert found["r1"] / found["r2"] == pytest.approx(np.e, rel=0.2)
+    assert found["r3"] == 0
+    assert set(picks({"picker": {"name": "softmax", "temperature": 1e-6}}, 1)) == {"r0"}
+
+
+def test_two_choices_are_two():
+    assert "r3" not in picks({"picker": "two_choices"}, 1)  # whoever is drawn beside the worst is better
+    assert len(set(picks({"picker": "two_choices"}, 1))) == 3
+
+
+def test_idle_replicas_take_turns():
+    """Each request has ended before the next one comes, so all cost the same; who begins depends on the seed."""
+    orders = set()
+    for seed in range(8):
+        r = router(4, seed=seed)
+        order = []
+        for i in range(8):
+            order.append(r.route(request(str(i), 50)).replica_id)
+            r.failed(str(i))
+        assert order[:4] == order[4:] and len(set(order)) == 4
+        orders.add(tuple(order))
+    assert len(orders) > 1
 
 
 # -- events of engines ---------------------------------------------------------------------------------
@@ -287,9 +364,10 @@ def test_a_policy_of_a_file():
         ({"scorers": [{"name": "work", "wait": 1}]}, "scorers[0].wait", "there is no such field; did you mean weight?"),
         ({"scorers": [{"name": "work", "weight": "x"}]}, "scorers[0].weight", "'x'; expected a number"),
         ({"scorers": [{"name": "work", "weight": float("nan")}]}, "scorers[0].weight", "nan; allowed: 0 to 1e6"),
-        ({"picker": {"name": "least", "tolerance": -1}}, "picker", "tolerance is -1.0; allowed: 0 to 10"),
+        ({"picker": {"name": "least", "tolerance": -1}}, "picker.tolerance", "tolerance is -1.0; allowed: 0 to 10"),
         ({"filters": [{"name": "cache", "ceiling": True}]}, "filters[0].ceiling", "True; expected a number"),
-        ({"filters": [{"name": "cache", "ceiling": 2}]}, "filters[0]", "ceiling is 2.0; allowed: above 0, at most 1"),
+        ({"filters": [{"name": "cache", "ceiling": 2}]}, "filters[0].ceiling", "ceiling is 2.0; allowed: above 0"),
+        ({"picker": {"name": "softmax", "temperature": 0}}, "picker.temperature", "temperature is 0.0; allowed: 1e-6"),
         ({"filters": [{"name": "cache", "weight": 2}]}, "filters[0].weight", "there is no such field"),
     ],
 )  # fmt: skip
@@ -320,6 +398,7 @@ class RouterMachine(RuleBasedStateMachine):
         self.router = Router(max_queued_tokens=3000)
         self.serial = 0
         self.replicas: list[str] = []
+        self.wanted: dict[str, tuple[str, int, int, int]] = {}  # request -> replica, prefill, decode, held
 
     @rule(pool=st.sampled_from(["a", "b"]), numerics=st.sampled_from(["x", "y"]))
     def add(self, pool: str, numerics: str) -> None:
@@ -336,7 +415,10 @@ class RouterMachine(RuleBasedStateMachine):
             self.router.set_state(name, how)
             return
         before = {i for i, x in self.router.open.items() if x.replica_id == name}
-        assert set(self.router.remove_replica(name)) == before
+        lost = self.router.remove_replica(name)
+        assert set(lost) == before == {i for i, x in self.wanted.items() if x[0] == name}
+        for i in lost:
+            del self.wanted[i]
         self.replicas.remove(name)
 
     @rule(start=st.integers(0, 3), length=st.integers(1, 300), max_tokens=st.integers(1, 500))
@@ -352,6 +434,9 @@ class RouterMachine(RuleBasedStateMachine):
             assert ready and e.retry_after >= 1
         else:
             assert found.replica_id in ready and 0 <= found.cached_tokens < length
+            expected = self.router.open[q.request_id].decode
+            assert 0 <= expected <= max_tokens
+            self.wanted[q.request_id] = found.replica_id, length - found.cached_tokens, expected, 0
 
     @precondition(lambda self: self.router.open)
     @rule(data=st.data(), how=st.sampled_from(["generated", "generated", "finished", "failed"]), n=st.integers(0, 40))
@@ -359,10 +444,15 @@ class RouterMachine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.router.open)))
         if how == "generated":
             self.router.generated(name, n)
+            where, prefill, decode, held = self.wanted[name]
+            if n:
+                self.wanted[name] = where, 0, max(decode - n, 0), held + prefill + n
         elif how == "finished":
             self.router.finished(name, list(range(n)))
+            del self.wanted[name]
         else:
             self.router.failed(name)
+            del self.wanted[name]
 
     @rule()
     def unknown(self) -> None:
@@ -373,11 +463,12 @@ class RouterMachine(RuleBasedStateMachine):
     @invariant()
     def sums(self) -> None:
         fleet = self.router.fleet
-        for column in ("prefill", "decode", "held"):
-            wanted = np.zeros(fleet.num_slots)
-            for x in self.router.open.values():
-                wanted[x.slot] += getattr(x, column)
-            np.testing.assert_allclose(getattr(fleet, column), wanted, atol=1e-6)
+        assert set(self.wanted) == set(self.router.open)
+        for k, column in enumerate(("prefill", "decode", "held"), 1):
+            wanted = [0] * fleet.num_slots
+            for x in self.wanted.values():
+                wanted[fleet.slot_of[x[0]]] += x[k]
+            assert getattr(fleet, column).tolist() == wanted
         count = Counter(x.slot for x in self.router.open.values())
         assert fleet.requests.tolist() == [count[slot] for slot in range(fleet.num_slots)]
         coming = {(x.slot, name) for x in self.router.open.values() if not x.generated for name in x.to_compute}

@@ -22,7 +22,7 @@ class Candidate:
     request: RoutingRequest
     fleet: Fleet
     cached: np.ndarray
-    expected_output: float
+    expected_output: int
     exclude: Collection[str] = ()
 
     @property
@@ -66,7 +66,7 @@ class ServesModel:
 
 @dataclass(frozen=True)
 class FitsContext:
-    """Replicas whose context holds the prompt and a token behind it."""
+    """Replicas whose context holds the prompt and a token behind it; engines limit the output to what is left."""
 
     name: ClassVar[str] = "context"
 
@@ -89,7 +89,7 @@ class FitsCache:
             raise ValueError(f"ceiling is {self.ceiling}; allowed: above 0, at most 1")
 
     def keep(self, c: Candidate, left: np.ndarray) -> np.ndarray:
-        keep = c.fleet.held + c.uncached <= self.ceiling * c.fleet.capacity
+        keep = c.fleet.full + c.uncached / np.maximum(c.fleet.capacity, 1) <= self.ceiling
         return keep if (keep & left).any() else left
 
 

@@ -2,7 +2,10 @@
 
 Load is counted in tokens. Of a request that was sent to a replica, `prefill` are prompt tokens that it has still to
 compute, `decode` those that it will probably still generate, `held` the tokens whose keys and values it keeps for this
-request alone: a prefix that was cached belongs to whoever brought it.
+request alone: a prefix that was cached belongs to whoever brought it, and a request that waits holds nothing yet.
+
+What other routers sent to a replica shows in its own statistics only: the `other_` columns are what these count beyond
+this router's requests, and are as old as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import numpy as np
 
 READY, DRAINING, UNHEALTHY = "ready", "draining", "unhealthy"
 STATES = (READY, DRAINING, UNHEALTHY)
-_COLUMNS = ("prefill", "decode", "held", "requests", "capacity", "max_model_len", "last_given")
+_COLUMNS = ("prefill", "decode", "held", "requests", "other_prefill", "other_requests", "other_held", "capacity",
+            "max_model_len", "last_given")  # fmt: skip
 _HALF_LIFE_SECONDS = 10.0  # of busy time, after which a measurement of speed counts half
 
 
@@ -78,15 +82,19 @@ class _Numbers:
 class Fleet:
     """Replicas in slots. A slot of a replica that is gone is used again.
 
-    Columns, one element a slot: prefill, decode, held (tokens, see above), requests, capacity (tokens of the KV cache),
-    max_model_len, last_given (a number that grows), ready (whether it takes requests), and numbers that say which
-    model, pool and kind of block names (`group`) a replica has.
+    Columns, one element a slot, int64 where nothing else is said: prefill, decode, held (tokens, see above), requests,
+    other_prefill, other_requests, other_held (which may be below 0: what is shared is held once), capacity (tokens of
+    the KV cache), max_model_len, last_given (a number that grows), ready (bool, whether it takes requests), and numbers
+    that say which model, pool and kind of block names (`group`) a replica has.
     """
 
     prefill: np.ndarray
     decode: np.ndarray
     held: np.ndarray
     requests: np.ndarray
+    other_prefill: np.ndarray
+    other_requests: np.ndarray
+    other_held: np.ndarray
     capacity: np.ndarray
     max_model_len: np.ndarray
     last_given: np.ndarray
@@ -99,7 +107,7 @@ class Fleet:
         self.ready = np.zeros(0, bool)
         self.model, self.pool, self.group = (np.zeros(0, np.int64) for _ in range(3))
         for name in _COLUMNS:
-            setattr(self, name, np.zeros(0))
+            setattr(self, name, np.zeros(0, np.int64))
         self._models, self._pools, self._groups = _Numbers(), _Numbers(), _Numbers()
         self._members: Counter[tuple[str, int, str, int]] = Counter()  # (model, group, numerics id, block size)
         self._free: list[int] = []
@@ -180,6 +188,20 @@ class Fleet:
     def tokens_per_second(self) -> np.ndarray:
         """Of each slot, by what is known of its pool."""
         return np.array([speed.tokens_per_second for speed in self.speeds])[self.pool]
+
+    @property
+    def full(self) -> np.ndarray:
+        """The share of each cache that requests hold, float64, 0 and above."""
+        return np.maximum(self.held + self.other_held, 0) / np.maximum(self.capacity, 1)
+
+    def observe_load(
+        self, replica_id: str, num_requests: int, num_waiting_tokens: int, kv_cache_usage: float
+    ) -> None:
+        """What an engine's statistics say of its load, from all routers together."""
+        slot = self.slot_of[replica_id]
+        self.other_requests[slot] = max(num_requests - self.requests[slot], 0)
+        self.other_prefill[slot] = max(num_waiting_tokens - self.prefill[slot], 0)
+        self.other_held[slot] = round(kv_cache_usage * self.capacity[slot]) - self.held[slot]
 
     def observe(self, replica_id: str, now: float, num_batched_tokens: int, num_waiting: int) -> None:
         """What an engine's statistics say of its speed: tokens computed since its start, requests that wait."""

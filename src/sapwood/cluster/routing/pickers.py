@@ -20,8 +20,9 @@ class Picker(Protocol):
 
 @dataclass(frozen=True)
 class Least:
-    """The cheapest. Among those that cost hardly more (by `tolerance` of the least cost, or `slack`), the one that got
-    its last request first: a strict minimum sends a whole burst to one replica while costs are near zero."""
+    """The cheapest. Among those that cost hardly more (by `tolerance` of the least cost, or `slack`), the one whose
+    last request came longest ago: a strict minimum sends a whole burst to one replica while costs are near zero. Of
+    several that never had one, any, so that routers that begin together do not begin with the same replica."""
 
     tolerance: float = 0.02
     slack: float = 1e-3
@@ -35,7 +36,7 @@ class Least:
     def pick(self, fleet: Fleet, slots: np.ndarray, costs: np.ndarray, random: np.random.Generator) -> int:
         least = costs.min()
         near = slots[costs <= least + max(abs(least) * self.tolerance, self.slack)]
-        return int(near[np.argmin(fleet.last_given[near])])
+        return _longest_ago(fleet, near, random)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class TwoChoices:
     name: ClassVar[str] = "two_choices"
 
     def pick(self, fleet: Fleet, slots: np.ndarray, costs: np.ndarray, random: np.random.Generator) -> int:
-        a, b = (int(random.integers(len(slots))) for _ in range(2))
+        a = int(random.integers(len(slots)))
+        b = (a + int(random.integers(1, len(slots)))) % len(slots) if len(slots) > 1 else a
         return int(slots[a] if costs[a] <= costs[b] else slots[b])
 
 
@@ -56,7 +58,7 @@ class RoundRobin:
     name: ClassVar[str] = "round_robin"
 
     def pick(self, fleet: Fleet, slots: np.ndarray, costs: np.ndarray, random: np.random.Generator) -> int:
-        return int(slots[np.argmin(fleet.last_given[slots])])
+        return _longest_ago(fleet, slots, random)
 
 
 @dataclass(frozen=True)
@@ -69,4 +71,28 @@ class AnyOne:
         return int(slots[random.integers(len(slots))])
 
 
-PICKERS: dict[str, type] = {p.name: p for p in (Least, TwoChoices, RoundRobin, AnyOne)}
+@dataclass(frozen=True)
+class Softmax:
+    """At random, with probabilities as exp(-cost / temperature): routers that do not know of each other's latest
+    decisions then do not all make the same."""
+
+    temperature: float = 0.1
+    name: ClassVar[str] = "softmax"
+
+    def __post_init__(self) -> None:
+        if not 1e-6 <= self.temperature <= 1e6:
+            raise ValueError(f"temperature is {self.temperature}; allowed: 1e-6 to 1e6")
+
+    def pick(self, fleet: Fleet, slots: np.ndarray, costs: np.ndarray, random: np.random.Generator) -> int:
+        sums = np.cumsum(np.exp((costs.min() - costs) / self.temperature))
+        found = int(np.searchsorted(sums, random.random() * sums[-1], side="right"))
+        return int(slots[min(found, len(slots) - 1)])
+
+
+def _longest_ago(fleet: Fleet, slots: np.ndarray, random: np.random.Generator) -> int:
+    given = fleet.last_given[slots]
+    first = np.flatnonzero(given == given.min())
+    return int(slots[first[random.integers(len(first))] if len(first) > 1 else first[0]])
+
+
+PICKERS: dict[str, type] = {p.name: p for p in (Least, TwoChoices, Softmax, RoundRobin, AnyOne)}

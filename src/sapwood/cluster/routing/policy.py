@@ -87,7 +87,7 @@ def _made(path: str, given: Any, table: Mapping[str, type]) -> tuple[Any, float]
     try:
         return table[name](**values), weight
     except ValueError as error:
-        raise PolicyError(path, str(error)) from None
+        raise PolicyError(f"{path}.{str(error).partition(' ')[0]}", str(error)) from None
 
 
 def _near(name: str, known: list[str]) -> str:

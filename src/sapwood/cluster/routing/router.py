@@ -55,9 +55,9 @@ class _Open:
     to_compute: Sequence[bytes]
     slot: int
     replica_id: str
-    prefill: float
-    decode: float
-    held: float
+    prefill: int
+    decode: int
+    held: int = 0
     generated: int = 0
 
 
@@ -102,6 +102,13 @@ class Router:
         """Statistics of an engine (`EngineStats`), from which speeds are measured."""
         self.fleet.observe(replica_id, now, num_batched_tokens, num_waiting)
 
+    def observe_load(
+        self, replica_id: str, num_requests: int, num_waiting_tokens: int, kv_cache_usage: float
+    ) -> None:
+        """Statistics of an engine (`EngineStats`), from which is seen what other routers sent it: requests that run or
+        wait, tokens that wait, and the share of its cache that is held."""
+        self.fleet.observe_load(replica_id, num_requests, num_waiting_tokens, kv_cache_usage)
+
     # -- a request ---------------------------------------------------------------------------------
 
     def route(self, request: RoutingRequest, exclude: Collection[str] = ()) -> Decision:
@@ -110,7 +117,7 @@ class Router:
         if request.request_id in self.open:
             raise ValueError(f"request {request.request_id!r} is open already")
         fleet = self.fleet
-        expected = min(request.max_tokens, self._expected.get(request.model, FIRST_EXPECTED_OUTPUT))
+        expected = min(request.max_tokens, round(self._expected.get(request.model, FIRST_EXPECTED_OUTPUT)))
         candidate = Candidate(request, fleet, self._cached(request), expected, exclude)
         slots = self._filtered(candidate)
         costs = np.zeros(fleet.num_slots)
@@ -140,7 +147,7 @@ class Router:
         if not keep.any():
             raise NoReplica(candidate.request.model, removed)
         if self.max_queued_tokens is not None:
-            prefill = self.fleet.prefill
+            prefill = self.fleet.prefill + self.fleet.other_prefill
             room = keep & ((prefill == 0) | (prefill + candidate.uncached <= self.max_queued_tokens))
             if not room.any():
                 seconds = (prefill / self.fleet.tokens_per_second)[keep].min()
@@ -148,11 +155,11 @@ class Router:
             keep = room
         return np.flatnonzero(keep)
 
-    def _reserve(self, request: RoutingRequest, slot: int, cached: int, expected: float) -> None:
+    def _reserve(self, request: RoutingRequest, slot: int, cached: int, expected: int) -> None:
         fleet, info = self.fleet, self.fleet.info(slot)
         uncached = request.num_tokens - cached
         names = request.block_hashes(info.numerics_id, info.block_size)
-        x = _Open(request, names[cached // info.block_size :], slot, info.replica_id, uncached, expected, uncached)
+        x = _Open(request, names[cached // info.block_size :], slot, info.replica_id, uncached, expected)
         self.open[request.request_id] = x
         self._account(x, 1)
         self._given += 1
@@ -175,9 +182,9 @@ class Router:
         if not x.generated:
             self.index.confirm(x.slot, x.to_compute)
         self._account(x, -1)
+        x.held += x.prefill + count
         x.prefill = 0
         x.decode = max(x.decode - count, 0)
-        x.held += count
         x.generated += count
         self._account(x, 1)
 
@@ -207,9 +214,6 @@ class Router:
             if not x.generated:
                 self.index.retract(x.slot, x.to_compute)
             self._account(x, -1)
-            if self.fleet.requests[x.slot] == 0:  # sums of floats end at zero
-                for column in (self.fleet.prefill, self.fleet.decode, self.fleet.held):
-                    column[x.slot] = 0
         return x
 
     # -- what engines tell of their caches ---------------------------------------------------------

@@ -38,8 +38,8 @@ class Work:
 
     def cost(self, c: Candidate) -> np.ndarray:
         fleet = c.fleet
-        tokens = fleet.prefill + c.uncached + self.decode_weight * (fleet.decode + c.expected_output)
-        return tokens / fleet.tokens_per_second
+        prefill = fleet.prefill + fleet.other_prefill + c.uncached
+        return (prefill + self.decode_weight * (fleet.decode + c.expected_output)) / fleet.tokens_per_second
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class CacheUsage:
     name: ClassVar[str] = "cache_usage"
 
     def cost(self, c: Candidate) -> np.ndarray:
-        return (c.fleet.held + c.uncached) / c.fleet.capacity
+        return c.fleet.full + c.uncached / np.maximum(c.fleet.capacity, 1)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class OpenRequests:
     name: ClassVar[str] = "requests"
 
     def cost(self, c: Candidate) -> np.ndarray:
-        return c.fleet.requests
+        return c.fleet.requests + c.fleet.other_requests
 
 
 @dataclass(frozen=True)
