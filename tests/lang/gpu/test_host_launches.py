@@ -143,6 +143,24 @@ def test_functions_that_launch_call_each_other():
     assert x.tolist() == [5, 5, 5]
 
 
+@fn
+def keeps_launches(x: Tensor[f32, 1], wide: bool) -> None:
+    launch = shifted[1, 2]
+    for k in range(2):
+        launch(x, k, x)
+    other = shifted[1, x.size] if wide else shifted.launch(grid=1, block=1)
+    other(x, 10, x)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("mode", ["compiled", "reference", "python"])
+def test_launches_are_values(mode, wide):
+    run = {"compiled": keeps_launches, "reference": keeps_launches.reference, "python": keeps_launches.python}[mode]
+    x = np.zeros(3, np.float32)
+    run(x, wide)
+    assert x.tolist() == ([11, 11, 10] if wide else [11, 1, 0])
+
+
 @kernel
 def refuses(x: Tensor[f32, 1], at: i64) -> None:
     if x[at] < 0:

@@ -13,6 +13,7 @@ from sapwood.lang.api.dtypes import dtype_of
 from sapwood.lang.border.results import instance
 from sapwood.lang.declared import Declared
 from sapwood.lang.errors import LaunchInKernel, NotAKernel, WrongArgumentCount
+from sapwood.lang.immutable import immutable
 from sapwood.lang.infer.border import box, get_attr, pack
 from sapwood.lang.infer.classes.structs import get_field
 from sapwood.lang.infer.python_objects import call_object, key_object
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
     from sapwood.lang.infer.walker import FunctionWalker as Walker
 
 
+@immutable
 class _Rule:
-    """What is called of a kernel, as methods that the compiler supplies are."""
+    """What is called of a kernel, as methods that the compiler supplies are. Equal ones join where paths meet."""
 
-    def __init__(self, name: str, rule: Any) -> None:
-        self.__name__ = name
-        self.rule = rule
+    name: str
+    rule: Any
+
+    @property
+    def __name__(self) -> str:
+        return self.name
 
 
 def configured(w: Walker, kernel: Any, sizes: Value) -> Value:
