@@ -82,6 +82,14 @@ class KVCacheManager:
             found.append(block)
         return found
 
+    def fits(
+        self, request_id: str, num_tokens: int, keep_free: int = 0, computed: Sequence[KVCacheBlock] = ()
+    ) -> bool:
+        """Whether `allocate_slots` would succeed. Changes nothing."""
+        count = self.blocks_to_add(request_id, num_tokens) - len(computed)
+        taken = count + sum(block.ref_cnt == 0 for block in computed)
+        return not taken or taken + keep_free <= self.block_pool.num_free_blocks
+
     def allocate_slots(
         self, request_id: str, num_tokens: int, keep_free: int = 0, computed: Sequence[KVCacheBlock] = ()
     ) -> bool:
@@ -95,8 +103,7 @@ class KVCacheManager:
         count = self.blocks_to_add(request_id, num_tokens) - len(computed)
         if not count and not computed:
             return True
-        taken = count + sum(block.ref_cnt == 0 for block in computed)
-        if taken and taken + keep_free > pool.num_free_blocks:
+        if not self.fits(request_id, num_tokens, keep_free, computed):
             return False
         table = self._tables.setdefault(request_id, _Table())
         if computed:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
 INK, FAINT, GRID, PAPER = "#1f2933", "#616e7c", "#e4e7eb", "#ffffff"
-COLORS = ("#1f6feb", "#d9480f", "#2b8a3e", "#862e9c")
+COLORS = ("#1f6feb", "#d9480f", "#2b8a3e", "#862e9c", "#0c8599", "#5c3c1e")
 FONT = "font-family='Helvetica, Arial, sans-serif'"
 WIDTH, HEIGHT = 470, 280
 LEFT, RIGHT, TOP, BOTTOM = 62, 18, 52, 46
