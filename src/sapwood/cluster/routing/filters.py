@@ -89,8 +89,8 @@ class FitsCache:
             raise ValueError(f"ceiling is {self.ceiling}; allowed: above 0, at most 1")
 
     def keep(self, c: Candidate, left: np.ndarray) -> np.ndarray:
-        keep = c.fleet.full + c.uncached / np.maximum(c.fleet.capacity, 1) <= self.ceiling
-        return keep if (keep & left).any() else left
+        keep = c.fleet.held + c.fleet.other_held + c.uncached <= self.ceiling * c.fleet.capacity
+        return keep if np.count_nonzero(keep & left) else left
 
 
 FILTERS: dict[str, type] = {f.name: f for f in (Ready, ServesModel, FitsContext, FitsCache)}

@@ -95,7 +95,8 @@ class PrefixIndex:
                     entries[name] = True
             else:
                 entries[name] = known
-                holders[name] = holders.get(name, 0) | bit
+                held = holders.get(name)
+                holders[name] = bit if held is None else held | bit  # new names of a slot share one int
         self._trim(slot)
 
     def confirm(self, slot: int, names: Iterable[bytes]) -> None:

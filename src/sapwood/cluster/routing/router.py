@@ -122,7 +122,7 @@ class Router:
         slots = self._filtered(candidate)
         costs = np.zeros(fleet.num_slots)
         for scorer, weight in self.policy.scorers:
-            costs = costs + weight * scorer.cost(candidate)
+            costs += weight * scorer.cost(candidate)
         slot = self.policy.picker.pick(fleet, slots, costs[slots], self._random)
         cached = int(candidate.cached[slot])
         self._reserve(request, slot, cached, expected)
@@ -133,18 +133,19 @@ class Router:
         fleet = self.fleet
         out = np.zeros(fleet.num_slots, np.int64)
         for number, numerics_id, block_size in fleet.groups(request.model):
-            names = request.block_hashes(numerics_id, block_size)
-            found = self.index.matched(names, fleet.num_slots)
-            out = np.where(fleet.group == number, found * block_size, out)
+            found = self.index.matched(request.block_hashes(numerics_id, block_size), fleet.num_slots)
+            found *= block_size
+            out += found * (fleet.group == number)
         return out
 
     def _filtered(self, candidate: Candidate) -> np.ndarray:
         keep, removed = np.ones(self.fleet.num_slots, bool), {}
+        count = self.fleet.num_slots
         for f in self.policy.filters:
-            left = keep & f.keep(candidate, keep)
-            removed[f.name] = int(keep.sum() - left.sum())
-            keep = left
-        if not keep.any():
+            keep = keep & f.keep(candidate, keep)
+            before, count = count, int(np.count_nonzero(keep))
+            removed[f.name] = before - count
+        if not count:
             raise NoReplica(candidate.request.model, removed)
         if self.max_queued_tokens is not None:
             prefill = self.fleet.prefill + self.fleet.other_prefill
