@@ -40,53 +40,69 @@ _encoder = msgspec.msgpack.Encoder()
 _any_request = msgspec.msgpack.Decoder(_AnyRequest)
 
 
-def encode_frame(message: object) -> bytes:
-    """A message as a frame. Raises MessageError when it is too long or holds an integer beyond 64 bits."""
+def encode_frame(message: object, max_frame_bytes: int | None = None) -> bytes:
+    """A message as a frame. Raises MessageError when it is too long or holds an integer beyond 64 bits.
+
+    max_frame_bytes: MAX_FRAME_BYTES, unless given.
+    """
+    most = MAX_FRAME_BYTES if max_frame_bytes is None else max_frame_bytes
     buffer = bytearray(PREFIX_BYTES)
     try:
         _encoder.encode_into(message, buffer, PREFIX_BYTES)
     except (OverflowError, TypeError, ValueError) as error:
         raise MessageError(f"the message cannot be sent: {error}", getattr(message, "request_id", "")) from None
     size = len(buffer) - PREFIX_BYTES
-    if size > MAX_FRAME_BYTES:
+    if size > most:
         request_id = getattr(message, "request_id", "")
-        raise MessageError(f"the message has {size} bytes; allowed: at most {MAX_FRAME_BYTES}", request_id)
+        raise MessageError(f"the message has {size} bytes; allowed: at most {most}", request_id)
     buffer[:PREFIX_BYTES] = size.to_bytes(PREFIX_BYTES, "little")
     return bytes(buffer)
 
 
 class FrameReader(Generic[T]):
-    """Bytes in, messages of one type out. A frame that is too long is skipped, not stored."""
+    """Bytes in, messages of one type out. A frame that is too long is skipped, not stored.
 
-    def __init__(self, kind: Any) -> None:
-        self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(kind)
+    max_frame_bytes: MAX_FRAME_BYTES, unless given.
+    """
+
+    def __init__(self, kind: Any, max_frame_bytes: int | None = None) -> None:
         self._buffer = bytearray()
         self._skip = 0
+        self.expect(kind, max_frame_bytes)
+
+    def expect(self, kind: Any, max_frame_bytes: int | None = None) -> None:
+        """From the next frame on, another type and limit."""
+        self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(kind)
+        self._max_frame_bytes = MAX_FRAME_BYTES if max_frame_bytes is None else max_frame_bytes
 
     def feed(self, data: bytes) -> list[T | MessageError]:
         """The messages that are complete with `data`, in order."""
-        found: list[T | MessageError] = []
+        return list(self.read(data))
+
+    def read(self, data: bytes) -> Iterator[T | MessageError]:
+        """As `feed`, each decoded when it is asked for: `expect` may be called in between."""
         buffer, start = self._buffer, 0
         buffer += data
-        while True:
-            if self._skip:
-                skipped = min(self._skip, len(buffer) - start)
-                start, self._skip = start + skipped, self._skip - skipped
-            if self._skip or len(buffer) - start < PREFIX_BYTES:
-                break
-            size = int.from_bytes(buffer[start : start + PREFIX_BYTES], "little")
-            if size > MAX_FRAME_BYTES:
-                start, self._skip = start + PREFIX_BYTES, size
-                found.append(MessageError(f"a frame of {size} bytes; allowed: at most {MAX_FRAME_BYTES}"))
-                continue
-            end = start + PREFIX_BYTES + size
-            if len(buffer) < end:
-                break
-            raw = bytes(buffer[start + PREFIX_BYTES : end])
-            start = end
-            found.append(self._decode(raw))
-        del buffer[:start]
-        return found
+        try:
+            while True:
+                if self._skip:
+                    skipped = min(self._skip, len(buffer) - start)
+                    start, self._skip = start + skipped, self._skip - skipped
+                if self._skip or len(buffer) - start < PREFIX_BYTES:
+                    return
+                size = int.from_bytes(buffer[start : start + PREFIX_BYTES], "little")
+                if size > self._max_frame_bytes:
+                    start, self._skip = start + PREFIX_BYTES, size
+                    yield MessageError(f"a frame of {size} bytes; allowed: at most {self._max_frame_bytes}")
+                    continue
+                end = start + PREFIX_BYTES + size
+                if len(buffer) < end:
+                    return
+                raw = bytes(buffer[start + PREFIX_BYTES : end])
+                start = end
+                yield self._decode(raw)
+        finally:
+            del buffer[:start]
 
     def _decode(self, raw: bytes) -> T | MessageError:
         try:

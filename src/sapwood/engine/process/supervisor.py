@@ -46,6 +46,7 @@ class EngineSupervisor:
     """One engine process at a time; methods are called from one event loop.
 
     on_message: gets every Step and Refused. on_lost: gets a sentence when the process is gone; what it held is lost.
+    on_ready: gets what a process says when it takes requests, the first one's and that of each later one.
     busy: whether requests wait for the engine. command: what to start instead of the engine process; the number of
     its socket is added. step_timeout: seconds without a step while there is work, or without an answer, after which
     the process is taken for stuck and killed. start_timeout: seconds that loading the model may take.
@@ -58,13 +59,14 @@ class EngineSupervisor:
         on_message: Callable[[Step | Refused], None],
         on_lost: Callable[[str], None],
         busy: Callable[[], bool],
+        on_ready: Callable[[Ready], None] = lambda ready: None,
         command: Sequence[str] | None = None,
         step_timeout: float = 120.0,
         start_timeout: float = 900.0,
         backoff: float = 1.0,
     ) -> None:
         self._config = config
-        self._on_message, self._on_lost, self._busy = on_message, on_lost, busy
+        self._on_message, self._on_lost, self._on_ready, self._busy = on_message, on_lost, on_ready, busy
         self._command = list(command or (sys.executable, "-P", "-m", "sapwood.engine.process.worker"))
         self._step_timeout, self._start_timeout, self._backoff = step_timeout, start_timeout, backoff
         self._task: asyncio.Task[None] | None = None
@@ -187,6 +189,7 @@ class EngineSupervisor:
             logger.info("engine process %d is ready after %.1f s", process.pid, answer.load_seconds)
             if not first.done():
                 first.set_result(answer)
+            self._on_ready(answer)
             await self._watch(connection)
             self.ready = self._connection = None
             self._health = Health("dead", "the engine process ended")
