@@ -31,7 +31,17 @@ from sapwood.cluster.transport.messages import (
 )
 from sapwood.cluster.transport.server import EngineServer
 from sapwood.engine.client import EngineDeadError, EngineDrainingError
-from sapwood.engine.process.messages import Abort, EngineStats, Ping, Refused, ResetPrefixCache, Step, TokenDelta
+from sapwood.engine.kv_events import BlocksStored, KVEventBatch
+from sapwood.engine.process.messages import (
+    Abort,
+    EngineStats,
+    KVSnapshot,
+    Ping,
+    Refused,
+    ResetPrefixCache,
+    Step,
+    TokenDelta,
+)
 
 
 def test_each_router_gets_its_own_deltas_under_its_own_ids() -> None:
@@ -453,15 +463,24 @@ def test_names_and_secrets_are_checked_where_they_are_given() -> None:
     run(main())
 
 
-def test_what_a_step_carries_besides_tokens_stays_with_it() -> None:
+def test_events_of_the_cache_reach_at_once_every_router_that_asked_and_no_other() -> None:
     async def main() -> None:
-        async with scripted_server() as (server, engine), connected(server, kv_events=True) as router:
-            router.connection.send(add("r"))
-            await eventually(engine.added)
-            (name,) = engine.added()
-            engine.step({name: 1}, {name}, num_running=4, prefix_cache_hits=12)
-            await eventually(lambda: router.finished("r"))
-            assert next(s for s in router.steps if s.deltas).stats == EngineStats(num_running=4, prefix_cache_hits=12)
-            assert isinstance(router.steps[0], Step) and router.steps[0].at == 1.0
+        async with scripted_server() as (server, engine), connected(server, "a", kv_events=True) as a:
+            async with connected(server, "b", kv_events=True) as b, connected(server, "c") as c:
+                for router in (a, c):
+                    router.connection.send(add("r"))
+                b.connection.send(KVSnapshot())
+                await eventually(lambda: len(engine.added()) == 2 and KVSnapshot() in engine.sent)
+                batches = [KVEventBatch(number, [BlocksStored([bytes([number])])]) for number in range(20)]
+                for batch in batches:
+                    deltas = [TokenDelta(request_id=name, token_ids=[1]) for name in engine.added()]
+                    engine.on_message(Step(1.0, deltas, EngineStats(), batch))
+                engine.step(dict.fromkeys(engine.added(), 2), set(engine.added()), num_running=4)
+                await eventually(lambda: a.finished("r") and c.finished("r"))
+                await eventually(lambda: len(b.steps) > 20)
+                for router in (a, b):
+                    assert [s.kv_events for s in router.steps if s.kv_events] == batches
+                assert all(s.kv_events is None for s in c.steps) and len(c.tokens("r")) == 21
+                assert a.steps[20] == Step(1.0, a.steps[20].deltas, EngineStats(num_running=4))
 
     run(main())

@@ -127,7 +127,7 @@ class EngineConnection:
         return self._health
 
     def send(self, message: object) -> None:
-        """Queue Add, Abort or ResetPrefixCache.
+        """Queue Add, Abort, ResetPrefixCache or KVSnapshot.
 
         Raises EngineDeadError when no engine is there, EngineDrainingError for an Add that would be refused, and
         MessageError for what cannot be sent.

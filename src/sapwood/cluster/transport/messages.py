@@ -7,9 +7,9 @@
                                             <------   Accepted(HMAC of all that was said) or Rejected
                                             <------   Welcome, or Lost while there is no engine
 
-then the engine's own messages (`engine/process/messages.py`): Add, Abort, ResetPrefixCache and Ping from the router,
-Step and Refused from the replica, and what is below. Request ids are the router's own: those of other routers may be
-equal.
+then the engine's own messages (`engine/process/messages.py`): Add, Abort, ResetPrefixCache, KVSnapshot and Ping from
+the router, Step and Refused from the replica, and what is below. Request ids are the router's own: those of other
+routers may be equal.
 
 `Refused.kind` has three values more than the engine's: "draining", "unavailable" (no engine runs now) and "overloaded".
 None of them is the request's fault, and another replica may take it.
@@ -25,6 +25,7 @@ from sapwood.engine.process.messages import (
     Abort,
     Add,
     EngineStats,
+    KVSnapshot,
     Ping,
     Ready,
     Refused,
@@ -137,6 +138,6 @@ class Status(msgspec.Struct, tag="status", frozen=True, kw_only=True):
 
 
 HandshakeToReplica = Hello | Proof
-ToReplica = Add | Abort | Ping | ResetPrefixCache
+ToReplica = Add | Abort | Ping | ResetPrefixCache | KVSnapshot
 HandshakeFromReplica = Challenge | Accepted | Rejected
 FromReplica = Welcome | Lost | Draining | Status | Step | Refused | Rejected

@@ -37,6 +37,7 @@ from sapwood.engine.process.messages import (
     Add,
     EngineConfig,
     EngineStats,
+    KVSnapshot,
     Ping,
     Ready,
     Refused,
@@ -226,16 +227,12 @@ class EngineServer:
             parts.setdefault(link, []).append(msgspec.structs.replace(delta, request_id=request_id))
             if delta.finish_reason is not None:
                 self._forget(delta.request_id)
-        events = getattr(step, "kv_events", None)
         for link in list(self._routers):
             deltas = parts.get(link)
-            if deltas is None and not (events and link.wants_kv_events):
-                link.behind = True
-                continue
-            link.behind = False
-            deltas = deltas or []
-            whole = link.wants_kv_events
-            link.tell(msgspec.structs.replace(step, deltas=deltas) if whole else Step(step.at, deltas, step.stats))
+            events = step.kv_events if link.wants_kv_events else None
+            link.behind = deltas is None and events is None
+            if not link.behind:
+                link.tell(Step(step.at, deltas or [], step.stats, events))
         self._last_step = step
         if self._stats_timer is None and any(link.behind for link in self._routers):
             loop = asyncio.get_running_loop()
@@ -291,7 +288,7 @@ class EngineServer:
                     detail=health.detail,
                 )
             )
-        elif isinstance(message, ResetPrefixCache) and self._backend.ready is not None:
+        elif isinstance(message, ResetPrefixCache | KVSnapshot) and self._backend.ready is not None:
             self._backend.send(message)
 
     def _add(self, link: _RouterLink, message: Add) -> tuple[str, str] | None:
