@@ -360,9 +360,9 @@ def test_a_handshake_that_takes_too_long_is_rejected() -> None:
                 peer = await Peer.open(server.address)
                 if half:
                     peer.say(handshakes.RouterHandshake(SECRET, "r", replica_id=None, kv_events=False).hello)
-                    assert isinstance(await peer.hear(), Challenge)
-                rejected = await peer.hear()
-                assert isinstance(rejected, Rejected) and rejected.kind == "timeout"
+                while isinstance(heard := await peer.hear(), Challenge):
+                    pass
+                assert isinstance(heard, Rejected) and heard.kind == "timeout"
                 await peer.closed()
 
     run(main())
