@@ -34,6 +34,13 @@ def test_the_error_is_that_of_the_samples() -> None:
     assert "200 steps: error" in str(error)
 
 
+def test_slow_outliers_do_not_make_the_model_too_fast() -> None:
+    rng = random.Random(2)
+    found = [StepSample(s.tokens, s.context, s.seconds * rng.choice([1, 1, 1, 8])) for s in samples(0.0)]
+    _, error = calibrate(found)
+    assert abs(error.total) < 0.25  # errors relative to the measurements would give -0.6
+
+
 def test_no_number_is_negative() -> None:
     falling = [StepSample(n, c, 0.01 + 1e-4 * n - 1e-8 * c) for n in (1, 10, 100) for c in (0, 1000, 100_000)]
     model, error = calibrate(falling)

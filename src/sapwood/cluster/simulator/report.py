@@ -28,7 +28,7 @@ def summary(result: Result) -> dict[str, Any]:
         "latency_s": {f"p{p}": percentile(latency, p) for p in (50, 90, 99)},
         "imbalance": result.imbalance,
         "busy": sum(result.busy_seconds) / max(result.loaded_seconds * len(result.pools), 1e-9),
-        "output_tokens_per_s": result.throughput(),
+        "output_tokens_per_s": result.throughput,
         "steps": result.num_steps,
         "seconds": result.seconds,
         "wall_s": result.wall_seconds,

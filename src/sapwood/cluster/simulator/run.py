@@ -71,10 +71,11 @@ class Result:
         mean = sum(self.busy_seconds) / max(len(self.busy_seconds), 1)
         return max(self.busy_seconds) / mean if mean else math.nan
 
-    def throughput(self, low: float = 0.2, high: float = 0.8) -> float:
-        """Output tokens per second of requests that ended between these shares of the time in which requests arrived:
-        what a cluster that is never idle can do, without its beginning and its end."""
-        begin, end = (share * max(self.arrived, default=0.0) for share in (low, high))
+    @property
+    def throughput(self) -> float:
+        """Output tokens per second of requests that ended while conversations began, after the first fifth of that
+        time: of a cluster that has more to do than it can, what it can."""
+        begin, end = 0.2 * self.loaded_seconds, self.loaded_seconds
         ends = zip(self.arrived, self.latency, self.output_tokens, strict=True)
         tokens = sum(count for arrived, latency, count in ends if begin <= arrived + latency < end)
         return tokens / (end - begin) if end > begin else math.nan

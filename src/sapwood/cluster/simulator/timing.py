@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+_ITERATIONS = 20  # of reweighting; some five do
+
 
 @dataclass(frozen=True, slots=True)
 class StepSample:
@@ -82,9 +84,10 @@ class TimingModel:
 def calibrate(samples: Sequence[StepSample]) -> tuple[TimingModel, TimingError]:
     """The model with the least squares of relative errors, and its error.
 
-    Relative, because a decode step of 10 ms is to count as much as a prefill of a second. Numbers that would come out
-    negative are 0 (the fit is repeated without them). Raises ValueError for fewer than 3 samples, or steps that took no
-    time.
+    Relative, because a decode step of 10 ms is to count as much as a prefill of a second; and relative to the model
+    (iteratively reweighted), as errors relative to the measurements would favour a model that is too fast. Numbers that
+    would come out negative are 0 (the fit is repeated without them). Raises ValueError for fewer than 3 samples, or
+    steps that took no time.
     """
     if len(samples) < 3:
         raise ValueError(f"there are {len(samples)} samples of steps; allowed: at least 3")
@@ -92,19 +95,12 @@ def calibrate(samples: Sequence[StepSample]) -> tuple[TimingModel, TimingError]:
     if not (np.isfinite(seconds).all() and (seconds > 0).all()):
         raise ValueError("a sample's seconds are not above 0")
     columns = np.array([[1.0, s.tokens, s.context] for s in samples])
-    used = [0, 1, 2]
-    while True:
-        weighted = columns[:, used] / seconds[:, None]
-        scale = np.maximum(np.abs(weighted).max(axis=0), 1e-300)
-        found = np.linalg.lstsq(weighted / scale, np.ones(len(samples)), rcond=None)[0] / scale
-        if (found >= 0).all():
-            break
-        used.pop(int(np.argmin(found * scale)))
-    numbers = [0.0, 0.0, 0.0]
-    for column, value in zip(used, found, strict=True):
-        numbers[column] = float(value)
-    model = TimingModel(*numbers)
-    predicted = columns @ np.array(numbers)
+    predicted = seconds
+    for _ in range(_ITERATIONS):
+        numbers = _least_squares(columns / predicted[:, None], seconds / predicted)
+        predicted = np.maximum(columns @ numbers, seconds.min() / 100)
+    model = TimingModel(*(float(x) for x in numbers))
+    predicted = columns @ numbers
     errors = np.abs(predicted - seconds) / seconds
     return model, TimingError(
         len(samples),
@@ -112,6 +108,20 @@ def calibrate(samples: Sequence[StepSample]) -> tuple[TimingModel, TimingError]:
         float(np.percentile(errors, 95)),
         float(predicted.sum() / seconds.sum() - 1),
     )
+
+
+def _least_squares(columns: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Coefficients of columns, float64 [n, 3], that come nearest to the values, float64 [n]; none is negative."""
+    out = np.zeros(3)
+    used = [0, 1, 2]
+    while used:
+        scale = np.maximum(np.abs(columns[:, used]).max(axis=0), 1e-300)
+        found = np.linalg.lstsq(columns[:, used] / scale, values, rcond=None)[0]
+        if (found >= 0).all():
+            out[used] = found / scale
+            break
+        used.pop(int(np.argmin(found)))
+    return out
 
 
 def read_samples(path: Path) -> list[StepSample]:
