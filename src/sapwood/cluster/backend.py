@@ -67,6 +67,11 @@ class _Text:
     refused: set[str] = field(default_factory=set)
     timer: Any = None  # of a text that waits for a replica
 
+    def stop_waiting(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
 
 class ClusterBackend:
     """See `EngineBackend`. model: what the router calls it. max_moves: how often a text may go on elsewhere.
@@ -93,14 +98,13 @@ class ClusterBackend:
         self._ended = asyncio.Event()
         self._started = asyncio.Event()
         self._random = random.Random()
-        self._draining: set[str] = set()
         self.num_restarts = 0  # replicas that were lost
 
     # -- replicas come and go ------------------------------------------------------------------------------
 
     def add_replica(self, info: ReplicaInfo, ready: Ready, connection: Connection, max_num_seqs: int) -> None:
         """An engine takes requests: a new one, or one that was started again, which knows nothing of its past."""
-        self._drop(info.replica_id, "it was started again")
+        self.lose_replica(info.replica_id, "it was started again")
         self._replicas[info.replica_id] = _Replica(info, ready, connection, max_num_seqs)
         self._router.add_replica(info)
         self._started.set()
@@ -109,16 +113,13 @@ class ClusterBackend:
                 text.refused.clear()
                 self._place(text_id, text)
 
-    def lose_replica(self, replica_id: str, reason: str) -> None:
-        """What it had goes on elsewhere."""
-        self._drop(replica_id, reason)
-
     def drain_replica(self, replica_id: str) -> None:
         """It gets nothing new; what it has ends there."""
         if replica_id in self._replicas:
             self._router.set_state(replica_id, DRAINING)
 
-    def _drop(self, replica_id: str, reason: str) -> None:
+    def lose_replica(self, replica_id: str, reason: str) -> None:
+        """What it had goes on elsewhere. Does nothing for a replica that is not there."""
         if self._replicas.pop(replica_id, None) is None:
             return
         self.num_restarts += 1
@@ -178,8 +179,7 @@ class ClusterBackend:
 
     async def close(self) -> None:
         for text in self._texts.values():
-            if text.timer is not None:
-                text.timer.cancel()
+            text.stop_waiting()
         self._texts.clear()
         self._replicas.clear()
         self._ended.set()
@@ -206,8 +206,7 @@ class ClusterBackend:
             if text is None:
                 continue
             self._router.failed(text_id)
-            if text.timer is not None:
-                text.timer.cancel()
+            text.stop_waiting()
             if text.replica:
                 there.setdefault(text.replica, []).append(text_id)
         for replica_id, ids in there.items():
@@ -223,9 +222,10 @@ class ClusterBackend:
 
     def _send_to_one(self, text_id: str, text: _Text) -> None:
         """Route a text and send it. Raises NoReplica and Overloaded."""
-        other = {i for i, r in self._replicas.items() if text.outputs and r.info.numerics_id != text.numerics_id}
-        exclude, add = text.refused | other, text.add
-        tokens = [*add.prompt_token_ids, *text.outputs] if text.outputs else add.prompt_token_ids
+        add, tokens, exclude = text.add, text.add.prompt_token_ids, set(text.refused)
+        if text.outputs:  # which engines of other arithmetic would not have generated
+            tokens = [*tokens, *text.outputs]
+            exclude |= {i for i, r in self._replicas.items() if r.info.numerics_id != text.numerics_id}
         most = add.sampling_params.max_tokens
         room = (1 << 30 if most is None else most) - len(text.outputs)
         request = RoutingRequest(text_id, self._model, tokens, max(room, 1), add.cache_salt)
@@ -267,18 +267,14 @@ class ClusterBackend:
                 later = self._call_later or asyncio.get_running_loop().call_later
                 text.timer = later(STRANDED_SECONDS, self._strand, text_id, text)
             return
-        if text.timer is not None:
-            text.timer.cancel()
-            text.timer = None
+        text.stop_waiting()
 
     def _strand(self, text_id: str, text: _Text) -> None:
         if self._texts.get(text_id) is text and not text.replica:
             self._give_up(text_id, f"its engine was lost, and no other could go on for {STRANDED_SECONDS:.0f} s")
 
     def _give_up(self, text_id: str, why: str) -> None:
-        text = self._texts.pop(text_id)
-        if text.timer is not None:
-            text.timer.cancel()
+        self._texts.pop(text_id).stop_waiting()
         delta = TokenDelta(request_id=text_id, finish_reason="abort", error=f"the request was given up: {why}")
         self._on_message(Step(time.monotonic(), [delta], self.stats))
 
@@ -295,9 +291,8 @@ class ClusterBackend:
         replica.stats = message.stats
         stats = message.stats
         self._router.observe(replica_id, message.at, stats.num_batched_tokens, stats.num_waiting)
-        if message.kv_events is not None:
-            if not self._router.apply_events(replica_id, message.kv_events):
-                self._tell(replica_id, KVSnapshot())
+        if message.kv_events is not None and not self._router.apply_events(replica_id, message.kv_events):
+            self._tell(replica_id, KVSnapshot())
         deltas = [delta for delta in message.deltas if self._took(replica_id, delta)]
         load = stats.num_running + stats.num_waiting, stats.num_waiting_tokens, stats.kv_cache_usage
         self._router.observe_load(replica_id, *load)
