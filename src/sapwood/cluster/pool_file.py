@@ -22,7 +22,6 @@ wrong is a PoolFileError with the field's path and the line.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +30,7 @@ from typing import Annotated, Any
 import msgspec
 import yaml
 
-from sapwood.models.errors import shown
+from sapwood.models.errors import did_you_mean, shown
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000  # of a document; aliases count as often as they are used
@@ -262,9 +261,8 @@ class _Document:
         at = (base + path.rstrip("`").replace("[...]", "")).removeprefix(".")
         unknown, missing = (re.search(f"{what} field `(.*)`", message) for what in ("unknown", "required"))
         if unknown:
-            near = difflib.get_close_matches(unknown[1], _fields(at), 1)
-            at = f"{at}.{unknown[1]}".removeprefix(".")
-            return self.error(at, f"there is no such field{f'; did you mean {near[0]}?' if near else ''}")
+            near = did_you_mean(unknown[1], _fields(at))
+            return self.error(f"{at}.{unknown[1]}".removeprefix("."), f"there is no such field{near}")
         if missing:
             return self.error(at, f"{missing[1]} is missing")
         found = self._at(at)

@@ -24,7 +24,6 @@ from sapwood.engine.step_budget import StepBudget
 
 logger = logging.getLogger(__name__)
 
-MIN_STEP_TOKENS = 16
 MAX_LOGGED_PROBLEMS = 20
 CHECK_PAUSE = 100  # between two looks at every block, in times what one takes
 _U64 = 2**64 - 1
@@ -73,8 +72,7 @@ class EngineCore:
         self.scheduler = Scheduler(replace(config, max_logit_rows=rows), manager, runner.numerics_id)
         self.step_budget: StepBudget | None = None
         if step_seconds is not None:
-            least = min(max(config.max_num_seqs, MIN_STEP_TOKENS), config.max_num_batched_tokens)
-            self.step_budget = StepBudget(least, config.max_num_batched_tokens, step_seconds)
+            self.step_budget = StepBudget.within(config.max_num_seqs, config.max_num_batched_tokens, step_seconds)
         self._random = random.Random(seed)
         self._contain_errors = contain_errors
         self._strict = strict

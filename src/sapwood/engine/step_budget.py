@@ -6,6 +6,8 @@ How long a token takes differs a hundredfold between machines and models, so it 
 
 from __future__ import annotations
 
+MIN_STEP_TOKENS = 16
+
 
 class StepBudget:
     """A token budget that follows the speed of finished steps.
@@ -31,6 +33,12 @@ class StepBudget:
             raise ValueError(f"target_seconds is {target_seconds}; allowed: above 0")
         self.least, self.most, self.target_seconds = least, most, target_seconds
         self._budget = float(min(max(self.FIRST, least), most))
+
+    @classmethod
+    def within(cls, max_num_seqs: int, max_num_batched_tokens: int, target_seconds: float) -> StepBudget:
+        """For a scheduler of these limits: every running request gets a token in each step."""
+        least = min(max(max_num_seqs, MIN_STEP_TOKENS), max_num_batched_tokens)
+        return cls(least, max_num_batched_tokens, target_seconds)
 
     @property
     def tokens(self) -> int:

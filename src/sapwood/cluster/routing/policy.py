@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from sapwood.cluster.routing.filters import FILTERS, Filter, FitsCache, FitsContext, Ready, ServesModel
 from sapwood.cluster.routing.pickers import PICKERS, Least, Picker
 from sapwood.cluster.routing.scorers import SCORERS, Scorer, Work
-from sapwood.models.errors import shown
+from sapwood.models.errors import did_you_mean, shown
 
 
 class PolicyError(ValueError):
@@ -41,7 +40,7 @@ class Policy:
         known = [f.name for f in dataclasses.fields(cls)]
         for name in options:
             if name not in known:
-                raise PolicyError(str(name), f"there is no such field{_near(str(name), known)}")
+                raise PolicyError(str(name), f"there is no such field{did_you_mean(str(name), known)}")
         default = cls()
         filters = [_made(f"filters[{i}]", x, FILTERS)[0] for i, x in enumerate(_items(options, "filters"))]
         if "filters" in options:
@@ -69,7 +68,7 @@ def _made(path: str, given: Any, table: Mapping[str, type]) -> tuple[Any, float]
         raise PolicyError(path, f"{shown(given)}; expected a name, or a mapping with one")
     name = options["name"]
     if name not in table:
-        raise PolicyError(path, f"{shown(name)}; there are {', '.join(table)}{_near(name, list(table))}")
+        raise PolicyError(path, f"{shown(name)}; there are {', '.join(table)}{did_you_mean(name, table)}")
     weighted = table is SCORERS
     fields = {f.name for f in dataclasses.fields(table[name])} | ({"weight"} if weighted else set())
     values: dict[str, Any] = {}
@@ -77,7 +76,7 @@ def _made(path: str, given: Any, table: Mapping[str, type]) -> tuple[Any, float]
         if key == "name":
             continue
         if key not in fields:
-            raise PolicyError(f"{path}.{key}", f"there is no such field{_near(str(key), sorted(fields))}")
+            raise PolicyError(f"{path}.{key}", f"there is no such field{did_you_mean(str(key), sorted(fields))}")
         if isinstance(x, bool) or not isinstance(x, int | float):
             raise PolicyError(f"{path}.{key}", f"{shown(x)}; expected a number")
         values[key] = float(x)
@@ -88,8 +87,3 @@ def _made(path: str, given: Any, table: Mapping[str, type]) -> tuple[Any, float]
         return table[name](**values), weight
     except ValueError as error:
         raise PolicyError(f"{path}.{str(error).partition(' ')[0]}", str(error)) from None
-
-
-def _near(name: str, known: list[str]) -> str:
-    found = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {found[0]}?" if found else ""

@@ -28,7 +28,6 @@ from sapwood.engine.step_budget import StepBudget
 
 _SAMPLING = SamplingParams(temperature=0.0)
 _NO_SLICE = SequenceSlice([], 0, [], None)
-_MIN_STEP_TOKENS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +101,7 @@ class SimulatedReplica:
         self.scheduler = Scheduler(config, manager, spec.numerics_id)
         self.budget: StepBudget | None = None
         if spec.step_seconds is not None:
-            least = min(max(spec.max_num_seqs, _MIN_STEP_TOKENS), spec.max_num_batched_tokens)
-            self.budget = StepBudget(least, spec.max_num_batched_tokens, spec.step_seconds)
+            self.budget = StepBudget.within(spec.max_num_seqs, spec.max_num_batched_tokens, spec.step_seconds)
         self._busy_seconds = 0.0  # until it was last idle
         self._busy_since = 0.0
         self.num_steps = self.num_batched_tokens = 0
