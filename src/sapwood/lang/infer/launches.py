@@ -6,6 +6,7 @@ same devices are chosen, the same exceptions leave.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sapwood.lang import types as ty
@@ -13,9 +14,9 @@ from sapwood.lang.api.dtypes import dtype_of
 from sapwood.lang.border.results import instance
 from sapwood.lang.declared import Declared
 from sapwood.lang.errors import LaunchInKernel, NotAKernel, WrongArgumentCount
-from sapwood.lang.immutable import immutable
 from sapwood.lang.infer.border import box, get_attr, pack
 from sapwood.lang.infer.classes.structs import get_field
+from sapwood.lang.infer.objects import Method
 from sapwood.lang.infer.python_objects import call_object, key_object
 from sapwood.lang.ir.ssa import Var
 from sapwood.lang.launch import given_tensor
@@ -29,16 +30,7 @@ if TYPE_CHECKING:
     from sapwood.lang.infer.walker import FunctionWalker as Walker
 
 
-@immutable
-class _Rule:
-    """What is called of a kernel, as methods that the compiler supplies are. Equal ones join where paths meet."""
-
-    name: str
-    rule: Any
-
-    @property
-    def __name__(self) -> str:
-        return self.name
+_method = cache(Method)  # the same object for the same, so that launches join where paths meet
 
 
 def configured(w: Walker, kernel: Any, sizes: Value) -> Value:
@@ -51,7 +43,7 @@ def configured(w: Walker, kernel: Any, sizes: Value) -> Value:
 
 def attribute(kernel: Any, name: str) -> Value | None:
     """`kernel.launch`; None for other names."""
-    return Agg(ty.BoundMethod(_Rule(name, _with_options)), (Known(kernel),)) if name == "launch" else None
+    return Agg(ty.BoundMethod(_method(name, _with_options)), (Known(kernel),)) if name == "launch" else None
 
 
 def _with_options(w: Walker, kernel: Known, *args: Value, **options: Value) -> Value:
@@ -70,7 +62,7 @@ def _kernel_object(w: Walker, kernel: Any) -> Var:
 
 def _launch(kernel: Any, launch: Var) -> Value:
     """A `Launch`, of which it is known what it launches."""
-    return Agg(ty.BoundMethod(_Rule(kernel.__name__, _call)), (make_tuple([Known(kernel), launch]),))
+    return Agg(ty.BoundMethod(_method(kernel.__name__, _call)), (make_tuple([Known(kernel), launch]),))
 
 
 def _call(w: Walker, launch: Agg, *args: Value, **kwargs: Value) -> Value:
